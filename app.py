@@ -1,0 +1,42 @@
+"""The CDK app: one stage per file in environments/, checked by cdk-nag, synthesised."""
+
+import sys
+from pathlib import Path
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from stacks.ml_environment import MlEnvironment
+from stacks.settings_files import SettingsError, load_environments
+from stacks.validation_report import findings
+
+ROOT = Path(__file__).parent
+
+
+def main() -> int:
+    """Synthesises every environment.
+
+    Context `environments`: folder with the settings files. Omitted: environments/ beside this file.
+
+    Returns 0; 1 when a rule is broken and not acknowledged; 2 when a settings file is wrong, and then nothing is
+    synthesised.
+    """
+    app = App()
+    try:
+        environments = load_environments(Path(app.node.try_get_context("environments") or ROOT / "environments"))
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for name, settings in environments.items():
+        MlEnvironment(app, name, settings)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    assembly = app.synth()
+    if problems := findings(Path(assembly.directory)):
+        print("\n".join(problems), file=sys.stderr)
+        print(f"{len(problems)} unacknowledged findings: mend them, or acknowledge them at the resource with a reason.")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

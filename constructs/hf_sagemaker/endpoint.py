@@ -1,0 +1,195 @@
+"""A real-time endpoint that serves a registered Hugging Face model, scales, and is watched."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+from aws_cdk import aws_applicationautoscaling as scaling
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sagemaker as sagemaker
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from hf_sagemaker.instance_types import instance_type as find_instance_type
+from hf_sagemaker.model_source import ModelSource
+
+VARIANT = "AllTraffic"
+"""Name of the only production variant. It stays the same, so that updates shift traffic instead of failing."""
+_STARTUP_SECONDS = 600
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndpointScaling:
+    """How many instances, and what moves the number.
+
+    minimum, maximum: instances.
+    concurrent_requests: target of requests in flight per instance, from the 10-second concurrency metric.
+    scale_out_cooldown, scale_in_cooldown: omitted: one minute out, five minutes in: a model takes minutes to load.
+    """
+
+    minimum: int = 1
+    maximum: int = 2
+    concurrent_requests: float = 5.0
+    scale_out_cooldown: Duration | None = None
+    scale_in_cooldown: Duration | None = None
+
+
+class HuggingFaceEndpoint(Construct):
+    """Model, endpoint configuration, endpoint, scaling and alarms.
+
+    endpoint: its name is the one given, so that callers need not learn a new one.
+    alarms: client faults (4XX), server faults (5XX) and latency, in this order. The stock serving stack answers every
+        fault with 400, a model that failed included, so the first is no mere client matter.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        model: ModelSource,
+        role: iam.IRole,
+        vpc: ec2.IVpc,
+        security_group: ec2.ISecurityGroup,
+        key: kms.IKey,
+        instance_type: str = "ml.g4dn.xlarge",
+        inference_ami_version: str | None = None,
+        scale: EndpointScaling | None = None,
+        alarm_topic: sns.ITopic | None = None,
+        latency_alarm: Duration | None = None,
+    ) -> None:
+        """Creates the endpoint.
+
+        role: assumed by the containers; reads the model.
+        vpc: the isolated subnets are taken.
+        key: encrypts the instances' volumes where the type takes a key; local NVMe is encrypted by hardware.
+        inference_ami_version: host image whose driver runs the container's CUDA. Omitted: SageMaker's default.
+        scale: omitted: one to two instances.
+        alarm_topic: told when an alarm changes. Omitted: the alarms only show.
+        latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
+
+        Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type.
+        """
+        super().__init__(scope, construct_id)
+        self._endpoint_name = endpoint_name
+        scale = scale or EndpointScaling()
+        self.model = sagemaker.CfnModel(
+            self,
+            "Model",
+            execution_role_arn=role.role_arn,
+            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
+                model_package_name=model.model_package_arn
+            ),
+            enable_network_isolation=True,
+            vpc_config=sagemaker.CfnModel.VpcConfigProperty(
+                subnets=vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
+                security_group_ids=[security_group.security_group_id],
+            ),
+        )
+        # SageMaker reads the model with the role while it creates it: the role's policies must be there.
+        self.model.node.add_dependency(role)
+        takes_key = find_instance_type(instance_type, "hosting").takes_volume_key
+        self.endpoint_config = sagemaker.CfnEndpointConfig(
+            self,
+            "Config",
+            kms_key_id=key.key_arn if takes_key else None,
+            production_variants=[
+                sagemaker.CfnEndpointConfig.ProductionVariantProperty(
+                    variant_name=VARIANT,
+                    model_name=self.model.attr_model_name,
+                    instance_type=instance_type,
+                    initial_instance_count=scale.minimum,
+                    initial_variant_weight=1,
+                    inference_ami_version=inference_ami_version,
+                    container_startup_health_check_timeout_in_seconds=_STARTUP_SECONDS,
+                )
+            ],
+        )
+        self.endpoint = sagemaker.CfnEndpoint(
+            self,
+            "Endpoint",
+            endpoint_name=endpoint_name,
+            endpoint_config_name=self.endpoint_config.attr_endpoint_config_name,
+            # Otherwise each update sets the number of instances back to the initial one, at any load.
+            retain_all_variant_properties=True,
+        )
+        self._add_scaling(scale)
+        self.alarms = self._add_alarms(latency_alarm or Duration.seconds(1), alarm_topic)
+
+    def metric(self, name: str, *, statistic: str, period: Duration | None = None) -> cloudwatch.Metric:
+        """A metric of the endpoint in namespace AWS/SageMaker, for example `Invocations`. period: omitted: a minute."""
+        return cloudwatch.Metric(
+            namespace="AWS/SageMaker",
+            metric_name=name,
+            dimensions_map={"EndpointName": self._endpoint_name, "VariantName": VARIANT},
+            statistic=statistic,
+            period=period or Duration.minutes(1),
+        )
+
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Lets the grantee call InvokeEndpoint on this endpoint."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self.endpoint.ref]
+        )
+
+    def _add_scaling(self, scale: EndpointScaling) -> None:
+        # The L2 ScalableTarget would add a role that SageMaker ignores: it uses its service-linked one.
+        target = scaling.CfnScalableTarget(
+            self,
+            "ScalableTarget",
+            service_namespace="sagemaker",
+            scalable_dimension="sagemaker:variant:DesiredInstanceCount",
+            resource_id=f"endpoint/{self.endpoint.attr_endpoint_name}/variant/{VARIANT}",
+            min_capacity=scale.minimum,
+            max_capacity=scale.maximum,
+        )
+        scaling.CfnScalingPolicy(
+            self,
+            "ScalingPolicy",
+            policy_name="ConcurrentRequests",
+            policy_type="TargetTrackingScaling",
+            scaling_target_id=target.ref,
+            target_tracking_scaling_policy_configuration=scaling.CfnScalingPolicy.TargetTrackingScalingPolicyConfigurationProperty(
+                target_value=scale.concurrent_requests,
+                predefined_metric_specification=scaling.CfnScalingPolicy.PredefinedMetricSpecificationProperty(
+                    predefined_metric_type="SageMakerVariantConcurrentRequestsPerModelHighResolution"
+                ),
+                scale_out_cooldown=(scale.scale_out_cooldown or Duration.minutes(1)).to_seconds(),
+                scale_in_cooldown=(scale.scale_in_cooldown or Duration.minutes(5)).to_seconds(),
+            ),
+        )
+
+    def _add_alarms(self, latency: Duration, topic: sns.ITopic | None) -> Sequence[cloudwatch.Alarm]:
+        # No traffic gives no data, which is no fault: missing data does not breach.
+        faults = [
+            self.metric(name, statistic="Sum").create_alarm(
+                self,
+                construct_id,
+                alarm_description=f"{description} at endpoint {self._endpoint_name}",
+                threshold=5,
+                evaluation_periods=3,
+                datapoints_to_alarm=2,
+                treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            )
+            for construct_id, name, description in (
+                ("ClientFaults", "Invocation4XXErrors", "Requests refused, or a model that failed (4XX)"),
+                ("ServerFaults", "Invocation5XXErrors", "Requests that the container could not answer (5XX)"),
+            )
+        ]
+        slow = self.metric("ModelLatency", statistic="p99").create_alarm(
+            self,
+            "Latency",
+            alarm_description=f"99th percentile of model latency at endpoint {self._endpoint_name}",
+            threshold=latency.to_milliseconds() * 1000,  # the metric is in microseconds
+            evaluation_periods=3,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        for alarm in (*faults, slow):
+            if topic:
+                alarm.add_alarm_action(actions.SnsAction(topic))
+        return [*faults, slow]

@@ -1,0 +1,85 @@
+"""A Lambda function of this project: one package of the function source root, nothing else in its archive."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from hf_sagemaker import permissions as allow
+
+
+class PythonFunction(Construct):
+    """`<package>/handler.py`'s `handle`, on arm64, with a role and a log group of its own.
+
+    function: the Lambda function.
+
+    Only the standard library and boto3 are there: functions of this project carry no third-party code, so that nothing
+    has to be bundled at synth.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        source_root: Path,
+        package: str,
+        description: str,
+        key: kms.IKey,
+        environment: Mapping[str, str] | None = None,
+        timeout: Duration | None = None,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        """Creates the function.
+
+        source_root: folder that holds the package; a change of another package does not change this function.
+        key: encrypts its log group and its environment variables.
+        timeout: omitted: 30 seconds.
+        removal_policy: of the log group. Omitted: logs are kept.
+        """
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            encryption_key=key,
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=removal_policy,
+        )
+        role = iam.Role(
+            self,
+            "Role",
+            assumed_by=allow.service_principal(self, "lambda.amazonaws.com"),
+            description=description,
+        )
+        policy = allow.DutyPolicy(
+            self,
+            "Policy",
+            role=role,
+            permissions=[allow.function_telemetry(log_group), allow.allow(["kms:Decrypt"], key.key_arn)],
+        )
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            description=description,
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=f"{package}.handler.handle",
+            code=lambda_.Code.from_asset(
+                str(source_root),
+                exclude=["*", f"!{package}", f"!{package}/**", "**/__pycache__"],
+                ignore_mode=IgnoreMode.GIT,
+            ),
+            role=role.without_policy_updates(),
+            environment=dict(environment or {}),
+            environment_encryption=kms.Key.from_key_arn(self, "Key", key.key_arn),
+            log_group=log_group,
+            tracing=lambda_.Tracing.ACTIVE,
+            timeout=timeout or Duration.seconds(30),
+            memory_size=256,
+        )
+        self.function.node.add_dependency(policy)

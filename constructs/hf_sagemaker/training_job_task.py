@@ -1,0 +1,120 @@
+"""`sagemaker:createTrainingJob.sync` as a state: what CDK's own task cannot say.
+
+`tasks.SageMakerCreateTrainingJob` knows neither spot nor checkpoints, and `CallAwsService` refuses `.sync`; so the
+state is written as Amazon States Language. What decides access (role, network, keys, image) is constant here; what a
+run decides comes from the state's input.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+CHECKPOINT_PATH = "/opt/ml/checkpoints"
+"""Where SageMaker puts checkpoints back before a container starts, and takes them from while it runs."""
+
+_CHECKPOINTS = {"CheckpointConfig": {"S3Uri.$": "$.job.checkpoint_s3_uri", "LocalPath": CHECKPOINT_PATH}}
+_TRANSIENT = [
+    {
+        # Throttling and 5XX come under this name. Full jitter: many runs started together do not come back together.
+        "ErrorEquals": ["SageMaker.AmazonSageMakerException", "SageMaker.SdkClientException"],
+        "IntervalSeconds": 5,
+        "BackoffRate": 2,
+        "MaxAttempts": 5,
+        "MaxDelaySeconds": 120,
+        "JitterStrategy": "FULL",
+    }
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingJobPlace:
+    """Where a training job runs and whom it acts as: what no training request can change.
+
+    image_uri: the extended training image.
+    role: assumed by the job.
+    vpc, security_group: its network; the isolated subnets are taken.
+    key: encrypts the model, and the traffic's end points by way of their volumes.
+    models_bucket, prefix: where the model goes: `s3://<bucket>/<prefix><job name>/output/model.tar.gz`.
+    """
+
+    image_uri: str
+    role: iam.IRole
+    vpc: ec2.IVpc
+    security_group: ec2.ISecurityGroup
+    key: kms.IKey
+    models_bucket: s3.IBucket
+    prefix: str
+
+
+class TrainingJobTask(sfn.CustomState):
+    """One training job; the state ends when the job does, with its description at `$.training`.
+
+    The input holds at `$.job` what `lambda/validate_training_request` returns. An error lies at `$.failure`.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, place: TrainingJobPlace, spot: bool, checkpoints: bool = True
+    ) -> None:
+        """Creates the state.
+
+        spot: train on managed spot instances, waiting at most `$.job.max_wait` seconds. On demand it takes the same
+            checkpoints, so it goes on where spot stopped.
+        checkpoints: bring them from S3 and keep them there. Omitted: yes.
+        """
+        stopping: dict[str, str] = {"MaxRuntimeInSeconds.$": "$.job.max_run"}
+        if spot:
+            stopping["MaxWaitTimeInSeconds.$"] = "$.job.max_wait"
+        super().__init__(
+            scope,
+            construct_id,
+            state_json={
+                "Type": "Task",
+                "Resource": f"arn:{Stack.of(scope).partition}:states:::sagemaker:createTrainingJob.sync",
+                "Parameters": {
+                    "TrainingJobName.$": "$.job.spot_job_name" if spot else "$.job.on_demand_job_name",
+                    "EnableManagedSpotTraining": spot,
+                    "StoppingCondition": stopping,
+                    **_job_of_request(),
+                    **(_CHECKPOINTS if checkpoints else {}),
+                    **_job_of_place(place),
+                },
+                "ResultPath": "$.training",
+                "Retry": _TRANSIENT,
+            },
+        )
+
+
+def _job_of_request() -> dict[str, Any]:
+    return {
+        "HyperParameters.$": "$.job.hyper_parameters",
+        "InputDataConfig.$": "$.job.input_data",
+        "ResourceConfig.$": "$.job.resources",
+        "Environment.$": "$.job.environment",
+        "Tags.$": "$.job.tags",
+    }
+
+
+def _job_of_place(place: TrainingJobPlace) -> dict[str, Any]:
+    subnets = place.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids
+    return {
+        "RoleArn": place.role.role_arn,
+        "AlgorithmSpecification": {
+            "TrainingImage": place.image_uri,
+            "TrainingInputMode": "File",
+            "MetricDefinitions.$": "$.job.metric_definitions",
+        },
+        "OutputDataConfig": {
+            "S3OutputPath": place.models_bucket.s3_url_for_object(place.prefix.rstrip("/")),
+            "KmsKeyId": place.key.key_arn,
+        },
+        "VpcConfig": {"Subnets": subnets, "SecurityGroupIds": [place.security_group.security_group_id]},
+        "EnableInterContainerTrafficEncryption": True,
+        "EnableNetworkIsolation": True,
+    }

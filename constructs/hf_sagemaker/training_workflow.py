@@ -1,0 +1,225 @@
+"""A training run as a state machine: validated, on spot first, evaluated, registered, told to people.
+
+    Validate → TrainOnSpot → Evaluate → Register → Notify
+                  │ no capacity, too long a wait, too many interruptions
+                  └→ TrainOnDemand, with the same checkpoints
+
+Every error ends in `Failed`, with the cause in words and what to do, after people were told.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sagemaker as sagemaker
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from hf_sagemaker import permissions as allow
+from hf_sagemaker.execution_roles import TRAINED_PREFIX, ExecutionRoles
+from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.instance_types import instance_type
+from hf_sagemaker.training_job_task import TrainingJobPlace
+from hf_sagemaker.training_states import TrainingStates
+
+_LONGEST_TRAINING = 28 * 24 * 3600
+"""Seconds: SageMaker's limit for one job, which a request may ask for."""
+
+METRIC_DEFINITIONS: tuple[Mapping[str, str], ...] = (
+    {"Name": "loss", "Regex": r"hfsm\.step step=[0-9]+ loss=([0-9.]+)"},
+    {"Name": "eval_accuracy", "Regex": r"eval_accuracy=([0-9.]+)"},
+    {"Name": "eval_loss", "Regex": r"eval_loss=([0-9.]+)"},
+    {"Name": "majority_baseline", "Regex": r"majority_baseline=([0-9.]+)"},
+    {"Name": "final_step", "Regex": r"final_step=([0-9]+)"},
+)
+"""What the training code of this library prints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingDefaults:
+    """What a request need not say, and how far it may go.
+
+    instance_types: every type that a request may ask for, the default first.
+    max_instance_count: most instances. volume_size: GiB per instance. max_run, max_wait: seconds.
+    checkpoints: jobs keep checkpoints in S3. False also refuses spot, in every request.
+    metric, minimum: the gate: a model is registered when the metric reaches the minimum.
+    metric_definitions: name and regular expression of each metric. Omitted: those of this library's training code.
+    task: the transformers pipeline task that a trained model serves.
+    """
+
+    instance_types: Sequence[str]
+    max_instance_count: int = 1
+    volume_size: int = 50
+    use_spot_instances: bool = True
+    checkpoints: bool = True
+    max_run: int = 3600
+    max_wait: int = 7200
+    metric: str = "eval_accuracy"
+    minimum: float = 0.0
+    metric_definitions: Sequence[Mapping[str, str]] = METRIC_DEFINITIONS
+    task: str = "text-classification"
+
+
+class HuggingFaceTraining(Construct):
+    """The state machine of one job type, with its functions, its model package group and its topic.
+
+    state_machine: its input is a training request, its output {training, evaluation, model_package_arn}.
+    model_package_group, model_package_group_name: trained models that passed the gate are registered
+        here, to be approved by a person.
+    topic: told about every end of a run.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        job_type: str,
+        environment: str,
+        defaults: TrainingDefaults,
+        training_image: ExtendedImage,
+        inference_image: ExtendedImage,
+        roles: ExecutionRoles,
+        vpc: ec2.IVpc,
+        security_group: ec2.ISecurityGroup,
+        key: kms.IKey,
+        models_bucket: s3.IBucket,
+        checkpoints_bucket: s3.IBucket,
+        function_root: Path,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        """Creates the workflow.
+
+        job_type, environment: name jobs and the model package group, which people address by name.
+        defaults: what a request need not say.
+        training_image: runs the job. inference_image: what a trained model is registered with.
+        function_root: folder with the packages `validate_training_request` and `evaluate_model`.
+        removal_policy: of the logs. Omitted: they are kept.
+
+        Raises UnknownInstanceTypeError when a default names an instance type that SageMaker training does not have.
+        """
+        super().__init__(scope, construct_id)
+        self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        self.model_package_group_name = f"{environment}-{job_type}"
+        self.model_package_group = sagemaker.CfnModelPackageGroup(
+            self,
+            "ModelPackageGroup",
+            model_package_group_name=self.model_package_group_name,
+            model_package_group_description=f"Models trained by {job_type} in {environment}",
+        )
+        functions = {
+            name: PythonFunction(
+                self,
+                construct_id,
+                source_root=function_root,
+                package=name,
+                description=description,
+                key=key,
+                removal_policy=removal_policy,
+            )
+            for name, construct_id, description in (
+                ("validate_training_request", "ValidateRequest", "Checks a training request"),
+                ("evaluate_model", "EvaluateModel", "Holds a trained model against its gate"),
+            )
+        }
+        states = TrainingStates(
+            self,
+            "States",
+            place=TrainingJobPlace(
+                image_uri=training_image.uri,
+                role=roles.training,
+                vpc=vpc,
+                security_group=security_group,
+                key=key,
+                models_bucket=models_bucket,
+                prefix=TRAINED_PREFIX,
+            ),
+            validate=functions["validate_training_request"].function,
+            request_defaults=_request_defaults(job_type, environment, defaults, checkpoints_bucket, key),
+            evaluate=functions["evaluate_model"].function,
+            model_package_group_name=self.model_package_group_name,
+            inference_image_uri=inference_image.uri,
+            task=defaults.task,
+            topic=self.topic,
+        )
+        policy = self._orchestration(environment, roles, key, list(functions.values()))
+        self.state_machine = self._state_machine(states, roles, key, defaults, removal_policy)
+        self.state_machine.node.add_dependency(policy)
+
+    def _orchestration(
+        self, environment: str, roles: ExecutionRoles, key: kms.IKey, functions: Sequence[PythonFunction]
+    ) -> allow.DutyPolicy:
+        return allow.DutyPolicy(
+            self,
+            "OrchestrationPolicy",
+            role=roles.orchestrating,
+            permissions=[
+                allow.allow(["lambda:InvokeFunction"], *(f.function.function_arn for f in functions)),
+                allow.pass_role(roles.training, "sagemaker.amazonaws.com"),
+                allow.run_training_jobs(self, f"{environment}-*"),
+                allow.register_models(self, self.model_package_group_name),
+                allow.allow(["sns:Publish"], self.topic.topic_arn),
+                allow.allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn),
+                allow.step_functions_telemetry(),
+            ],
+        )
+
+    def _state_machine(
+        self,
+        states: TrainingStates,
+        roles: ExecutionRoles,
+        key: kms.IKey,
+        defaults: TrainingDefaults,
+        removal_policy: RemovalPolicy,
+    ) -> sfn.StateMachine:
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            encryption_key=key,
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=removal_policy,
+        )
+        return sfn.StateMachine(
+            self,
+            "StateMachine",
+            definition_body=sfn.DefinitionBody.from_chainable(states.start),
+            comment="Validate → train on spot, on demand if need be → evaluate → register → notify",
+            role=roles.orchestrating.without_policy_updates(),
+            logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
+            tracing_enabled=True,
+            encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(
+                kms.Key.from_key_arn(self, "StateKey", key.key_arn)
+            ),
+            # Spot until it gave up, then on demand in full, then an hour for everything around them.
+            timeout=Duration.seconds(_LONGEST_TRAINING * 2 + 3600),
+        )
+
+
+def _request_defaults(
+    job_type: str, environment: str, defaults: TrainingDefaults, checkpoints_bucket: s3.IBucket, key: kms.IKey
+) -> dict[str, Any]:
+    """As `validate_training_request.logic.Defaults` reads them."""
+    return {
+        "job_type": job_type,
+        "environment": environment,
+        "instance_type": defaults.instance_types[0],
+        "instance_types": {name: instance_type(name, "training").takes_volume_key for name in defaults.instance_types},
+        "max_instance_count": defaults.max_instance_count,
+        "volume_size": defaults.volume_size,
+        "use_spot_instances": defaults.use_spot_instances,
+        "checkpoints": defaults.checkpoints,
+        "max_run": defaults.max_run,
+        "max_wait": defaults.max_wait,
+        "metric_definitions": [dict(definition) for definition in defaults.metric_definitions],
+        "evaluation": {"metric": defaults.metric, "minimum": defaults.minimum},
+        "checkpoints_bucket": checkpoints_bucket.bucket_name,
+        "volume_key": key.key_arn,
+    }

@@ -1,0 +1,47 @@
+"""Reads a finished training job's metrics and cost, and holds them against the gate."""
+
+from typing import Any
+
+
+class MetricMissing(LookupError):  # noqa: N818 (the name is what people see in the console)
+    """The training job printed no line that the gate's metric definition matches."""
+
+
+def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+    """What the workflow goes on with.
+
+    gate: {metric, minimum}; the model passes when the metric is at least the minimum.
+    job: the answer of DescribeTrainingJob for a completed job.
+
+    Returns {training, evaluation, metadata}: `training` {job_name, training_seconds, billable_seconds, savings_percent,
+    model_data, spot}, `evaluation` {metric, value, minimum, passed, metrics}, and `metadata`, the same as texts for
+    the model registry.
+
+    Raises MetricMissing.
+    """
+    metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+    name, minimum = gate["metric"], gate["minimum"]
+    if name not in metrics:
+        raise MetricMissing(
+            f"training job {job['TrainingJobName']} reported no metric {name!r}, so the model cannot be judged. "
+            f"It reported {', '.join(sorted(metrics)) or 'none'}. Let the script print a line that the regular "
+            "expression of that metric definition matches, or name another metric in evaluation.metric."
+        )
+    trained, billed = job["TrainingTimeInSeconds"], job["BillableTimeInSeconds"]
+    training = {
+        "job_name": job["TrainingJobName"],
+        "training_seconds": trained,
+        "billable_seconds": billed,
+        "savings_percent": round(100 * (1 - billed / trained), 1) if trained else 0.0,
+        "model_data": job["ModelArtifacts"]["S3ModelArtifacts"],
+        "spot": job.get("EnableManagedSpotTraining", False),
+    }
+    evaluation = {
+        "metric": name,
+        "value": metrics[name],
+        "minimum": minimum,
+        "passed": metrics[name] >= minimum,
+        "metrics": metrics,
+    }
+    metadata = {"training-job": training["job_name"]} | {key: str(value) for key, value in metrics.items()}
+    return {"training": training, "evaluation": evaluation, "metadata": metadata}

@@ -1,0 +1,1 @@
+"""First state of a training workflow: a training request becomes the members of CreateTrainingJob, or an error."""

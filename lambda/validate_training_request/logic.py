@@ -1,0 +1,199 @@
+"""The training request: what it may say, and the training job that follows from it.
+
+Everything that decides who may do what (roles, network, keys, image) is absent here on purpose: the state machine holds
+it as constants that no request can reach.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from validate_training_request.fields import FIELDS, is_s3_uri, problems_of_fields
+
+Request = dict[str, Any]
+
+CODE_CHANNEL = "code"
+"""The source archive arrives as a channel, so that a job needs no network to fetch its code."""
+_CODE_ARCHIVE = "/opt/ml/input/data/code/sourcedir.tar.gz"
+_TOKEN = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,})\b")
+
+
+class InvalidTrainingRequest(ValueError):  # noqa: N818 (the name is what people see in the console)
+    """The request cannot become a training job; the text names every field that is wrong, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What the environment decides for a job type; the state machine passes it.
+
+    instance_types: allowed type → whether its volume takes a KMS key.
+    checkpoints: whether jobs keep any; without them spot is refused.
+    checkpoints_bucket: bucket name; a job's checkpoints stay below it.
+    volume_key: ARN of the key for storage volumes.
+    """
+
+    job_type: str
+    environment: str
+    instance_type: str
+    instance_types: dict[str, bool]
+    max_instance_count: int
+    volume_size: int
+    use_spot_instances: bool
+    checkpoints: bool
+    max_run: int
+    max_wait: int
+    metric_definitions: list[dict[str, str]]
+    evaluation: dict[str, Any]
+    checkpoints_bucket: str
+    volume_key: str
+
+
+def training_job(request: Request, defaults: Defaults, execution_id: str) -> dict[str, Any]:
+    """The members of CreateTrainingJob that a request decides, plus the names under which they run.
+
+    execution_id: ARN of the execution; job names and checkpoints are derived from it, so that a retry means the same
+    job and another execution another one.
+
+    Raises InvalidTrainingRequest with all problems at once.
+    """
+    if problems := find_problems(request, defaults):
+        raise InvalidTrainingRequest("The training request was refused, no job was started. " + " ".join(problems))
+    lineage = hashlib.sha256(execution_id.encode()).hexdigest()[:12]
+    name = f"{defaults.environment}-{request['name']}"[:44].rstrip("-") + f"-{lineage}"
+    instance_type = request.get("instance_type", defaults.instance_type)
+    resources = {
+        "InstanceType": instance_type,
+        "InstanceCount": request.get("instance_count", 1),
+        "VolumeSizeInGB": request.get("volume_size", defaults.volume_size),
+    }
+    if defaults.instance_types[instance_type]:
+        resources["VolumeKmsKeyId"] = defaults.volume_key
+    return {
+        "spot": request.get("use_spot_instances", defaults.use_spot_instances),
+        "spot_job_name": f"{name}-spot",
+        "on_demand_job_name": f"{name}-demand",
+        "hyper_parameters": _hyper_parameters(request),
+        "input_data": _input_data(request),
+        "resources": resources,
+        "max_run": _max_run(request, defaults),
+        "max_wait": _max_wait(request, defaults),
+        "checkpoint_s3_uri": request.get("checkpoint_s3_uri")
+        or f"s3://{defaults.checkpoints_bucket}/{defaults.job_type}/{name}",
+        "metric_definitions": request.get("metric_definitions", defaults.metric_definitions),
+        "environment": request.get("environment", {}),
+        "tags": _tags(request, defaults),
+        "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
+    }
+
+
+def find_problems(request: object, defaults: Defaults) -> list[str]:
+    """One sentence for each thing that is wrong with the request; empty when it can run."""
+    if not isinstance(request, dict):
+        return [f"The request must be a JSON object, not {json.dumps(request)}."]
+    problems = problems_of_fields(request)
+    # What follows reads fields that may be of a wrong type, which is told already.
+    sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
+    return problems + _limits(sound, defaults) + _spot(sound, defaults) + _secrets(sound)
+
+
+def _limits(request: Request, defaults: Defaults) -> list[str]:
+    found = []
+    if (job_type := request.get("job_type", defaults.job_type)) != defaults.job_type:
+        found.append(f"job_type is {job_type!r}, but this state machine runs {defaults.job_type!r}.")
+    instance_type = request.get("instance_type", defaults.instance_type)
+    if instance_type not in defaults.instance_types:
+        allowed = ", ".join(sorted(defaults.instance_types))
+        found.append(f"instance_type is {instance_type!r}; this environment allows {allowed}.")
+    count = request.get("instance_count", 1)
+    if count > defaults.max_instance_count:
+        found.append(f"instance_count is {count}; this environment allows at most {defaults.max_instance_count}.")
+    if "train" not in request.get("channels", {"train": ""}):
+        found.append("channels must hold 'train'.")
+    if CODE_CHANNEL in request.get("channels", {}):
+        found.append(f"channels must not hold {CODE_CHANNEL!r}: source_dir becomes that channel.")
+    metric = {**defaults.evaluation, **request.get("evaluation", {})}.get("metric")
+    names = [definition["Name"] for definition in request.get("metric_definitions", defaults.metric_definitions)]
+    if metric not in names:
+        found.append(f"evaluation.metric is {metric!r}, which is not among the metric definitions: {', '.join(names)}.")
+    return found
+
+
+def _spot(request: Request, defaults: Defaults) -> list[str]:
+    found = []
+    max_run, max_wait = _max_run(request, defaults), _max_wait(request, defaults)
+    if max_wait < max_run:
+        found.append(
+            f"max_wait is {max_wait} s, below max_run ({max_run} s); it counts waiting and training together, so it "
+            "must be at least that."
+        )
+    uri = request.get("checkpoint_s3_uri")
+    if uri and not uri.startswith(f"s3://{defaults.checkpoints_bucket}/"):
+        found.append(f"checkpoint_s3_uri is {uri!r}; it must be below s3://{defaults.checkpoints_bucket}/.")
+    wants_spot = request.get("use_spot_instances", defaults.use_spot_instances)
+    if wants_spot and not defaults.checkpoints:
+        found.append("use_spot_instances needs checkpoints, and this job type keeps none (checkpoints: false).")
+    if "checkpoint_s3_uri" in request and not uri and wants_spot:
+        found.append("use_spot_instances needs checkpoints: leave checkpoint_s3_uri out to get a place for them.")
+    return found
+
+
+def _secrets(request: Request) -> list[str]:
+    return [
+        f"{field}.{name} looks like an access token. Jobs must read tokens from Secrets Manager, since everybody who "
+        "may describe the job can read this."
+        for field in ("hyperparameters", "environment")
+        for name, value in request.get(field, {}).items()
+        if isinstance(value, str) and _TOKEN.search(value)
+    ]
+
+
+def _max_run(request: Request, defaults: Defaults) -> int:
+    value: int = request.get("max_run", defaults.max_run)
+    return value
+
+
+def _max_wait(request: Request, defaults: Defaults) -> int:
+    # A request that only shortens or lengthens the run keeps the environment's proportion of patience.
+    patience = defaults.max_wait / defaults.max_run
+    value: int = request.get("max_wait", int(_max_run(request, defaults) * patience))
+    return value
+
+
+def _hyper_parameters(request: Request) -> dict[str, str]:
+    """As the SageMaker SDK sends them: every value is JSON text, so that the toolkit gets types back."""
+    values: dict[str, Any] = dict(request.get("hyperparameters", {}))
+    if "source_dir" in request:
+        values["sagemaker_submit_directory"] = _CODE_ARCHIVE
+    if "entry_point" in request:
+        values["sagemaker_program"] = request["entry_point"]
+    return {name: json.dumps(value) for name, value in values.items()}
+
+
+def _input_data(request: Request) -> list[dict[str, Any]]:
+    channels = dict(request["channels"])
+    if "source_dir" in request:
+        channels[CODE_CHANNEL] = request["source_dir"]
+    return [
+        {
+            "ChannelName": name,
+            "InputMode": "File",
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": uri,
+                    "S3DataDistributionType": "FullyReplicated",
+                }
+            },
+        }
+        for name, uri in channels.items()
+    ]
+
+
+def _tags(request: Request, defaults: Defaults) -> list[dict[str, str]]:
+    ours = {"hf-sagemaker:environment": defaults.environment, "hf-sagemaker:job-type": defaults.job_type}
+    return [{"Key": key, "Value": value} for key, value in {**request.get("tags", {}), **ours}.items()]
+
+
+__all__ = ["CODE_CHANNEL", "Defaults", "InvalidTrainingRequest", "find_problems", "is_s3_uri", "training_job"]

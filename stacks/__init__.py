@@ -1,0 +1,1 @@
+"""This deployment: which constructs, in which stack, wired how."""

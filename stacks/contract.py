@@ -1,0 +1,26 @@
+"""What an environment tells the outside: names in SSM parameters, the contract between stacks and operators' tools."""
+
+from collections.abc import Mapping
+
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+
+def repository_prefix(environment: str) -> str:
+    """ECR repositories of the environment begin with this; roles are granted by it before the repositories exist."""
+    return f"hf-sagemaker/{environment}/"
+
+
+def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> None:
+    """Writes `/hf-sagemaker/<environment>/<path>` for each value.
+
+    values: path → value, for example `data/key-arn`. The path must hold no token: it makes the construct id.
+    """
+    for path, value in values.items():
+        words = path.replace("/", "-").split("-")
+        ssm.StringParameter(
+            scope,
+            "Contract" + "".join(word.capitalize() for word in words),
+            parameter_name=f"/hf-sagemaker/{environment}/{path}",
+            string_value=value,
+        )

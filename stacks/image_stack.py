@@ -1,0 +1,57 @@
+"""Images: an ECR repository and a build project per extended Deep Learning Container."""
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from hf_sagemaker import dlc_catalog
+from hf_sagemaker.execution_roles import ExecutionRoles
+from hf_sagemaker.extended_image import ExtendedImage
+from stacks.contract import publish, repository_prefix
+from stacks.settings import EnvironmentSettings, ImageSettings
+
+
+class ImageStack(Stack):
+    """Offers `images`, by their names in the settings."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        settings: EnvironmentSettings,
+        key: kms.IKey,
+        roles: ExecutionRoles,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id, termination_protection=not settings.disposable)
+        self.images: dict[str, ExtendedImage] = {}
+        for name, image in settings.images.items():
+            extended = ExtendedImage(
+                self,
+                "".join(word.capitalize() for word in name.split("-")) + "Image",
+                purpose=image.purpose,
+                base=base_image(image, settings.region),
+                repository_name=f"{repository_prefix(environment)}{name}",
+                key=key,
+                role=roles.building,
+                removal_policy=removal_policy,
+            )
+            self.images[name] = extended
+            publish(
+                self,
+                environment,
+                {f"images/{name}/project": extended.project.project_name, f"images/{name}/uri": extended.uri},
+            )
+
+
+def base_image(image: ImageSettings, region: str) -> dlc_catalog.DeepLearningContainer:
+    """The published image that the settings name."""
+    return dlc_catalog.resolve(
+        image.purpose,
+        transformers=image.transformers,
+        pytorch=image.pytorch,
+        processor=image.processor,
+        region=region,
+    )

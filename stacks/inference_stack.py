@@ -1,0 +1,88 @@
+"""Inference: the endpoints whose settings name a model."""
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
+from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.network import PrivateNetwork
+from stacks.contract import publish
+from stacks.data_stack import DataStack
+from stacks.image_stack import base_image
+from stacks.settings import EndpointSettings, EnvironmentSettings, ModelSettings
+
+
+class InferenceStack(Stack):
+    """Offers `endpoints`, by name, and `alarm_topic`, which every alarm of theirs tells."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        settings: EnvironmentSettings,
+        network: PrivateNetwork,
+        data: DataStack,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id, termination_protection=not settings.disposable)
+        self.alarm_topic = sns.Topic(self, "AlarmTopic", master_key=data.key, enforce_ssl=True)
+        # The policy that enforces TLS replaces the topic's default one, by which alarms were allowed to publish.
+        self.alarm_topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.alarm_topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
+            )
+        )
+        self.endpoints: dict[str, HuggingFaceEndpoint] = {}
+        for endpoint in settings.inference.endpoints:
+            if endpoint.model is None:
+                continue
+            self.endpoints[endpoint.name] = self._endpoint(
+                f"{environment}-{endpoint.name}",
+                endpoint,
+                endpoint.model,
+                ami=base_image(settings.images[endpoint.image], settings.region).inference_ami_version,
+                network=network,
+                data=data,
+            )
+            publish(
+                self,
+                environment,
+                {f"inference/{endpoint.name}/endpoint-name": f"{environment}-{endpoint.name}"},
+            )
+
+    def _endpoint(
+        self,
+        endpoint_name: str,
+        endpoint: EndpointSettings,
+        model: ModelSettings,
+        *,
+        ami: str | None,
+        network: PrivateNetwork,
+        data: DataStack,
+    ) -> HuggingFaceEndpoint:
+        return HuggingFaceEndpoint(
+            self,
+            "".join(word.capitalize() for word in endpoint.name.split("-")),
+            endpoint_name=endpoint_name,
+            model=ModelSource.from_registry(model.model_package),
+            role=data.roles.serving,
+            vpc=network.vpc,
+            security_group=network.endpoint_security_group,
+            key=data.key,
+            instance_type=endpoint.instance_type,
+            inference_ami_version=ami,
+            scale=EndpointScaling(
+                minimum=endpoint.min_instances,
+                maximum=endpoint.max_instances,
+                concurrent_requests=endpoint.concurrent_requests_per_instance,
+            ),
+            alarm_topic=self.alarm_topic,
+            latency_alarm=Duration.millis(endpoint.latency_alarm_ms),
+        )

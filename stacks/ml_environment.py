@@ -1,0 +1,52 @@
+"""One environment: the stacks by life cycle, so that an endpoint's change never touches a bucket."""
+
+from aws_cdk import Environment, RemovalPolicy, Stage, Tags
+from constructs import Construct
+
+from stacks.data_stack import DataStack
+from stacks.image_stack import ImageStack
+from stacks.inference_stack import InferenceStack
+from stacks.network_stack import NetworkStack
+from stacks.settings import EnvironmentSettings
+from stacks.training_stack import TrainingStack
+
+
+class MlEnvironment(Stage):
+    """Creates the stacks and hands objects from one to the next."""
+
+    def __init__(self, scope: Construct, name: str, settings: EnvironmentSettings) -> None:
+        """name: of the environment; it begins the name of every stack."""
+        super().__init__(scope, name, env=Environment(account=settings.account, region=settings.region))
+        removal_policy = RemovalPolicy.DESTROY if settings.disposable else RemovalPolicy.RETAIN
+        network = NetworkStack(self, "Network", settings=settings, removal_policy=removal_policy).network
+        data = DataStack(self, "Data", environment=name, settings=settings, removal_policy=removal_policy)
+        images = ImageStack(
+            self,
+            "Images",
+            environment=name,
+            settings=settings,
+            key=data.key,
+            roles=data.roles,
+            removal_policy=removal_policy,
+        ).images
+        TrainingStack(
+            self,
+            "Training",
+            environment=name,
+            settings=settings,
+            network=network,
+            data=data,
+            images=images,
+            removal_policy=removal_policy,
+        )
+        InferenceStack(
+            self,
+            "Inference",
+            environment=name,
+            settings=settings,
+            network=network,
+            data=data,
+            removal_policy=removal_policy,
+        )
+        # On each resource and not on the stack only: budgets and cost reports read resource tags.
+        Tags.of(self).add("hf-sagemaker:environment", name)

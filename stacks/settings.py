@@ -1,0 +1,304 @@
+"""What a platform team may say about an environment: the model of `environments/<name>.yaml`.
+
+Every limit stands here, so that the file is refused before anything is synthesised; `environments/schema.json` is
+written from these models (`make schema`) for editors. Never imports aws_cdk: it costs seconds, and operators' tools
+read settings too.
+"""
+
+import ipaddress
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from hf_sagemaker import dlc_catalog
+from hf_sagemaker.instance_types import InstanceType, Use, instance_type
+
+AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
+Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, for example eu-west-1")]
+Name = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$",
+        description="lower-case letters, digits, hyphens; 2 to 31 long",
+    ),
+]
+Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
+
+
+class Settings(BaseModel):
+    """Base of all settings: an unknown field is an error, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class NetworkSettings(Settings):
+    """The private network that jobs and endpoints run in."""
+
+    cidr: str = "10.0.0.0/16"
+    """Address range of the VPC, a private one of /16 to /24."""
+    availability_zones: list[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]] = Field(
+        min_length=2, max_length=6
+    )
+    """Zones by name, so that synth asks AWS nothing. An interface endpoint is paid for in each of them."""
+    flow_log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
+    """Days for which flow logs are kept."""
+
+    @field_validator("cidr")
+    @classmethod
+    def _private_range(cls, value: str) -> str:
+        try:
+            network = ipaddress.IPv4Network(value)
+        except ValueError as error:
+            raise ValueError(f"must be an IPv4 range such as 10.0.0.0/16 ({error})") from None
+        if not network.is_private or not 16 <= network.prefixlen <= 24:
+            raise ValueError("must be a private IPv4 range of /16 to /24, for example 10.0.0.0/16")
+        return value
+
+    @field_validator("availability_zones")
+    @classmethod
+    def _distinct(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise ValueError("must name each zone once")
+        return value
+
+
+class ImageSettings(Settings):
+    """One extended Deep Learning Container: a published Hugging Face image plus our pinned requirements."""
+
+    purpose: Literal["training", "inference"]
+    """Which context extends it: `hf_sagemaker/runtime/images/<purpose>`."""
+    transformers: str
+    """transformers version of the published base image, x.y.z."""
+    pytorch: str | None = None
+    """PyTorch version of the base image, x.y.z. Omitted: the newest published with that transformers version."""
+    processor: Literal["gpu", "cpu"] = "gpu"
+    """Which build of the base image. Training images exist for GPU only."""
+
+
+class EvaluationSettings(Settings):
+    """The gate before the registry."""
+
+    metric: str = "eval_accuracy"
+    """Name of one of the job's metric definitions."""
+    minimum: float = 0.0
+    """The model is registered when the metric is at least this."""
+
+
+class JobTypeSettings(Settings):
+    """A kind of training that people of this environment may start; a request overrides what is a default here."""
+
+    name: Name
+    image: str = "training"
+    """Name of the training image under `images`."""
+    inference_image: str = "inference"
+    """Name of the image with which a trained model is registered."""
+    task: str = "text-classification"
+    """The transformers pipeline task that a trained model serves (HF_TASK)."""
+    instance_type: str = "ml.g4dn.xlarge"
+    """Default instance type."""
+    allowed_instance_types: list[str] = []
+    """Further instance types that a request may ask for."""
+    max_instance_count: Annotated[int, Field(ge=1, le=64)] = 1
+    """Most instances that a request may ask for."""
+    volume_size: Annotated[int, Field(ge=1, le=16384)] = 50
+    """GiB of storage per instance."""
+    use_spot_instances: bool = True
+    """Train on managed spot instances first."""
+    checkpoints: bool = True
+    """Keep checkpoints in S3. Without them an interruption starts again from nothing, so spot requires them."""
+    max_run: Seconds = 3600
+    """Seconds after which training is stopped."""
+    max_wait: Seconds | None = None
+    """Seconds for waiting and training on spot together. Omitted: twice `max_run`."""
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def all_instance_types(self) -> list[str]:
+        """Every instance type that a request may ask for, the default first."""
+        return list(dict.fromkeys([self.instance_type, *self.allowed_instance_types]))
+
+    @property
+    def effective_max_wait(self) -> int:
+        """`max_wait`, or its default, in seconds."""
+        return self.max_wait or 2 * self.max_run
+
+    # Field validators with the fields before them, not a model validator: that one is skipped as soon as any other
+    # field is wrong, and all problems are to be told at once.
+    @field_validator("checkpoints")
+    @classmethod
+    def _spot_needs_checkpoints(cls, value: bool, info: ValidationInfo) -> bool:
+        if not value and info.data.get("use_spot_instances"):
+            raise ValueError(
+                "must be true with use_spot_instances: true; without checkpoints an interruption starts from nothing"
+            )
+        return value
+
+    @field_validator("max_wait")
+    @classmethod
+    def _wait_covers_run(cls, value: int | None, info: ValidationInfo) -> int | None:
+        max_run = info.data.get("max_run")
+        if value is not None and max_run is not None and value < max_run:
+            raise ValueError(f"must be at least max_run ({max_run} s), since it counts waiting and training together")
+        return value
+
+
+class TrainingSettings(Settings):
+    """Training in this environment."""
+
+    job_types: list[JobTypeSettings] = []
+    notification_emails: list[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]] = []
+    """Who is told when a run ends. AWS asks each of them to confirm."""
+
+
+class ModelSettings(Settings):
+    """Where an endpoint's model comes from."""
+
+    model_package: Annotated[
+        str, Field(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[A-Za-z0-9-]+/\d+$")
+    ]
+    """ARN of an approved version in the model registry."""
+
+
+class EndpointSettings(Settings):
+    """A real-time endpoint."""
+
+    name: Name
+    image: str = "inference"
+    """Name of the inference image under `images`; decides the host's NVIDIA driver."""
+    model: ModelSettings | None = None
+    """The model to serve. Omitted or null: the endpoint is not deployed yet."""
+    instance_type: str = "ml.g4dn.xlarge"
+    min_instances: Annotated[int, Field(ge=1, le=100)] = 1
+    max_instances: Annotated[int, Field(ge=1, le=100)] = 2
+    concurrent_requests_per_instance: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    """Target of the scaling policy: requests in flight per instance, measured every 10 s."""
+    latency_alarm_ms: Annotated[int, Field(ge=1, le=60000)] = 1000
+    """The alarm goes off when the 99th percentile of the model's latency stays above this, in milliseconds."""
+
+    @field_validator("max_instances")
+    @classmethod
+    def _not_below_minimum(cls, value: int, info: ValidationInfo) -> int:
+        minimum = info.data.get("min_instances")
+        if minimum is not None and value < minimum:
+            raise ValueError(f"must be at least min_instances ({minimum})")
+        return value
+
+
+class InferenceSettings(Settings):
+    """Serving in this environment."""
+
+    endpoints: list[EndpointSettings] = []
+
+
+class EnvironmentSettings(Settings):
+    """One environment: one account, one region, one stage of the app. Its name is the file's."""
+
+    account: AccountId
+    region: Region
+    disposable: bool = False
+    """Data may be destroyed: buckets and keys go with their stacks. False keeps them, and protects the stacks."""
+    network: NetworkSettings
+    images: dict[Name, ImageSettings] = {
+        "training": ImageSettings(purpose="training", transformers="4.56.2"),
+        "inference": ImageSettings(purpose="inference", transformers="4.51.3"),
+    }
+    training: TrainingSettings = TrainingSettings()
+    inference: InferenceSettings = InferenceSettings()
+
+    def problems(self) -> list[tuple[str, object, str]]:
+        """What no single field can know: (field path, value, what it must be) for each contradiction."""
+        return [
+            *self._zone_problems(),
+            *self._image_problems(),
+            *self._job_type_problems(),
+            *self._endpoint_problems(),
+        ]
+
+    def _zone_problems(self) -> list[tuple[str, object, str]]:
+        return [
+            (
+                f"network.availability_zones.{i}",
+                zone,
+                f"must be a zone of {self.region}, for example {self.region}a",
+            )
+            for i, zone in enumerate(self.network.availability_zones)
+            if not zone.startswith(self.region)
+        ]
+
+    def _image_problems(self) -> list[tuple[str, object, str]]:
+        found: list[tuple[str, object, str]] = []
+        for name, image in self.images.items():
+            try:
+                dlc_catalog.resolve(
+                    image.purpose,
+                    transformers=image.transformers,
+                    pytorch=image.pytorch,
+                    processor=image.processor,
+                    region=self.region,
+                )
+            except dlc_catalog.UnknownImageError as error:
+                found.append((f"images.{name}", image.transformers, str(error)))
+        return found
+
+    def _job_type_problems(self) -> list[tuple[str, object, str]]:
+        found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
+        for i, job in enumerate(self.training.job_types):
+            path = f"training.job_types.{i}"
+            found += self._image_reference(f"{path}.image", job.image, "training")
+            found += self._image_reference(f"{path}.inference_image", job.inference_image, "inference")
+            for name in job.all_instance_types:
+                field = "instance_type" if name == job.instance_type else "allowed_instance_types"
+                found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
+        return found
+
+    def _endpoint_problems(self) -> list[tuple[str, object, str]]:
+        found = _duplicates("inference.endpoints", [endpoint.name for endpoint in self.inference.endpoints])
+        for i, endpoint in enumerate(self.inference.endpoints):
+            path = f"inference.endpoints.{i}"
+            found += self._image_reference(f"{path}.image", endpoint.image, "inference")
+            found += self._instance_problems(f"{path}.instance_type", endpoint.instance_type, "hosting", endpoint.image)
+        return found
+
+    def _image_reference(self, path: str, name: str, purpose: str) -> list[tuple[str, object, str]]:
+        fitting = [known for known, image in self.images.items() if image.purpose == purpose]
+        if name in fitting:
+            return []
+        return [
+            (
+                path,
+                name,
+                f"must be the name of an image under `images` with purpose {purpose}: {', '.join(fitting) or 'none'}",
+            )
+        ]
+
+    def _instance_problems(self, path: str, name: str, use: Use, image_name: str) -> list[tuple[str, object, str]]:
+        try:
+            instance = instance_type(name, use)
+        except ValueError as error:
+            return [(path, name, str(error))]
+        image = self.images.get(image_name)
+        problem = image and _misfit(instance, image_name, image)
+        return [(path, name, problem)] if problem else []
+
+
+def _misfit(instance: InstanceType, image_name: str, image: ImageSettings) -> str | None:
+    """Why this image cannot run on this instance; None when it can."""
+    if instance.architecture != "x86_64":
+        return f"must be an x86_64 instance: image {image_name!r} does not run on {instance.architecture}"
+    wanted = "gpu" if image.processor == "gpu" else "none"
+    if instance.accelerator != wanted:
+        kind = (
+            "a GPU instance (for example ml.g4dn.xlarge)"
+            if wanted == "gpu"
+            else "a CPU instance (for example ml.m5.xlarge)"
+        )
+        return f"must be {kind}: image {image_name!r} is the {image.processor.upper()} build"
+    return None
+
+
+def _duplicates(path: str, names: list[str]) -> list[tuple[str, object, str]]:
+    return [
+        (f"{path}.{i}.name", name, "must be a name that no earlier entry has")
+        for i, name in enumerate(names)
+        if name in names[:i]
+    ]

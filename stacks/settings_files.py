@@ -1,0 +1,139 @@
+"""Reads `environments/*.yaml`, and says in one paragraph per problem what is wrong with them.
+
+Also writes the JSON schema for editors: `python -m stacks.settings_files > environments/schema.json`.
+"""
+
+import json
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stacks.settings import EnvironmentSettings, Settings
+
+
+class SettingsError(ValueError):
+    """All problems of all files; `problems` holds one paragraph each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n\n".join(problems))
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
+    """Every environment of the folder, by name (the file's name without .yaml), in alphabetical order.
+
+    Raises SettingsError with all problems of all files at once.
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise SettingsError([f"{folder}: holds no environment. Add one file per environment, for example dev.yaml."])
+    environments: dict[str, EnvironmentSettings] = {}
+    problems: list[str] = []
+    for file in files:
+        try:
+            environments[file.stem] = _load(file)
+        except SettingsError as error:
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    return environments
+
+
+def _load(file: Path) -> EnvironmentSettings:
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise SettingsError([f"{file}{where}: not valid YAML: {error.problem}. Mend that line."]) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{file}: not valid YAML: {error}. The file must be UTF-8 text."]) from None
+    if not isinstance(content, dict):
+        raise SettingsError([f"{file}: must be a mapping of fields (account, region, network, …), not {content!r}."])
+    try:
+        settings = EnvironmentSettings.model_validate(content)
+    except ValidationError as error:
+        raise SettingsError([_paragraph(file, *_describe(e)) for e in error.errors()]) from None
+    if problems := settings.problems():
+        raise SettingsError([_paragraph(file, *problem) for problem in problems])
+    return settings
+
+
+def _paragraph(file: Path, path: str, value: object, reason: str) -> str:
+    end = "" if reason.endswith((".", "?")) else "."
+    return f"{file}: {path} is {_shown(value)}: {reason}{end}"
+
+
+def _shown(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _describe(error: Any) -> tuple[str, object, str]:
+    """(field path, value, what it must be) of one pydantic error."""
+    path = ".".join(str(part) for part in error["loc"]) or "the file"
+    value, kind, context = error["input"], error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _fields_beside(error["loc"])
+        nearest = get_close_matches(str(error["loc"][-1]), known, n=1)
+        hint = f"Did you mean {nearest[0]}?" if nearest else f"The fields here are {', '.join(known)}."
+        return path, value, f"no field of this name exists. {hint}"
+    if kind == "string_type":
+        return path, value, "must be text; put it in quotation marks"
+    if kind == "missing":
+        return path, None, "this field is required"
+    if kind == "string_pattern_mismatch":
+        return path, value, f"must be text matching {context['pattern']}"
+    message = error["msg"].removeprefix("Value error, ")
+    return path, value, message.replace("Input should", "must").replace(" after validation", "")
+
+
+def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
+    """The names of the fields that exist where an unknown one was found."""
+    model: type[BaseModel] = EnvironmentSettings
+    for part in location[:-1]:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_of(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return annotation
+    return next((found for a in getattr(annotation, "__args__", ()) if (found := _model_of(a))), None)
+
+
+def schema() -> str:
+    """The JSON schema of an environment file, as text."""
+    return (
+        json.dumps(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                **EnvironmentSettings.model_json_schema(),
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(schema())

@@ -1,0 +1,80 @@
+"""Training: one state machine per job type of the settings."""
+
+from pathlib import Path
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from constructs import Construct
+
+from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.network import PrivateNetwork
+from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
+from stacks.contract import publish
+from stacks.data_stack import DataStack
+from stacks.settings import EnvironmentSettings, JobTypeSettings
+
+FUNCTIONS = Path(__file__).parent.parent / "lambda"
+
+
+class TrainingStack(Stack):
+    """Offers `workflows`, by job type."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        settings: EnvironmentSettings,
+        network: PrivateNetwork,
+        data: DataStack,
+        images: dict[str, ExtendedImage],
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        super().__init__(scope, construct_id, termination_protection=not settings.disposable)
+        self.workflows: dict[str, HuggingFaceTraining] = {}
+        for job in settings.training.job_types:
+            workflow = HuggingFaceTraining(
+                self,
+                "".join(word.capitalize() for word in job.name.split("-")),
+                job_type=job.name,
+                environment=environment,
+                defaults=_defaults(job),
+                training_image=images[job.image],
+                inference_image=images[job.inference_image],
+                roles=data.roles,
+                vpc=network.vpc,
+                security_group=network.job_security_group,
+                key=data.key,
+                models_bucket=data.models_bucket,
+                checkpoints_bucket=data.checkpoints_bucket,
+                function_root=FUNCTIONS,
+                removal_policy=removal_policy,
+            )
+            for email in settings.training.notification_emails:
+                workflow.topic.add_subscription(subscriptions.EmailSubscription(email))
+            self.workflows[job.name] = workflow
+            publish(
+                self,
+                environment,
+                {
+                    f"training/{job.name}/state-machine-arn": workflow.state_machine.state_machine_arn,
+                    f"training/{job.name}/model-package-group": workflow.model_package_group_name,
+                    f"training/{job.name}/topic-arn": workflow.topic.topic_arn,
+                },
+            )
+
+
+def _defaults(job: JobTypeSettings) -> TrainingDefaults:
+    return TrainingDefaults(
+        instance_types=job.all_instance_types,
+        max_instance_count=job.max_instance_count,
+        volume_size=job.volume_size,
+        use_spot_instances=job.use_spot_instances,
+        checkpoints=job.checkpoints,
+        max_run=job.max_run,
+        max_wait=job.effective_max_wait,
+        metric=job.evaluation.metric,
+        minimum=job.evaluation.minimum,
+        task=job.task,
+    )

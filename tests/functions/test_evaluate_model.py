@@ -1,0 +1,45 @@
+"""The gate before the registry."""
+
+from typing import Any
+
+import pytest
+
+from evaluate_model.handler import handle
+from evaluate_model.logic import MetricMissing
+
+
+def _job(**metrics: float) -> dict[str, Any]:
+    return {
+        "TrainingJobName": "dev-sentiment-1-spot",
+        "TrainingTimeInSeconds": 200,
+        "BillableTimeInSeconds": 60,
+        "EnableManagedSpotTraining": True,
+        "ModelArtifacts": {"S3ModelArtifacts": "s3://models/trained/x/output/model.tar.gz"},
+        "FinalMetricDataList": [{"MetricName": name, "Value": value} for name, value in metrics.items()],
+    }
+
+
+def _evaluate(minimum: float, **metrics: float) -> dict[str, Any]:
+    return handle({"evaluation": {"metric": "eval_accuracy", "minimum": minimum}, "training": _job(**metrics)}, None)
+
+
+@pytest.mark.parametrize(("value", "passed"), [(0.81, True), (0.8, True), (0.79, False)])
+def test_a_model_passes_when_it_reaches_the_minimum(value: float, passed: bool) -> None:
+    assert _evaluate(0.8, eval_accuracy=value)["evaluation"]["passed"] is passed
+
+
+def test_the_cost_of_the_run_is_told() -> None:
+    training = _evaluate(0, eval_accuracy=1)["training"]
+    assert (training["training_seconds"], training["billable_seconds"], training["savings_percent"]) == (200, 60, 70.0)
+
+
+def test_the_registry_gets_texts() -> None:
+    assert _evaluate(0, eval_accuracy=0.5)["metadata"] == {
+        "training-job": "dev-sentiment-1-spot",
+        "eval_accuracy": "0.5",
+    }
+
+
+def test_a_missing_metric_says_which_there_were() -> None:
+    with pytest.raises(MetricMissing, match=r"no metric 'eval_accuracy'.*It reported loss"):
+        _evaluate(0, loss=1.0)

@@ -1,0 +1,142 @@
+"""The first state of a training workflow."""
+
+import json
+from typing import Any
+
+import pytest
+
+from validate_training_request.handler import handle
+from validate_training_request.logic import InvalidTrainingRequest
+
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:run-1"
+
+
+def _defaults(**changes: Any) -> dict[str, Any]:
+    return {
+        "job_type": "text-classification",
+        "environment": "dev",
+        "instance_type": "ml.g4dn.xlarge",
+        "instance_types": {"ml.g4dn.xlarge": False, "ml.p3.2xlarge": True},
+        "max_instance_count": 2,
+        "volume_size": 50,
+        "use_spot_instances": True,
+        "checkpoints": True,
+        "max_run": 3600,
+        "max_wait": 7200,
+        "metric_definitions": [{"Name": "eval_accuracy", "Regex": "eval_accuracy=([0-9.]+)"}],
+        "evaluation": {"metric": "eval_accuracy", "minimum": 0.5},
+        "checkpoints_bucket": "checkpoints",
+        "volume_key": "arn:aws:kms:us-east-1:123456789012:key/1",
+    } | changes
+
+
+def _request(**changes: Any) -> dict[str, Any]:
+    return {"schema_version": "1", "name": "sentiment", "channels": {"train": "s3://data/train"}} | changes
+
+
+def _run(request: Any, execution: str = EXECUTION) -> dict[str, Any]:
+    return handle({"request": request, "defaults": _defaults(), "execution_id": execution}, None)
+
+
+def _refusal(request: Any) -> str:
+    with pytest.raises(InvalidTrainingRequest) as caught:
+        _run(request)
+    assert "no job was started" in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_shortest_request_takes_the_environments_defaults() -> None:
+    job = _run(_request())
+    assert job["spot"] is True
+    assert job["resources"] == {"InstanceType": "ml.g4dn.xlarge", "InstanceCount": 1, "VolumeSizeInGB": 50}
+    assert (job["max_run"], job["max_wait"]) == (3600, 7200)
+    assert job["checkpoint_s3_uri"].startswith("s3://checkpoints/text-classification/dev-sentiment-")
+    assert job["evaluation"] == {"metric": "eval_accuracy", "minimum": 0.5}
+
+
+def test_hyperparameters_become_json_text_with_explicit_booleans() -> None:
+    job = _run(_request(hyperparameters={"epochs": 3, "fp16": False, "lr": 1e-4, "note": "a b"}))
+    assert job["hyper_parameters"] == {"epochs": "3", "fp16": "false", "lr": "0.0001", "note": '"a b"'}
+
+
+def test_a_source_archive_becomes_a_channel_of_its_own() -> None:
+    # Given code of one's own
+    job = _run(_request(source_dir="s3://models/sources/1/sourcedir.tar.gz", entry_point="train.py"))
+    # Then it arrives as data, so that the isolated job needs no network
+    assert {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in job["input_data"]} == {
+        "train": "s3://data/train",
+        "code": "s3://models/sources/1/sourcedir.tar.gz",
+    }
+    submit = json.loads(job["hyper_parameters"]["sagemaker_submit_directory"])
+    assert submit == "/opt/ml/input/data/code/sourcedir.tar.gz"
+    assert json.loads(job["hyper_parameters"]["sagemaker_program"]) == "train.py"
+
+
+def test_the_volume_key_is_left_out_where_the_storage_is_local() -> None:
+    assert "VolumeKmsKeyId" not in _run(_request(instance_type="ml.g4dn.xlarge"))["resources"]
+    assert "VolumeKmsKeyId" in _run(_request(instance_type="ml.p3.2xlarge"))["resources"]
+
+
+def test_a_retry_means_the_same_job_and_another_execution_another_one() -> None:
+    first, again, other = _run(_request()), _run(_request()), _run(_request(), execution=EXECUTION + "2")
+    assert first["spot_job_name"] == again["spot_job_name"]
+    assert first["spot_job_name"] != other["spot_job_name"]
+    assert first["checkpoint_s3_uri"] != other["checkpoint_s3_uri"]
+
+
+def test_job_names_stay_within_sagemakers_63_characters() -> None:
+    job = _run(_request(name="a" * 31))
+    assert max(len(job["spot_job_name"]), len(job["on_demand_job_name"])) <= 63
+
+
+def test_both_attempts_share_the_checkpoints_and_not_the_name() -> None:
+    job = _run(_request())
+    assert job["spot_job_name"] != job["on_demand_job_name"]
+    assert isinstance(job["checkpoint_s3_uri"], str)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"max_run": 100, "max_wait": 99}, "max_wait is 99 s, below max_run (100 s)"),
+        ({"checkpoint_s3_uri": None}, "use_spot_instances needs checkpoints"),
+        ({"checkpoint_s3_uri": "s3://other/x"}, "must be below s3://checkpoints/"),
+        ({"instance_type": "ml.g4dn.3xlarge"}, "this environment allows ml.g4dn.xlarge, ml.p3.2xlarge"),
+        ({"instance_count": 3}, "allows at most 2"),
+        ({"instance_count": True}, "instance_count is True"),
+        ({"channels": {"test": "s3://data/test"}}, "must hold 'train'"),
+        ({"channels": {"train": "./here"}}, "channels is"),
+        ({"use_spot": True}, "Did you mean use_spot_instances?"),
+        ({"metric_definitions": [{"Name": "a", "Regex": "("}]}, "valid regular expression"),
+        ({"evaluation": {"metric": "f1"}}, "evaluation.metric is 'f1'"),
+        ({"hyperparameters": {"layers": [1]}}, "hyperparameters is"),
+        ({"environment": {"HF_TOKEN": "hf_" + "a" * 34}}, "environment.HF_TOKEN looks like an access token"),
+        ({"job_type": "other"}, "this state machine runs 'text-classification'"),
+        ({"schema_version": "2"}, 'must be "1"'),
+        ({"entry_point": "/etc/passwd"}, "entry_point"),
+    ],
+)
+def test_a_wrong_field_is_named_with_the_reason(change: dict[str, Any], words: str) -> None:
+    assert words in _refusal(_request(**change))
+
+
+def test_spot_is_refused_where_the_job_type_keeps_no_checkpoints() -> None:
+    defaults = _defaults(checkpoints=False, use_spot_instances=False)
+    with pytest.raises(InvalidTrainingRequest, match="use_spot_instances needs checkpoints"):
+        handle({"request": _request(use_spot_instances=True), "defaults": defaults, "execution_id": EXECUTION}, None)
+
+
+def test_a_token_is_never_repeated() -> None:
+    token = "hf_" + "a" * 34
+    assert token not in _refusal(_request(environment={"HF_TOKEN": token}))
+
+
+def test_all_problems_are_told_at_once() -> None:
+    text = _refusal({"name": "Not A Name", "channels": {"train": "x"}, "colour": 1})
+    for words in ("schema_version is missing", "name is 'Not A Name'", "channels is", "colour is not a field"):
+        assert words in text
+
+
+@pytest.mark.parametrize("request_", [None, [], "text", 3])
+def test_what_is_no_object_is_refused(request_: Any) -> None:
+    assert "must be a JSON object" in _refusal(request_)

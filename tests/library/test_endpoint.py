@@ -1,0 +1,122 @@
+"""The endpoint construct by itself."""
+
+from typing import Any
+
+import pytest
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Match, Template
+
+from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
+from hf_sagemaker.instance_types import UnknownInstanceTypeError
+from hf_sagemaker.model_source import ModelSource
+
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/group/1"
+
+
+def _endpoint(stack: Any, **options: Any) -> HuggingFaceEndpoint:
+    return HuggingFaceEndpoint(
+        stack,
+        "Endpoint",
+        endpoint_name="sentiment",
+        model=ModelSource.from_registry(PACKAGE),
+        role=stack.role,
+        vpc=stack.team_vpc,
+        security_group=stack.group,
+        key=stack.key,
+        **options,
+    )
+
+
+def test_by_default_one_g4dn_instance_without_a_volume_key(stack: Any) -> None:
+    _endpoint(stack)
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::SageMaker::EndpointConfig",
+        {
+            "KmsKeyId": Match.absent(),  # local NVMe refuses it
+            "ProductionVariants": [Match.object_like({"InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1})],
+        },
+    )
+
+
+def test_a_type_without_local_storage_gets_the_key(stack: Any) -> None:
+    _endpoint(stack, instance_type="ml.m5.xlarge")
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::SageMaker::EndpointConfig", {"KmsKeyId": Match.string_like_regexp("key/team$")}
+    )
+
+
+def test_the_model_is_isolated_in_the_vpc(stack: Any) -> None:
+    _endpoint(stack)
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::SageMaker::Model",
+        {
+            "EnableNetworkIsolation": True,
+            "VpcConfig": {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]},
+        },
+    )
+
+
+def test_as_asked(stack: Any) -> None:
+    topic = sns.Topic(stack, "Topic")
+    _endpoint(
+        stack,
+        inference_ami_version="al2-ami-sagemaker-inference-gpu-3-1",
+        scale=EndpointScaling(minimum=2, maximum=9, concurrent_requests=3, scale_in_cooldown=Duration.minutes(20)),
+        alarm_topic=topic,
+        latency_alarm=Duration.millis(250),
+    )
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "AWS::ApplicationAutoScaling::ScalableTarget", {"MinCapacity": 2, "MaxCapacity": 9}
+    )
+    template.has_resource_properties(
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+        {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 3, "ScaleInCooldown": 1200}},
+    )
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {"MetricName": "ModelLatency", "Threshold": 250_000, "AlarmActions": [{"Ref": Match.any_value()}]},
+    )
+    template.has_resource_properties(
+        "AWS::SageMaker::EndpointConfig",
+        {"ProductionVariants": [Match.object_like({"InferenceAmiVersion": "al2-ami-sagemaker-inference-gpu-3-1"})]},
+    )
+
+
+def test_scaling_needs_no_role_of_ours(stack: Any) -> None:
+    _endpoint(stack)
+    assert not Template.from_stack(stack).find_resources("AWS::IAM::Role")
+
+
+def test_scaling_is_removed_before_the_endpoint(stack: Any) -> None:
+    # CloudFormation deletes what refers to the endpoint first
+    endpoint = _endpoint(stack)
+    (target,) = Template.from_stack(stack).find_resources("AWS::ApplicationAutoScaling::ScalableTarget").values()
+    assert stack.get_logical_id(endpoint.endpoint) in str(target["Properties"]["ResourceId"])
+
+
+def test_grant_invoke_names_this_endpoint(stack: Any) -> None:
+    caller = iam.Role(stack, "Caller", assumed_by=iam.AccountRootPrincipal())
+    endpoint = _endpoint(stack)
+    endpoint.grant_invoke(caller)
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::IAM::Policy",
+        {
+            "PolicyDocument": {
+                "Statement": [
+                    {
+                        "Action": "sagemaker:InvokeEndpoint",
+                        "Effect": "Allow",
+                        "Resource": {"Ref": stack.get_logical_id(endpoint.endpoint)},
+                    }
+                ]
+            }
+        },
+    )
+
+
+def test_an_unknown_instance_type_is_refused(stack: Any) -> None:
+    with pytest.raises(UnknownInstanceTypeError, match="Nearest"):
+        _endpoint(stack, instance_type="ml.g4dn.3xlarge")

@@ -1,0 +1,172 @@
+"""The state machine, turned back into its definition."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import aws_s3 as s3
+from aws_cdk.assertions import Template
+
+from hf_sagemaker import dlc_catalog
+from hf_sagemaker.execution_roles import ExecutionRoles
+from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.instance_types import UnknownInstanceTypeError
+from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
+
+LAMBDA = Path(__file__).parents[2] / "lambda"
+
+
+def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
+    """The definition; references show as `${…}`."""
+    buckets = {n: s3.Bucket.from_bucket_name(stack, n, n.lower()) for n in ("Models", "Checkpoints")}
+    roles = ExecutionRoles(
+        stack,
+        "Roles",
+        data_bucket=stack.bucket,
+        models_bucket=buckets["Models"],
+        checkpoints_bucket=buckets["Checkpoints"],
+        key=stack.key,
+        repository_prefix="hf-sagemaker/dev/",
+    )
+    images = {
+        purpose: ExtendedImage(
+            stack,
+            purpose,
+            purpose=purpose,
+            base=dlc_catalog.resolve(purpose, transformers=version, region="us-east-1"),
+            repository_name=f"hf-sagemaker/dev/{purpose}",
+            key=stack.key,
+            role=roles.building,
+        )
+        for purpose, version in (("training", "4.56.2"), ("inference", "4.51.3"))
+    }
+    HuggingFaceTraining(
+        stack,
+        "Workflow",
+        job_type="text",
+        environment="dev",
+        defaults=defaults,
+        training_image=images["training"],
+        inference_image=images["inference"],
+        roles=roles,
+        vpc=stack.team_vpc,
+        security_group=stack.group,
+        key=stack.key,
+        models_bucket=buckets["Models"],
+        checkpoints_bucket=buckets["Checkpoints"],
+        function_root=LAMBDA,
+    )
+    (machine,) = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine").values()
+    parts = machine["Properties"]["DefinitionString"]["Fn::Join"][1]
+    text = "".join(part if isinstance(part, str) else "${" + json.dumps(part).replace('"', "'") + "}" for part in parts)
+    definition: dict[str, Any] = json.loads(text)
+    return definition
+
+
+@pytest.fixture
+def definition(stack: Any) -> dict[str, Any]:
+    return _workflow(stack, TrainingDefaults(instance_types=["ml.g4dn.xlarge"]))
+
+
+@pytest.mark.parametrize(("state", "spot"), [("TrainOnSpot", True), ("TrainOnDemand", False)])
+def test_both_attempts_run_in_the_vpc_encrypted_isolated_and_with_checkpoints(
+    definition: dict[str, Any], state: str, spot: bool
+) -> None:
+    job = definition["States"][state]["Parameters"]
+    assert definition["States"][state]["Resource"] == "arn:aws:states:::sagemaker:createTrainingJob.sync"
+    assert job["EnableManagedSpotTraining"] is spot
+    assert job["CheckpointConfig"] == {"S3Uri.$": "$.job.checkpoint_s3_uri", "LocalPath": "/opt/ml/checkpoints"}
+    assert job["VpcConfig"] == {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert job["EnableInterContainerTrafficEncryption"] is True
+    assert job["EnableNetworkIsolation"] is True
+    assert job["OutputDataConfig"]["KmsKeyId"].endswith("key/team")
+
+
+def test_only_spot_waits(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    assert "MaxWaitTimeInSeconds.$" in states["TrainOnSpot"]["Parameters"]["StoppingCondition"]
+    assert "MaxWaitTimeInSeconds.$" not in states["TrainOnDemand"]["Parameters"]["StoppingCondition"]
+
+
+def test_a_job_type_without_checkpoints_keeps_none(stack: Any) -> None:
+    definition = _workflow(
+        stack, TrainingDefaults(instance_types=["ml.g4dn.xlarge"], use_spot_instances=False, checkpoints=False)
+    )
+    assert "CheckpointConfig" not in definition["States"]["TrainOnDemand"]["Parameters"]
+    assert definition["States"]["Validate"]["Parameters"]["defaults"]["checkpoints"] is False
+
+
+def test_what_decides_access_is_no_matter_of_the_request(definition: dict[str, Any]) -> None:
+    # Given the members that say as whom, where and with which keys and image a job runs
+    job = definition["States"]["TrainOnSpot"]["Parameters"]
+    fixed = [job["RoleArn"], job["VpcConfig"], job["OutputDataConfig"], job["AlgorithmSpecification"]["TrainingImage"]]
+    # Then none is read from the input
+    assert "$." not in json.dumps(fixed)
+    assert not {"RoleArn.$", "VpcConfig.$", "OutputDataConfig.$"} & set(job)
+
+
+def test_every_path_ends_and_every_state_is_reached(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    reached, todo = set(), [definition["StartAt"]]
+    while todo:
+        name = todo.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        state = states[name]
+        following = [state.get("Next"), state.get("Default")]
+        following += [branch["Next"] for branch in state.get("Choices", []) + state.get("Catch", [])]
+        if not any(following):
+            assert state.get("End") or state["Type"] in ("Succeed", "Fail"), name
+        todo += [f for f in following if f]
+    assert reached == set(states)
+
+
+def test_every_task_that_may_fail_is_caught(definition: dict[str, Any]) -> None:
+    for name, state in definition["States"].items():
+        if state["Type"] == "Task":
+            assert {"States.ALL"} <= {e for c in state["Catch"] for e in c["ErrorEquals"]}, name
+
+
+def test_retries_of_sagemaker_calls_are_jittered_and_finite(definition: dict[str, Any]) -> None:
+    for name in ("TrainOnSpot", "TrainOnDemand", "Register"):
+        for retry in definition["States"][name]["Retry"]:
+            assert retry["JitterStrategy"] == "FULL"
+            assert 0 < retry["MaxAttempts"] < 10
+            # A script that failed fails again: what it did must not be paid for twice.
+            assert "States.TaskFailed" not in retry["ErrorEquals"]
+
+
+def test_a_model_waits_for_a_persons_approval(definition: dict[str, Any]) -> None:
+    register = definition["States"]["Register"]["Parameters"]
+    assert register["ModelApprovalStatus"] == "PendingManualApproval"
+    assert register["ModelPackageGroupName"] == "dev-text"
+
+
+def test_the_run_is_encrypted_traced_and_logged_without_its_data(stack: Any, definition: dict[str, Any]) -> None:
+    (machine,) = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine").values()
+    properties = machine["Properties"]
+    assert properties["EncryptionConfiguration"]["Type"] == "CUSTOMER_MANAGED_KMS_KEY"
+    assert properties["TracingConfiguration"] == {"Enabled": True}
+    assert properties["LoggingConfiguration"]["Level"] == "ALL"
+    assert properties["LoggingConfiguration"]["IncludeExecutionData"] is False
+
+
+def test_defaults_reach_the_first_state_as_asked(stack: Any) -> None:
+    definition = _workflow(
+        stack,
+        TrainingDefaults(
+            instance_types=["ml.p3.2xlarge", "ml.g5.xlarge"], max_run=60, max_wait=90, metric="loss", minimum=0.25
+        ),
+    )
+    defaults = definition["States"]["Validate"]["Parameters"]["defaults"]
+    assert defaults["instance_type"] == "ml.p3.2xlarge"
+    assert defaults["instance_types"] == {"ml.p3.2xlarge": True, "ml.g5.xlarge": False}  # takes a volume key?
+    assert (defaults["max_run"], defaults["max_wait"]) == (60, 90)
+    assert defaults["evaluation"] == {"metric": "loss", "minimum": 0.25}
+
+
+def test_an_unknown_instance_type_is_refused(stack: Any) -> None:
+    with pytest.raises(UnknownInstanceTypeError, match=r"ml\.g4dn"):
+        _workflow(stack, TrainingDefaults(instance_types=["ml.g4dn.3xlarge"]))

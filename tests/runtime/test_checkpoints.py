@@ -1,0 +1,83 @@
+import json
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def checkpoints(module):
+    return module("training/checkpoints.py")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three whole checkpoints: of steps 50, 100 and 900, whose names do not sort by number."""
+    for step in (50, 100, 900):
+        _write_checkpoint(tmp_path / f"checkpoint-{step}", step)
+    return tmp_path
+
+
+def _write_checkpoint(path: Path, step: int) -> None:
+    path.mkdir()
+    (path / "trainer_state.json").write_text(json.dumps({"global_step": step}))
+    (path / "config.json").write_text("{}")
+    header = json.dumps({"weight": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    (path / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(16))
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        with zipfile.ZipFile(path / name, "w") as archive:
+            archive.writestr("archive/data.pkl", b"x" * 500)
+
+
+def test_the_newest_is_the_one_with_the_most_steps(checkpoints, folder: Path) -> None:
+    (folder / "checkpoint-best").mkdir()
+
+    assert checkpoints.newest_intact(folder) == folder / "checkpoint-900"
+
+
+def test_without_checkpoints_there_is_none(checkpoints, tmp_path: Path) -> None:
+    assert checkpoints.newest_intact(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["trainer_state.json", "config.json", "model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"],
+)
+@pytest.mark.parametrize("damage", ["cut off", "empty", "missing"])
+def test_a_damaged_one_is_skipped_and_named(checkpoints, folder: Path, name: str, damage: str) -> None:
+    path = folder / "checkpoint-900" / name
+    if damage == "missing":
+        path.unlink()
+    else:
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) - 1] if damage == "cut off" else b"")
+    said: list[str] = []
+
+    assert checkpoints.newest_intact(folder, said.append) == folder / "checkpoint-100"
+
+    (line,) = said
+    assert line.startswith("WARNING: skipping checkpoint-900, which is not whole: ")
+    assert name.partition(".")[0] in line
+
+
+def test_a_flipped_byte_of_the_optimizer_is_found(checkpoints, folder: Path) -> None:
+    path = folder / "checkpoint-900/optimizer.pt"
+    path.write_bytes(path.read_bytes().replace(b"xxx", b"xyx", 1))
+
+    assert "optimizer.pt" in checkpoints.damage(folder / "checkpoint-900")
+
+
+def test_every_part_of_sharded_weights_is_looked_at(checkpoints, folder: Path) -> None:
+    checkpoint = folder / "checkpoint-900"
+    (checkpoint / "model.safetensors").rename(checkpoint / "model-00001-of-00002.safetensors")
+    weight_map = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
+    (checkpoint / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+    assert checkpoints.damage(checkpoint) == "model-00002-of-00002.safetensors is missing"
+
+
+def test_a_state_of_another_step_is_damage(checkpoints, folder: Path) -> None:
+    (folder / "checkpoint-900/trainer_state.json").write_text('{"global_step": 850}')
+
+    assert checkpoints.damage(folder / "checkpoint-900") == "trainer_state.json is of step 850"

@@ -1,0 +1,1 @@
+"""hfsm: the operator's command for an environment of this stack, on AWS or on the embedded AWS."""

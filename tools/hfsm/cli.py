@@ -1,0 +1,161 @@
+"""The commands of `hfsm`: their arguments, nothing else."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hfsm.progress import make_console
+
+app = typer.Typer(
+    name="hfsm",
+    help="Operate an environment of the Hugging Face on SageMaker stack, on AWS or on the embedded AWS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+local_app = typer.Typer(no_args_is_help=True, help="The embedded AWS of this machine.")
+app.add_typer(local_app, name="local")
+
+Environment = Annotated[str, typer.Option("--env", help="The environment: a file's name in environments/.")]
+Local = Annotated[bool, typer.Option("--local", help="Use the embedded AWS that `hfsm local up` started.")]
+StateDir = Annotated[
+    Path | None,
+    typer.Option(envvar="HFSM_LOCAL_DIR", help="Folder of the embedded AWS. Left out: .localcloud/ in the project."),
+]
+
+
+@app.command()
+def train(
+    request: Annotated[Path, typer.Argument(help="A training request, a JSON file.")],
+    environment: Environment = "dev",
+    local: Local = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the training until it ends.")] = True,
+) -> None:
+    """Train a model: upload what is local, start the state machine, follow it, print the outcome.
+
+    Exit code 0: registered; 1: failed, or no longer followed; 2: the request is wrong and nothing was
+    started.
+    """
+    from hfsm import cloud
+    from hfsm import train as training
+    from hfsm.request import read_request
+
+    # A wrong file is told before anything is asked of AWS.
+    checked = read_request(request)
+    parameters = cloud.Parameters(cloud.connect(local), environment)
+    raise typer.Exit(training.train(checked, parameters, make_console(), wait=wait))
+
+
+@app.command()
+def build(
+    images: Annotated[list[str] | None, typer.Argument(metavar="[IMAGE...]", help="Which. Left out: all.")] = None,
+    environment: Environment = "dev",
+    local: Local = False,
+) -> None:
+    """Build container images of an environment and push them to its repositories."""
+    from hfsm import cloud
+    from hfsm import images as container_images
+
+    parameters = cloud.Parameters(cloud.connect(local), environment)
+    container_images.build(images or [], parameters, make_console())
+
+
+@app.command()
+def predict(
+    endpoint: Annotated[str, typer.Argument(help="An endpoint of the settings, or a SageMaker endpoint's name.")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="The texts to classify.")],
+    environment: Environment = "dev",
+    local: Local = False,
+) -> None:
+    """Classify texts by an endpoint: label and score of each."""
+    from hfsm import cloud
+    from hfsm import predict as prediction
+
+    prediction.predict(endpoint, texts, cloud.Parameters(cloud.connect(local), environment), make_console())
+
+
+@app.command()
+def status(
+    environment: Environment = "dev",
+    local: Local = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """Show stacks, images, training, model packages and endpoints of an environment."""
+    from hfsm import cloud
+    from hfsm import status as overview
+
+    found = overview.status(cloud.Parameters(cloud.connect(local), environment))
+    if json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        overview.show(found, make_console())
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with train.jsonl and test.jsonl. Left out: the data set that comes with the demo."),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a pretrained model to start from. Left out: a small new one."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the embedded AWS running at the end.")] = False,
+) -> None:
+    """Deploy, train with a spot interruption, register, serve and predict, all on this machine."""
+    from hfsm.demo.command import run_demo
+
+    raise typer.Exit(run_demo(data, model, keep=keep, console=make_console()))
+
+
+@local_app.command()
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port of 127.0.0.1.")] = 4566,
+    state_dir: StateDir = None,
+) -> None:
+    """Start the embedded AWS in the background."""
+    from hfsm import local
+
+    folder = (state_dir or local.default_state_dir()).resolve()
+    daemon, started = local.up(port, folder)
+    typer.echo(
+        f"The embedded AWS {'listens' if started else 'already runs'} at {daemon.endpoint_url} "
+        f"(process {daemon.pid}, since {daemon.started_at}, log {local.log_file(folder)})."
+    )
+    if daemon.port != port:
+        typer.echo(f"Port {port} was not used: one runs already. `hfsm local down` first to move it.")
+    typer.echo(local.how_to_use(daemon))
+
+
+@local_app.command()
+def down(state_dir: StateDir = None) -> None:
+    """Stop the embedded AWS and everything that runs in it."""
+    from hfsm import local
+
+    daemon = local.down((state_dir or local.default_state_dir()).resolve())
+    if daemon is None:
+        typer.echo("No embedded AWS is running.")
+    else:
+        typer.echo(f"Stopped the embedded AWS at {daemon.endpoint_url} (process {daemon.pid}).")
+
+
+@local_app.command("status")
+def local_status(state_dir: StateDir = None) -> None:
+    """Show what runs in the embedded AWS. Exit code 1 where none runs."""
+    from hfsm import local
+
+    folder = (state_dir or local.default_state_dir()).resolve()
+    daemon = local.running(folder)
+    state = local.control(daemon.port) if daemon is not None else None
+    if daemon is None or state is None:
+        typer.echo("No embedded AWS is running. Start one with `hfsm local up`.")
+        raise typer.Exit(1)
+    typer.echo(f"Runs at {daemon.endpoint_url} since {daemon.started_at} (process {daemon.pid}, state {folder}).")
+    for job in state.get("training_jobs", []):
+        typer.echo(f"  training job {job['name']}: {job['status']}, {job['interruptions']} interruptions")
+    for endpoint in state.get("endpoints", []):
+        typer.echo(f"  endpoint {endpoint['name']}: {endpoint['status']}")
+    typer.echo(f"  containers: {len(state.get('containers', []))}")
+    typer.echo(local.how_to_use(daemon))

@@ -1,0 +1,173 @@
+"""One execution of a training state machine: start it, look at it, say how it ended."""
+
+import json
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from hfsm.cloud import Cloud
+from hfsm.training_log import TRAINING_JOBS_GROUP, LogTail
+
+# TrainingJobName, made from the execution's name, may have 63 characters of this alphabet.
+NAME_LENGTH = 40
+
+
+def execution_name(name: str) -> str:
+    """A name that people can read and that is not used twice: `sentiment-20261120-142530-9f3a02c4`.
+
+    The second and 32 random bits: two people who start at once, or a loop of many starts, do not meet.
+    """
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-")[: NAME_LENGTH - 25] or "training"
+    return f"{readable}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
+
+
+def start(cloud: Cloud, state_machine_arn: str, name: str, request: dict[str, Any]) -> "Execution":
+    """Start the state machine with a training request."""
+    answer = cloud.client("stepfunctions").start_execution(
+        stateMachineArn=state_machine_arn, name=execution_name(name), input=json.dumps(request)
+    )
+    return Execution(cloud, answer["executionArn"])
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an execution is doing. lines: what the training job logged since the last look."""
+
+    status: str
+    state: str | None
+    job: str | None
+    job_status: str | None
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def running(self) -> bool:
+        return self.status in ("RUNNING", "PENDING_REDRIVE")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an execution did not succeed. state: the one to blame, not the Fail state that reports it.
+
+    job: the training job that had been started, or None.
+    """
+
+    status: str
+    state: str
+    error: str
+    cause: str
+    job: str | None
+
+
+class Execution:
+    """An execution and the training job that it is running."""
+
+    def __init__(self, cloud: Cloud, arn: str) -> None:
+        self.cloud = cloud
+        self.arn = arn
+        self._tails: dict[str, LogTail] = {}
+
+    @property
+    def name(self) -> str:
+        return self.arn.rsplit(":", 1)[-1]
+
+    def look(self) -> Look:
+        """Ask for status, state, training job and its new log lines."""
+        status = self._describe()["status"]
+        events = self._history()
+        job = _training_job(events)
+        lines: list[str] = []
+        if job is not None:
+            # All jobs of this execution: what spot left behind goes on being read when on-demand has taken
+            # over.
+            if job not in self._tails:
+                self._tails[job] = LogTail(self.cloud.client("logs"), TRAINING_JOBS_GROUP, f"{job}/")
+            for tail in self._tails.values():
+                lines += tail.new_lines()
+        return Look(status, _state(events), job, self._job_status(job), lines)
+
+    def output(self) -> dict[str, Any]:
+        """The last state's output of an execution that succeeded."""
+        output = json.loads(self._describe()["output"])
+        return output if isinstance(output, dict) else {"output": output}
+
+    def failure(self) -> Failure:
+        """Why it failed, timed out or was stopped."""
+        described, events = self._describe(), self._history()
+        return Failure(
+            status=described["status"],
+            state=_failed_state(events),
+            error=described.get("error") or described["status"],
+            cause=readable_cause(described.get("cause") or ""),
+            job=_training_job(events),
+        )
+
+    def training_job(self, name: str) -> dict[str, Any]:
+        """DescribeTrainingJob."""
+        job: dict[str, Any] = self.cloud.client("sagemaker").describe_training_job(TrainingJobName=name)
+        return job
+
+    def _describe(self) -> dict[str, Any]:
+        described: dict[str, Any] = self.cloud.client("stepfunctions").describe_execution(executionArn=self.arn)
+        return described
+
+    def _history(self) -> list[dict[str, Any]]:
+        pages = self.cloud.client("stepfunctions").get_paginator("get_execution_history")
+        return [event for page in pages.paginate(executionArn=self.arn) for event in page["events"]]
+
+    def _job_status(self, job: str | None) -> str | None:
+        if job is None:
+            return None
+        try:
+            described = self.training_job(job)
+        except ClientError as error:
+            # Step Functions schedules the job before SageMaker has it.
+            if error.response.get("Error", {}).get("Code") in ("ValidationException", "ResourceNotFound"):
+                return None
+            raise
+        return str(described.get("SecondaryStatus") or described["TrainingJobStatus"])
+
+
+def _state(events: list[dict[str, Any]]) -> str | None:
+    entered = [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+    return entered[-1] if entered else None
+
+
+def _failed_state(events: list[dict[str, Any]]) -> str:
+    """The last state that did something, other than telling people: what it did has led to the end.
+
+    States that only choose, reword or report follow the one that is to blame.
+    """
+    tasks: list[str] = []
+    for event in events:
+        if event["type"] == "TaskStateEntered":
+            tasks.append(event["stateEnteredEventDetails"]["name"])
+        elif tasks and event.get("taskScheduledEventDetails", {}).get("resourceType") == "sns":
+            tasks.pop()
+    return tasks[-1] if tasks else _state(events) or ""
+
+
+def _training_job(events: list[dict[str, Any]]) -> str | None:
+    """The newest training job: named by the task's parameters, before SageMaker has answered."""
+    name: str | None = None
+    for event in events:
+        details = event.get("taskScheduledEventDetails")
+        if details and str(details.get("resource", "")).startswith("createTrainingJob"):
+            name = str(json.loads(details["parameters"]).get("TrainingJobName", "")) or name
+    return name
+
+
+def readable_cause(cause: str) -> str:
+    """The sentence for people in a cause: SageMaker and Lambda put it into a JSON document of much else."""
+    try:
+        document = json.loads(cause)
+    except ValueError:
+        return cause
+    if isinstance(document, dict):
+        for field_name in ("errorMessage", "FailureReason", "Cause"):
+            if isinstance(document.get(field_name), str):
+                return str(document[field_name])
+    return cause

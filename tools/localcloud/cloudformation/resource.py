@@ -1,0 +1,147 @@
+"""What a resource type is to the deployment: three operations, done through the AWS API as CloudFormation does them."""
+
+import secrets
+import string
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from localcloud.cloudformation.api_shapes import accepted
+
+Properties = dict[str, Any]
+SUFFIX = string.ascii_uppercase + string.digits
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A resource that exists. physical_id: what `Ref` answers; attributes: what `Fn::GetAtt` answers."""
+
+    physical_id: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class AwsApi:
+    """boto3 clients of one region of this embedded AWS, made once each."""
+
+    def __init__(self, endpoint_url: str, account: str, region: str) -> None:
+        self.account = account
+        self.region = region
+        self._endpoint_url = endpoint_url
+        self._clients: dict[str, Any] = {}
+        self._making = threading.Lock()  # a session makes one client at a time; stacks deploy side by side
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return boto3.Session(aws_access_key_id="cloudformation", aws_secret_access_key="local", region_name=self.region)
+
+    def __call__(self, service: str) -> Any:
+        with self._making:
+            if service not in self._clients:
+                self._clients[service] = self._session.client(  # type: ignore[call-overload]
+                    service,
+                    endpoint_url=self._endpoint_url,
+                    config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+                )
+        return self._clients[service]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One resource of one deployment, with its properties evaluated.
+
+    stack_tags: the stack's own, which CloudFormation gives to every resource that takes tags.
+    exists: to be called as soon as something exists that a failure afterwards would leave behind.
+    """
+
+    api: AwsApi
+    stack_id: str
+    stack_name: str
+    logical_id: str
+    properties: Properties
+    stack_tags: Mapping[str, str]
+    exists: Callable[[Deployed], None]
+
+    def name(self, property_name: str, *, longest: int = 128, lower: bool = False) -> str:
+        """The name that the template gives, or one made of stack, logical id and a random end, as AWS makes it."""
+        given = self.properties.get(property_name)
+        if given:
+            return str(given)
+        end = "-" + "".join(secrets.choice(SUFFIX) for _ in range(12))
+        start = f"{self.stack_name}-{self.logical_id}"[: longest - len(end)].rstrip("-")
+        return (start + end).lower() if lower else start + end
+
+    def tags(self) -> list[dict[str, str]]:
+        """Tags of the resource and its stack, as `Key` and `Value`."""
+        own = self.properties.get("Tags", [])
+        own = [{"Key": k, "Value": v} for k, v in own.items()] if isinstance(own, dict) else own
+        merged = dict(self.stack_tags) | {tag["Key"]: tag["Value"] for tag in own}
+        return [{"Key": key, "Value": value} for key, value in merged.items()]
+
+    def tag_map(self) -> dict[str, str]:
+        return {tag["Key"]: tag["Value"] for tag in self.tags()}
+
+    def arguments(self, service: str, operation: str, **own: Any) -> dict[str, Any]:
+        """Properties that `operation` of `service` accepts, as it spells them, and `own` in place of theirs."""
+        return accepted(self.api(service), operation, self.properties | own)
+
+
+class ResourceType(ABC):
+    """create, update and delete of one resource type. An error of the AWS API fails the resource.
+
+    replaced_by: properties whose change makes CloudFormation replace the resource, from its reference pages.
+    """
+
+    type_name: ClassVar[str]
+    replaced_by: ClassVar[frozenset[str]] = frozenset()
+
+    def must_replace(self, before: Properties, after: Properties) -> bool:
+        return any(before.get(name) != after.get(name) for name in self.replaced_by)
+
+    @abstractmethod
+    def create(self, request: Request) -> Deployed: ...
+
+    @abstractmethod
+    def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
+        """Change in place what is not in `replaced_by`. before: the properties as they were."""
+
+    @abstractmethod
+    def delete(self, request: Request, deployed: Deployed) -> None: ...
+
+
+class ResourceError(Exception):
+    """A resource could not be created, updated or deleted; the text is its status reason."""
+
+
+class ImmutableResource(ResourceType):
+    """A type of which every change is a replacement."""
+
+    def must_replace(self, before: Properties, after: Properties) -> bool:
+        return before != after
+
+    def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
+        return deployed
+
+
+MISSING = ("NoSuch", "NotFound", "ResourceNotFound", "DoesNotExist", "Could not find", "does not exist")
+
+
+def delete_if_there(call: Callable[..., Any], **arguments: Any) -> None:
+    """Call it; that the thing is gone already is success, as for CloudFormation."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if not any(word in code or word in message for word in MISSING):
+            raise
+
+
+def without_tags(before: Iterable[dict[str, str]], after: Iterable[dict[str, str]]) -> list[str]:
+    """Keys of the tags that are gone."""
+    return sorted({tag["Key"] for tag in before} - {tag["Key"] for tag in after})

@@ -1,0 +1,142 @@
+"""CodeBuild that builds: a project's buildspec is really executed, with a `docker` that builds our kind of images.
+
+install() puts it in the place of moto's, whose builds succeed when they are asked after.
+"""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import boto3
+import moto.codebuild.urls
+from botocore.config import Config
+from moto.codebuild.exceptions import InvalidInputException, ResourceNotFoundException
+from moto.codebuild.responses import CodeBuildResponse
+from moto.core.responses import ActionResult
+
+from localcloud.codebuild.build import Build, BuildRequest
+from localcloud.log_stream import LogStream
+from localcloud.settings import LocalCloud
+
+__all__ = ["install"]
+
+_DEFAULT_TIMEOUT = 60  # minutes
+_OVERRIDES = {
+    "projectName",
+    "environmentVariablesOverride",
+    "buildspecOverride",
+    "sourceTypeOverride",
+    "sourceLocationOverride",
+    "timeoutInMinutesOverride",
+    "idempotencyToken",
+}
+
+
+class RunningCodeBuildResponse(CodeBuildResponse):
+    """The operations that are different here. Projects and the list of builds stay moto's."""
+
+    cloud: LocalCloud  # set by install()
+    builds: dict[str, Build] = {}  # noqa: RUF012  by ARN
+
+    def start_build(self) -> ActionResult:
+        request = json.loads(self.body)
+        if unknown := sorted(set(request) - _OVERRIDES):
+            raise InvalidInputException(f"{', '.join(unknown)}: not supported by the embedded AWS")
+        project = self._project(request["projectName"])
+        name = project["name"]
+        identifier = f"{name}:{uuid.uuid4()}"
+        arn = f"{project['arn'].rpartition(':')[0]}:build/{identifier}"
+        history = self.codebuild_backend.build_history[name]
+        minutes = request.get("timeoutInMinutesOverride") or project.get("timeoutInMinutes") or _DEFAULT_TIMEOUT
+        build_request = BuildRequest(
+            id=identifier,
+            arn=arn,
+            number=len(history) + 1,
+            region=self.region,
+            project=_overridden(project, request),
+            timeout=minutes * 60.0,
+        )
+        stream = identifier.partition(":")[2]
+        log = LogStream(self.current_account, self.region, _log_group(project), stream)
+        build = Build(self.cloud, build_request, log, self._fetch)
+        self.builds[arn] = build
+        history.append(identifier)
+        build.start()
+        return ActionResult({"build": build.record})
+
+    def batch_get_builds(self) -> ActionResult:
+        known = [(identifier, self._build(identifier)) for identifier in self._get_param("ids")]
+        return ActionResult(
+            {
+                "builds": [build.record for _, build in known if build],
+                "buildsNotFound": [identifier for identifier, build in known if not build],
+            }
+        )
+
+    def stop_build(self) -> ActionResult:
+        identifier = self._get_param("id")
+        build = self._build(identifier)
+        if build is None:
+            raise ResourceNotFoundException(f"Build {identifier} does not exist")
+        build.stop()
+        return ActionResult({"build": build.record})
+
+    def update_project(self) -> ActionResult:
+        """moto has none."""
+        request = json.loads(self.body)
+        project = self._project(request["name"])
+        project.update({member: value for member, value in request.items() if value is not None})
+        return ActionResult({"project": project})
+
+    def _project(self, name: str) -> dict[str, Any]:
+        project = self.codebuild_backend.codebuild_projects.get(name)
+        if project is None:
+            arn = f"arn:{self.partition}:codebuild:{self.region}:{self.current_account}:project/{name}"
+            raise ResourceNotFoundException(f"Project cannot be found: {arn}")
+        return project.project_metadata
+
+    def _build(self, identifier: str) -> Build | None:
+        """By id or by ARN."""
+        arn = f"arn:{self.partition}:codebuild:{self.region}:{self.current_account}:build/{identifier}"
+        return self.builds.get(identifier) or self.builds.get(arn)
+
+    def _fetch(self, location: str, target: Path) -> None:
+        """LookupError: S3 has no such object, in its own words."""
+        session: Any = boto3.session.Session("localcloud", "localcloud", region_name=self.region)
+        s3 = session.client("s3", endpoint_url=self.cloud.endpoint_url, config=Config(proxies={}))
+        bucket, _, key = location.removeprefix("arn:aws:s3:::").partition("/")
+        try:
+            s3.download_file(bucket, key, str(target))
+        except s3.exceptions.ClientError as error:
+            raise LookupError(error.response["Error"]["Message"]) from None
+
+
+def install(cloud: LocalCloud) -> None:
+    """Before the first request: moto reads its URL tables once."""
+    RunningCodeBuildResponse.cloud = cloud
+    for path in moto.codebuild.urls.url_paths:
+        moto.codebuild.urls.url_paths[path] = RunningCodeBuildResponse.dispatch
+
+
+def _overridden(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
+    """The project as this build sees it. InvalidInputException: a variable that cannot be resolved here."""
+    source = dict(project["source"])
+    for member in ("buildspec", "type", "location"):
+        override = "buildspecOverride" if member == "buildspec" else f"source{member.title()}Override"
+        if request.get(override):
+            source[member] = request[override]
+    variables = {entry["name"]: entry for entry in project["environment"].get("environmentVariables") or []}
+    variables |= {entry["name"]: entry for entry in request.get("environmentVariablesOverride") or []}
+    for entry in variables.values():
+        if entry.get("type", "PLAINTEXT") != "PLAINTEXT":
+            raise InvalidInputException(
+                f"environment variable {entry['name']}: type {entry['type']} is not supported by the embedded AWS"
+            )
+    environment = {**project["environment"], "environmentVariables": list(variables.values())}
+    return {**project, "source": source, "environment": environment}
+
+
+def _log_group(project: dict[str, Any]) -> str:
+    logs = (project.get("logsConfig") or {}).get("cloudWatchLogs") or {}
+    return str(logs.get("groupName") or f"/aws/codebuild/{project['name']}")

@@ -1,0 +1,77 @@
+"""`/_localcloud/*`: what the embedded AWS tells about itself, and what no AWS API can ask it to do."""
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from localcloud import sagemaker
+from localcloud.settings import LocalCloud
+
+PREFIX = "/_localcloud/"
+_ANSWER_SECONDS = 0.2
+INTERRUPT = re.compile(r"training-jobs/([^/]+)/interrupt")
+
+Answer = tuple[HTTPStatus, dict[str, Any]]
+
+
+class ControlRoutes:
+    """WSGI middleware: answers its own paths and hands everything else to the AWS APIs behind it."""
+
+    def __init__(self, cloud: LocalCloud, aws: Any, *, stop: Callable[[], None]) -> None:
+        self._cloud = cloud
+        self._aws = aws
+        self._stop = stop
+        self._started_at = datetime.now(UTC)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if not path.startswith(PREFIX):
+            answer: Iterable[bytes] = self._aws(environ, start_response)
+            return answer
+        status, body = self._route(environ["REQUEST_METHOD"], path.removeprefix(PREFIX))
+        payload = json.dumps(body, default=str).encode()
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [payload]
+
+    def _route(self, method: str, route: str) -> Answer:
+        interrupt = INTERRUPT.fullmatch(route)
+        if method == "GET" and route == "status":
+            return HTTPStatus.OK, self.status()
+        if method == "POST" and interrupt:
+            return self._interrupt(unquote(interrupt[1]))
+        if method == "POST" and route == "shutdown":
+            # Later, so that the answer is out before the process ends. Not when the response is closed: a client that
+            # does not wait for the answer keeps werkzeug from ever closing it.
+            threading.Timer(_ANSWER_SECONDS, self._stop).start()
+            return HTTPStatus.ACCEPTED, {"message": "stopping"}
+        return HTTPStatus.NOT_FOUND, {
+            "message": f"{method} {PREFIX}{route} is no control route. There are GET {PREFIX}status, "
+            f"POST {PREFIX}training-jobs/NAME/interrupt and POST {PREFIX}shutdown."
+        }
+
+    def status(self) -> dict[str, Any]:
+        """Process, address, and what runs: containers, training jobs and endpoints."""
+        return {
+            "pid": os.getpid(),
+            "port": self._cloud.port,
+            "started_at": self._started_at.isoformat(),
+            "endpoint_url": self._cloud.endpoint_url,
+            "state_dir": str(self._cloud.state_dir),
+            **sagemaker.describe(),
+        }
+
+    def _interrupt(self, job_name: str) -> Answer:
+        try:
+            sagemaker.interrupt(job_name)
+        except KeyError:
+            return HTTPStatus.NOT_FOUND, {"message": f"there is no training job {job_name}"}
+        except ValueError as error:
+            return HTTPStatus.CONFLICT, {"message": str(error)}
+        return HTTPStatus.ACCEPTED, {"message": f"spot interruption of {job_name} begins"}

@@ -1,0 +1,161 @@
+"""The `docker` that builds find on their PATH: the few commands that a build of ours needs.
+
+`docker login`, `docker build` and `docker push`, against the image store and the embedded ECR. Whatever else a build
+asks for is an error that names it.
+"""
+
+import json
+import os
+import re
+import sys
+from base64 import b64encode
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import ClientError
+
+from localcloud.images.build import ImageBuild
+from localcloud.images.deep_learning_containers import InstallationError
+from localcloud.images.dockerfile import DockerfileError
+from localcloud.images.store import ImageStore, UnknownImageError, manifest_of
+
+STORE_VARIABLE = "LOCALCLOUD_IMAGE_STORE"
+REQUIREMENTS_VARIABLE = "LOCALCLOUD_REQUIREMENTS"
+
+_ECR = re.compile(r"^(?P<registry>\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?)/(?P<rest>.+)$")
+
+
+class DockerError(Exception):
+    """What docker would say before it exits with 1."""
+
+
+def main(arguments: list[str]) -> int:
+    commands = {"login": _login, "build": _build, "push": _push}
+    try:
+        if not arguments or arguments[0] not in commands:
+            what = arguments[0] if arguments else "without a command"
+            raise DockerError(f"docker {what}: not supported here; what is: {', '.join(commands)}")
+        commands[arguments[0]](arguments[1:])
+    except (DockerError, DockerfileError, InstallationError, UnknownImageError) as error:
+        print(f"ERROR: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _login(arguments: list[str]) -> None:
+    options, (registry,) = _options("login", arguments, {"--username": 1, "-u": 1, "--password-stdin": 0}, positional=1)
+    user = (options.get("--username") or options.get("-u") or [""])[0]
+    if "--password-stdin" not in options or not user:
+        raise DockerError("docker login: needs --username and --password-stdin")
+    password = sys.stdin.read().strip()
+    if not password:
+        raise DockerError("docker login: no password on standard input")
+    path = _docker_config()
+    config = json.loads(path.read_text()) if path.is_file() else {"auths": {}}
+    config["auths"][registry] = {"auth": b64encode(f"{user}:{password}".encode()).decode()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config))
+    print("Login Succeeded")
+
+
+def _build(arguments: list[str]) -> None:
+    known = {"--file": 1, "-f": 1, "--tag": 1, "-t": 1, "--build-arg": 1}
+    options, (context,) = _options("build", arguments, known, positional=1)
+    tags = options.get("--tag", []) + options.get("-t", [])
+    files = options.get("--file", []) + options.get("-f", [])
+    build_args = {}
+    for argument in options.get("--build-arg", []):
+        name, equals, value = argument.partition("=")
+        build_args[name] = value if equals else os.environ.get(name, "")
+    store = ImageStore(_required_folder(STORE_VARIABLE))
+    build = ImageBuild(
+        store=store,
+        requirements_dir=_required_folder(REQUIREMENTS_VARIABLE),
+        context=Path(context),
+        dockerfile=Path(files[-1]) if files else Path(context, "Dockerfile"),
+        build_args=build_args,
+        report=lambda line: print(line, flush=True),
+        authorize=_require_login,
+    )
+    image = build.run()
+    print(f"writing image {image.digest}")
+    for tag in tags:
+        store.tag(tag, image)
+        print(f"naming to {tag}")
+
+
+def _push(arguments: list[str]) -> None:
+    _, (name,) = _options("push", arguments, {}, positional=1)
+    image = ImageStore(_required_folder(STORE_VARIABLE)).tagged(name)
+    if not (match := _ECR.match(name)):
+        raise DockerError(f"docker push: {name} is not the name of an ECR repository")
+    _require_login(name)
+    repository, _, tag = match["rest"].partition(":")
+    tag = tag or "latest"
+    print(f"The push refers to repository [{match['registry']}/{repository}]")
+    ecr = boto3.client("ecr", region_name=match["region"])
+    try:
+        there = ecr.batch_get_image(repositoryName=repository, imageIds=[{"imageTag": tag}])["images"]
+        if not any(entry["imageId"]["imageDigest"] == image.digest for entry in there):
+            ecr.put_image(
+                repositoryName=repository,
+                imageTag=tag,
+                imageManifest=manifest_of(image.config),
+                imageDigest=image.digest,
+            )
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("ImageAlreadyExistsException", "ImageTagAlreadyExistsException"):
+            raise DockerError(
+                f"tag invalid: The image tag '{tag}' already exists in the '{repository}' repository and cannot be "
+                "overwritten because the repository is immutable."
+            ) from None
+        raise DockerError(f"denied: {error.response['Error']['Message']}") from None
+    print(f"{tag}: digest: {image.digest} size: {len(manifest_of(image.config))}")
+
+
+def _require_login(reference: str) -> None:
+    """Private registries let nobody in who has not logged in; ours checks it, so that a forgotten login shows."""
+    match = _ECR.match(reference)
+    path = _docker_config()
+    auths = json.loads(path.read_text())["auths"] if path.is_file() else {}
+    if match and match["registry"] not in auths:
+        raise DockerError(f"{reference}: no basic auth credentials: `docker login {match['registry']}` comes first")
+
+
+def _docker_config() -> Path:
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+
+
+def _required_folder(variable: str) -> Path:
+    if not (value := os.environ.get(variable)):
+        raise DockerError(f"{variable} is not set: this docker works inside a build of the embedded CodeBuild only")
+    return Path(value)
+
+
+def _options(
+    command: str, arguments: list[str], known: dict[str, int], *, positional: int
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Splits options from operands. known: 1 where an option takes a value."""
+    options: dict[str, list[str]] = {}
+    operands = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-") or word == "-":
+            operands.append(word)
+            continue
+        name, equals, value = word.partition("=")
+        if name not in known:
+            raise DockerError(f"docker {command} {name}: not supported here; what is: {', '.join(known) or 'nothing'}")
+        if known[name] and not equals:
+            if not rest:
+                raise DockerError(f"docker {command} {name}: needs a value")
+            value = rest.pop(0)
+        options.setdefault(name, []).append(value)
+    if len(operands) != positional:
+        raise DockerError(f"docker {command}: needs {positional} operand(s), got {len(operands)}: {operands}")
+    return options, operands
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

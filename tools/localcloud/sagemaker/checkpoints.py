@@ -1,0 +1,78 @@
+"""The copy of /opt/ml/checkpoints that SageMaker keeps in S3 while a job runs."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+from localcloud.sagemaker.s3 import split_uri
+
+INTERVAL = 1.0  # seconds between two looks at the folder
+
+_logger = logging.getLogger(__name__)
+
+Stamp = tuple[int, int]  # size in bytes, time of the last change in nanoseconds
+
+
+class CheckpointSync:
+    """Copies files from a folder to S3 as they appear, in a thread of its own.
+
+    A file goes up once two looks in a row have seen it unchanged, so that one being written is left alone. Nothing is
+    ever deleted in S3, whatever happens to the files. finish() copies all that is left and ends the thread.
+    """
+
+    def __init__(self, s3: Any, folder: Path, uri: str) -> None:
+        self._s3 = s3
+        self._folder = folder
+        self._bucket, self._prefix = split_uri(uri)
+        self._seen: dict[Path, Stamp] = {}
+        self._uploaded: dict[Path, Stamp] = self._scan()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="checkpoint-sync", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        self._done.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.look(everything=True)
+
+    def look(self, *, everything: bool = False) -> list[Path]:
+        """One pass; returns what was uploaded. everything: files that may still be changing, too."""
+        now = self._scan()
+        ready = [
+            path
+            for path, stamp in now.items()
+            if self._uploaded.get(path) != stamp and (everything or self._seen.get(path) == stamp)
+        ]
+        self._seen = now
+        uploaded = []
+        for path in sorted(ready):
+            key = "/".join(part for part in (self._prefix.rstrip("/"), path.as_posix()) if part)
+            try:
+                self._s3.upload_file(str(self._folder / path), self._bucket, key)
+            except FileNotFoundError:
+                continue  # the script has just removed it
+            self._uploaded[path] = now[path]
+            uploaded.append(path)
+        return uploaded
+
+    def _scan(self) -> dict[Path, Stamp]:
+        stamps = {}
+        for path in self._folder.rglob("*"):
+            try:
+                status = path.stat()
+            except FileNotFoundError:
+                continue
+            if path.is_file():
+                stamps[path.relative_to(self._folder)] = (status.st_size, status.st_mtime_ns)
+        return stamps
+
+    def _run(self) -> None:
+        while not self._done.wait(INTERVAL):
+            try:
+                self.look()
+            except Exception:  # the next look tries again; finish() reports what stays wrong
+                _logger.warning("checkpoints in %s could not be copied", self._folder, exc_info=True)

@@ -1,0 +1,115 @@
+"""What all SageMaker containers of one embedded AWS share: images, folders, clients, and the list of what runs."""
+
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.ecr.models import ecr_backends
+
+from localcloud.images import deep_learning_containers
+from localcloud.images.container import Container
+from localcloud.images.store import Image, ImageStore, UnknownImageError
+from localcloud.settings import LocalCloud
+
+_IMAGE_URI = re.compile(
+    r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
+)
+# Any key is accepted; these are not anybody's.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "localcloud", "AWS_SECRET_ACCESS_KEY": "localcloud"}
+
+
+class Compute:
+    """The machine park. Containers are registered here from their creation to their removal."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+        self.store = ImageStore(cloud.image_store)
+        self.stopping = threading.Event()
+        self._containers: dict[str, tuple[Container, str]] = {}
+        self._lock = threading.Lock()
+        self._folder = cloud.state_dir / "containers"
+        shutil.rmtree(self._folder, ignore_errors=True)  # of a run that was killed
+
+    def client(self, service: str, region: str) -> Any:
+        """A client for this cloud itself; any number of threads may use it."""
+        session: Any = boto3.session.Session(  # Any: its type knows literal names only
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            region_name=region,
+        )
+        config = Config(proxies={}, max_pool_connections=20, retries={"total_max_attempts": 3})
+        return session.client(service, endpoint_url=self.cloud.endpoint_url, config=config)
+
+    def image(self, uri: str, report: Callable[[str], None]) -> Image:
+        """The image that ECR has under this name. UnknownImageError: it has none, or its folder is gone."""
+        if kind := deep_learning_containers.kind_of(uri):
+            config = deep_learning_containers.base(kind, self.store, self.cloud.requirements_dir, report)
+            return self.store.add(config)
+        match = _IMAGE_URI.match(uri)
+        if not match:
+            raise UnknownImageError(f"{uri!r} is not the name of an image in ECR")
+        repository = ecr_backends[match["account"]][match["region"]].repositories.get(match["repository"])
+        if repository is None:
+            raise UnknownImageError(f"ECR has no repository {match['repository']!r} (image {uri})")
+        for entry in repository.images:
+            if match["digest"] == entry.get_image_digest() or (match["tag"] or "latest") in entry.image_tags:
+                return self.store.image(entry.get_image_digest())
+        raise UnknownImageError(f"the repository {match['repository']!r} has no such image: {uri}")
+
+    def container(self, image: Image, description: str) -> Container:
+        """A new container with its folder made, its program not yet started."""
+        identifier = uuid.uuid4().hex[:12]
+        container = Container(image, self._folder / identifier)
+        with self._lock:
+            self._containers[identifier] = (container, description)
+        container.create()
+        if self.stopping.is_set():
+            container.remove()
+            raise InterruptedError("the embedded AWS is being stopped")
+        return container
+
+    def remove(self, container: Container) -> None:
+        """Ends its processes now; its tens of thousands of files go away while others go on."""
+        container.kill()
+        threading.Thread(target=self._remove, args=(container,), name="container-removal").start()
+
+    def _remove(self, container: Container) -> None:
+        container.remove()
+        with self._lock:
+            self._containers.pop(container.folder.name, None)
+
+    def environment(self, region: str) -> dict[str, str]:
+        """What every container gets: how to reach this cloud, and no way to the hub."""
+        return {
+            "AWS_ENDPOINT_URL": self.cloud.endpoint_url,
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "HF_HUB_OFFLINE": "1",
+            **CREDENTIALS,
+        }
+
+    def describe(self) -> list[dict[str, Any]]:
+        with self._lock:
+            containers = list(self._containers.items())
+        return [
+            {"id": identifier, "description": description, "pid": container.pid, "exit_code": container.exit_code}
+            for identifier, (container, description) in containers
+        ]
+
+    def shutdown(self) -> None:
+        """Ends every container and removes its folder; no new one can be made afterwards."""
+        with self._lock:
+            self.stopping.set()
+            containers = [container for container, _ in self._containers.values()]
+        threads = [threading.Thread(target=container.remove) for container in containers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

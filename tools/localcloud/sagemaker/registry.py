@@ -1,0 +1,110 @@
+"""Models and model packages: from the name of either to the containers that an endpoint starts."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What one container of a variant is made of. data: s3:// address of a .tar.gz; None: the image has its model."""
+
+    image: str
+    data: str | None
+    environment: dict[str, str]
+
+
+def served_model(backend: SageMakerModelBackend, model_name: str) -> ServedModel:
+    """ValidationError: the model is of a kind that cannot be served here, and which."""
+    model = backend.describe_model(model_name)
+    containers = [model.primary_container] if model.primary_container else list(model.containers)
+    if len(containers) != 1:
+        raise ValidationError(f"model {model_name!r} has {len(containers)} containers: the embedded AWS serves one")
+    container = containers[0]
+    environment = dict(container.get("Environment") or {})
+    if package_name := container.get("ModelPackageName"):
+        package = model_package(backend, package_name)
+        packaged = (package.inference_specification or {}).get("Containers") or []
+        if len(packaged) != 1:
+            raise ValidationError(f"{package.arn} has {len(packaged)} containers: the embedded AWS serves one")
+        environment = {**(packaged[0].get("Environment") or {}), **environment}
+        container = packaged[0]
+    return ServedModel(container["Image"], _model_data(container), environment)
+
+
+def check_model(backend: SageMakerModelBackend, request: dict[str, Any]) -> None:
+    """What CreateModel refuses. ValidationError: and why."""
+    name = request["ModelName"]
+    if name in backend._models:
+        raise ValidationError(f"Cannot create already existing model {name!r}.")
+    for container in [request.get("PrimaryContainer") or {}, *(request.get("Containers") or [])]:
+        if package_name := container.get("ModelPackageName"):
+            package = model_package(backend, package_name)
+            if package.model_approval_status not in (None, "Approved"):
+                raise ValidationError(
+                    f"Model package {package.arn} cannot be deployed: its approval status is "
+                    f"{package.model_approval_status}, not Approved."
+                )
+
+
+def model_package(backend: SageMakerModelBackend, name: str) -> ModelPackage:
+    """By ARN, or by the name of an unversioned package."""
+    package: ModelPackage = backend.describe_model_package(name)
+    return package
+
+
+def updated_package(package: ModelPackage, request: dict[str, Any]) -> None:
+    """Changes what an UpdateModelPackage request names, and nothing else.
+
+    moto's own version wipes the approval status, its description and the metadata wherever a request leaves them out.
+    """
+    if (status := request.get("ModelApprovalStatus")) is not None:
+        package.set_model_approval_status(status)
+    if (description := request.get("ApprovalDescription")) is not None:
+        package.approval_description = description
+    metadata = dict(package.customer_metadata_properties or {})
+    metadata.update(request.get("CustomerMetadataProperties") or {})
+    for name in request.get("CustomerMetadataPropertiesToRemove") or []:
+        metadata.pop(name, None)
+    package.customer_metadata_properties = metadata or None
+    package.add_additional_inference_specifications(request.get("AdditionalInferenceSpecificationsToAdd"))
+    package.modifications_done()
+
+
+def package_summary(package: ModelPackage) -> dict[str, Any]:
+    """An entry of ListModelPackages: these members and no others."""
+    described: dict[str, Any] = package.gen_response_object()
+    wanted = (
+        "ModelPackageName",
+        "ModelPackageGroupName",
+        "ModelPackageVersion",
+        "ModelPackageArn",
+        "ModelPackageDescription",
+        "CreationTime",
+        "ModelPackageStatus",
+        "ModelApprovalStatus",
+    )
+    return {name: described[name] for name in wanted if described.get(name) is not None}
+
+
+def next_version(backend: SageMakerModelBackend, group: str) -> int:
+    """Version numbers are never used twice, not even after a package was deleted."""
+    versions = [
+        package.model_package_version or 0
+        for package in backend.model_packages.values()
+        if package.model_package_group_name == group
+    ]
+    return max(versions, default=0) + 1
+
+
+def _model_data(container: dict[str, Any]) -> str | None:
+    if url := container.get("ModelDataUrl"):
+        return str(url)
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource")
+    if source is None:
+        return None
+    if source.get("CompressionType") != "Gzip":
+        raise ValidationError("ModelDataSource with uncompressed data is not supported by the embedded AWS")
+    return str(source["S3Uri"])

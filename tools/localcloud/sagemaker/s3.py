@@ -1,0 +1,77 @@
+"""What containers get from S3 and leave there, over S3's own API."""
+
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlparse
+
+
+class NoSuchDataError(Exception):
+    """Nothing lies under the given S3 address, or not what should lie there."""
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """(bucket, key) of s3://bucket/key. ValueError: it is something else."""
+    parsed = urlparse(uri)
+    if parsed.scheme != "s3" or not parsed.netloc:
+        raise ValueError(f"{uri!r} is not an s3:// address")
+    return parsed.netloc, parsed.path.lstrip("/")
+
+
+def download_prefix(s3: Any, uri: str, folder: Path) -> int:
+    """Downloads every object whose key begins with the prefix, the rest of its key being its path; how many."""
+    bucket, prefix = split_uri(uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 0
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for entry in page.get("Contents", []):
+            key = entry["Key"]
+            if key.endswith("/"):
+                continue  # a marker that consoles make for an empty folder
+            relative = key.removeprefix(prefix).lstrip("/") or PurePosixPath(key).name
+            target = folder / relative
+            if not target.resolve().is_relative_to(folder.resolve()):
+                raise ValueError(f"the key {key!r} would lead outside its folder")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            s3.download_file(bucket, key, str(target))
+            number += 1
+    return number
+
+
+def download_model(s3: Any, uri: str, archive: Path, folder: Path) -> None:
+    """Downloads a model.tar.gz to `archive` and extracts it. NoSuchDataError: it is not there, or no archive."""
+    bucket, key = split_uri(uri)
+    try:
+        s3.download_file(bucket, key, str(archive))
+    except s3.exceptions.ClientError as error:
+        raise NoSuchDataError(f"Could not find model data at {uri}: {error.response['Error']['Message']}") from None
+    try:
+        with tarfile.open(archive) as tar:
+            _extract(tar, folder)
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise NoSuchDataError(
+            f'Failed to extract model data archive from URL "{uri}". Please ensure that the object located at the URL '
+            f"is a valid tar.gz archive ({type(error).__name__})."
+        ) from None
+    archive.unlink()
+
+
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    """As extractall(filter="data"), which Debian 12's Python 3.11.2 does not have yet."""
+    for member in archive.getmembers():
+        if not (folder / member.name).resolve().is_relative_to(folder.resolve()):
+            raise tarfile.TarError(f"{member.name} would lead outside its folder")
+    archive.extraction_filter = getattr(tarfile, "data_filter", None)
+    archive.extractall(folder)
+
+
+def upload_folder_as_archive(s3: Any, folder: Path, archive: Path, uri: str, kms_key: str | None) -> None:
+    """Packs what the folder holds, without the folder itself, and uploads it."""
+    with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, arcname=path.name)
+    bucket, key = split_uri(uri)
+    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
+    s3.upload_file(str(archive), bucket, key, ExtraArgs=encryption)
+    archive.unlink()

@@ -1,0 +1,77 @@
+"""What SageMaker puts below /opt/ml before a job begins, and what it reads there when the job has failed."""
+
+import contextlib
+import json
+from typing import Any
+
+from localcloud.images.container import Container
+from localcloud.sagemaker.s3 import NoSuchDataError, download_prefix
+
+LONGEST_REASON = 1024  # characters of a FailureReason
+
+
+def download(s3: Any, request: dict[str, Any], container: Container) -> None:
+    """Folders, channels and configuration files. NoSuchDataError: a channel has no data."""
+    root = container.opt_ml
+    for name in ("input/config", "model", "output/data", "code", "checkpoints"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for channel in request.get("InputDataConfig") or []:
+        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        try:
+            number = download_prefix(s3, uri, root / "input/data" / channel["ChannelName"])
+        except s3.exceptions.ClientError as error:
+            raise NoSuchDataError(f"Data download failed: {error.response['Error']['Message']} ({uri})") from None
+        if number == 0:
+            raise NoSuchDataError(
+                f'Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source '
+                f"of channel {channel['ChannelName']!r}"
+            )
+    for name, content in _config_files(request, container).items():
+        (root / "input/config" / name).write_text(json.dumps(content))
+
+
+def algorithm_error(container: Container) -> str:
+    """What SageMaker makes of /opt/ml/output/failure: the text, shortened so that the exit code stays."""
+    end = f", exit code: {container.exit_code}"
+    text = ""
+    with contextlib.suppress(FileNotFoundError):
+        text = (container.opt_ml / "output/failure").read_text(errors="replace").strip()
+    start = f"AlgorithmError: {text}"
+    return start[: LONGEST_REASON - len(end)] + end
+
+
+def _config_files(request: dict[str, Any], container: Container) -> dict[str, Any]:
+    """The files that SageMaker documents below /opt/ml/input/config."""
+    instance = request["ResourceConfig"].get("InstanceType", "")
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": ["algo-1"]}
+    return {
+        "hyperparameters.json": {
+            name: _outside(container, value) for name, value in (request.get("HyperParameters") or {}).items()
+        },
+        "inputdataconfig.json": {
+            channel["ChannelName"]: {
+                "TrainingInputMode": "File",
+                "S3DistributionType": "FullyReplicated",
+                "RecordWrapperType": "None",
+                **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}),
+            }
+            for channel in request.get("InputDataConfig") or []
+        },
+        "resourceconfig.json": {
+            "current_host": "algo-1",
+            "current_instance_type": instance,
+            "current_group_name": "homogeneousCluster",
+            "hosts": ["algo-1"],
+            "instance_groups": [group],
+            "network_interface_name": "lo",
+        },
+    }
+
+
+def _outside(container: Container, value: str) -> str:
+    """A hyperparameter whose JSON text is a path of the container (the code that an image carries), as ours."""
+    try:
+        text = json.loads(value)
+    except ValueError:
+        return container.paths.outside(value)
+    return json.dumps(container.paths.outside(text)) if isinstance(text, str) else value

@@ -1,0 +1,98 @@
+"""CreateTrainingJob requests: what AWS refuses, and what can only be done there."""
+
+import re
+from functools import cache
+from typing import Any
+
+import botocore.session
+from botocore.validate import ParamValidator
+from moto.sagemaker.exceptions import ValidationError
+
+_NAME = re.compile(r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")
+LARGEST_HYPERPARAMETER = 2500  # characters of one value
+
+
+def check(request: dict[str, Any]) -> None:
+    """ValidationError: all problems of the request, in one message."""
+    report = ParamValidator().validate(request, _shape("CreateTrainingJob"))
+    if report.has_errors():
+        raise ValidationError(report.generate_report())
+    problems = [
+        *_name_problems(request["TrainingJobName"]),
+        *_time_problems(request),
+        *_hyperparameter_problems(request.get("HyperParameters") or {}),
+        *_channel_problems(request.get("InputDataConfig") or []),
+        *_local_problems(request),
+    ]
+    if problems:
+        raise ValidationError("; ".join(problems))
+
+
+def max_runtime(request: dict[str, Any]) -> int:
+    """Seconds; AWS's default is a day."""
+    return int((request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or 86400)
+
+
+@cache
+def _shape(operation: str) -> Any:
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    return model.operation_model(operation).input_shape
+
+
+def _name_problems(name: str) -> list[str]:
+    if _NAME.match(name):
+        return []
+    return [
+        f"Value '{name}' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular expression "
+        f"pattern: {_NAME.pattern}"
+    ]
+
+
+def _time_problems(request: dict[str, Any]) -> list[str]:
+    wait = (request.get("StoppingCondition") or {}).get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        return ["MaxWaitTimeInSeconds above 0 needs EnableManagedSpotTraining"] if wait else []
+    if wait is None or wait < max_runtime(request):
+        return [
+            f"Invalid MaxWaitTimeInSeconds ({wait}). It must be present and be greater than or equal to "
+            f"MaxRuntimeInSeconds ({max_runtime(request)})"
+        ]
+    return []
+
+
+def _hyperparameter_problems(values: dict[str, str]) -> list[str]:
+    problems = [
+        f"hyperparameter {name!r} has {len(value)} characters, at most {LARGEST_HYPERPARAMETER} are allowed"
+        for name, value in values.items()
+        if len(value) > LARGEST_HYPERPARAMETER
+    ]
+    if len(values) > 100:
+        problems.append(f"{len(values)} hyperparameters, at most 100 are allowed")
+    return problems
+
+
+def _channel_problems(channels: list[dict[str, Any]]) -> list[str]:
+    names = [channel["ChannelName"] for channel in channels]
+    return [f"channel {name!r} is given twice" for name in sorted(set(names)) if names.count(name) > 1]
+
+
+def _local_problems(request: dict[str, Any]) -> list[str]:
+    """What AWS can do and the embedded one cannot: better said than half done."""
+    problems = []
+    algorithm = request["AlgorithmSpecification"]
+    if not algorithm.get("TrainingImage"):
+        problems.append("AlgorithmSpecification.TrainingImage is required: the embedded AWS has no built-in algorithms")
+    if algorithm["TrainingInputMode"] != "File":
+        problems.append(f"TrainingInputMode {algorithm['TrainingInputMode']}: the embedded AWS has File only")
+    instances = request["ResourceConfig"].get("InstanceCount", 1)
+    if instances != 1:
+        problems.append(f"InstanceCount {instances}: the embedded AWS runs one instance per job")
+    for channel in request.get("InputDataConfig") or []:
+        source = channel["DataSource"].get("S3DataSource") or {}
+        mode = channel.get("InputMode", "File")
+        if source.get("S3DataType") != "S3Prefix" or mode != "File" or channel.get("CompressionType", "None") != "None":
+            problems.append(
+                f"channel {channel['ChannelName']!r}: the embedded AWS has S3DataType S3Prefix, InputMode File and "
+                "CompressionType None only"
+            )
+    return problems

@@ -1,0 +1,158 @@
+"""`arn:aws:states:::sagemaker:…` in the interpreter: request and response, and `.sync` for training jobs."""
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resource import ResourceCondition
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
+    StateTaskServiceCallback,
+)
+from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
+from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
+
+# API actions of the optimised integration, as its page of the Step Functions guide lists them.
+ACTIONS = {
+    "createendpoint",
+    "createendpointconfig",
+    "createhyperparametertuningjob",
+    "createlabelingjob",
+    "createmodel",
+    "createprocessingjob",
+    "createtrainingjob",
+    "createtransformjob",
+    "updateendpoint",
+}
+SYNC_ACTIONS = {"createtrainingjob"}
+FAILED = ("Failed", "Stopped")
+PATTERNS: Any = {ResourceCondition.Sync, ResourceCondition.WaitForTaskToken}
+
+
+class SageMakerTask(StateTaskServiceCallback):
+    """One task state that calls SageMaker. Replaces moto's `StateTaskServiceUnsupported` for this service."""
+
+    def __init__(self) -> None:
+        # moto takes for granted that a service with `.sync` can also wait for a task token.
+        super().__init__(supported_integration_patterns=PATTERNS)
+        self._job: tuple[Any, str] | None = None
+
+    def _get_supported_parameters(self) -> set[str] | None:
+        """None makes the interpreter refuse the definition: an unknown action, or `.sync` where there is none."""
+        action = self.resource.api_action.lower()
+        if action not in ACTIONS:
+            return None
+        if self.resource.condition == ResourceCondition.Sync and action not in SYNC_ACTIONS:
+            return None
+        return set() if self.resource.condition in (None, ResourceCondition.Sync) else None
+
+    def _eval_service_task(
+        self,
+        env: Any,
+        resource_runtime_part: Any,
+        normalised_parameters: dict[str, Any],
+        state_credentials: Any,
+    ) -> None:
+        client: Any = boto_client_for(
+            service="sagemaker", region=resource_runtime_part.region, state_credentials=state_credentials
+        )
+        response = getattr(client, self._get_boto_service_action())(**normalised_parameters)
+        response.pop("ResponseMetadata", None)
+        env.stack.append(response)
+
+    def _build_sync_resolver(
+        self,
+        env: Any,
+        resource_runtime_part: Any,
+        normalised_parameters: dict[str, Any],
+        state_credentials: Any,
+    ) -> Callable[[], dict[str, Any] | None]:
+        """A function that answers the finished job, None while it runs, and raises when it failed or was stopped."""
+        env.stack.pop()
+        client: Any = boto_client_for(
+            service="sagemaker", region=resource_runtime_part.region, state_credentials=state_credentials
+        )
+        name = normalised_parameters["TrainingJobName"]
+        self._job = client, name
+
+        def finished() -> dict[str, Any] | None:
+            job = client.describe_training_job(TrainingJobName=name)
+            job.pop("ResponseMetadata", None)
+            status = job["TrainingJobStatus"]
+            if status == "Completed":
+                completed: dict[str, Any] = _as_json(job)
+                return completed
+            if status in FAILED:
+                raise FailureEventException(self._job_failed(env, _as_json(job)))
+            return None
+
+        return finished
+
+    def _eval_sync(self, env: Any, *args: Any, **kwargs: Any) -> Any:
+        outcome = super()._eval_sync(env, *args, **kwargs)
+        if outcome is None and self._job is not None:
+            # The execution was stopped or the state timed out. As on AWS, the job must not go on alone.
+            client, name = self._job
+            with contextlib.suppress(ClientError):
+                client.stop_training_job(TrainingJobName=name)
+        return outcome
+
+    def _job_failed(self, env: Any, job: dict[str, Any]) -> FailureEvent:
+        return self._failure(
+            env,
+            StatesErrorName(typ=StatesErrorNameType.StatesTaskFailed),
+            "States.TaskFailed",
+            to_json_str(job),
+        )
+
+    def _from_error(self, env: Any, ex: Exception) -> FailureEvent:
+        if not isinstance(ex, ClientError):
+            return super()._from_error(env=env, ex=ex)
+        code, metadata = ex.response["Error"]["Code"], ex.response["ResponseMetadata"]
+        error = f"SageMaker.{_exception_name(code)}"
+        cause = (
+            f"{ex.response['Error'].get('Message')} (Service: AmazonSageMaker; "
+            f"Status Code: {metadata.get('HTTPStatusCode')}; Error Code: {code}; "
+            f"Request ID: {metadata.get('RequestId')}; Proxy: null)"
+        )
+        return self._failure(env, CustomErrorName(error), error, cause)
+
+    def _failure(self, env: Any, name: Any, error: str, cause: str) -> FailureEvent:
+        details: Any = {
+            "taskFailedEventDetails": TaskFailedEventDetails(
+                resource=self._get_sfn_resource(),
+                resourceType=self._get_sfn_resource_type(),
+                error=error,
+                cause=cause,
+            )
+        }
+        return FailureEvent(env=env, error_name=name, event_type=HistoryEventType.TaskFailed, event_details=details)
+
+
+def _exception_name(code: str) -> str:
+    """SageMaker's own errors have an exception each in Step Functions; all others are the service's general one."""
+    if code in ("ConflictException", "ResourceInUse", "ResourceLimitExceeded", "ResourceNotFound"):
+        return code if code.endswith("Exception") else f"{code}Exception"
+    return "AmazonSageMakerException"
+
+
+def _as_json(value: Any) -> Any:
+    """The description as Step Functions passes it on: times as milliseconds since 1970."""
+    if isinstance(value, datetime):
+        return int(value.timestamp() * 1000)
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return value
