@@ -53,10 +53,10 @@ def test_the_sentence_for_people_is_taken_out_of_a_cause() -> None:
 
 
 def test_a_name_is_fit_for_a_training_job_and_never_the_same() -> None:
-    names = {execution_name("My sentiment, v2 " + "x" * 80) for _ in range(50)}
-    assert len(names) == 50
+    names = {execution_name("My sentiment, v2 " + "x" * 80) for _ in range(500)}
+    assert len(names) == 500
     for name in names:
-        assert name.startswith("My-sentiment-v2-x")
+        assert name.startswith("My-sentiment-v2-")
         assert len(name) <= 40
         assert name.replace("-", "").isalnum()
 
