@@ -105,7 +105,7 @@ class Templates:
             "AWS::StackName": stack,
             "AWS::URLSuffix": "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com",
         }
-        return pseudo[name] if name in pseudo else f"${{{stack}/{name}.Ref}}"
+        return pseudo.get(name, f"${{{stack}/{name}.Ref}}")
 
     def _get_att(self, argument: Any, stack: str) -> str:
         name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
