@@ -10,7 +10,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.encryption_key import EncryptionKey
+from hf_sagemaker.encryption_key import EncryptionKey, KeyUse
 from hf_sagemaker.endpoint_policies import Perimeter
 from hf_sagemaker.network import PrivateNetwork
 from hf_sagemaker.placement import Network
@@ -31,7 +31,7 @@ _RETENTION = {
 
 
 class NetworkStack(Stack):
-    """Offers `network`."""
+    """Offers `network` and `log_key`, which encrypts every log of the environment."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class NetworkStack(Stack):
     ) -> None:
         self._zones = settings.network.availability_zones
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
-        key = EncryptionKey(self, "LogKey", description="Logs of the network", removal_policy=removal_policy)
+        self.log_key = self._log_key(settings.keys.logs, removal_policy)
         perimeter = Perimeter(
             organization_id=settings.network.organization_id,
             readable_buckets=[
@@ -53,19 +53,19 @@ class NetworkStack(Stack):
         )
         team = settings.network.vpc
         self.network: Network = (
-            self._team_network(team, settings.network, key, perimeter, removal_policy)
+            self._team_network(team, settings.network, perimeter, removal_policy)
             if team
-            else self._own_network(settings.network, key, perimeter, removal_policy)
+            else self._own_network(settings.network, perimeter, removal_policy)
         )
 
     def _own_network(
-        self, settings: NetworkSettings, key: kms.IKey, perimeter: Perimeter, removal_policy: RemovalPolicy
+        self, settings: NetworkSettings, perimeter: Perimeter, removal_policy: RemovalPolicy
     ) -> PrivateNetwork:
         network = PrivateNetwork(
             self,
             "Network",
             availability_zones=settings.availability_zones,
-            key=key,
+            key=self.log_key,
             function_root=FUNCTIONS,
             cidr=settings.cidr,
             egress=settings.egress,
@@ -86,7 +86,6 @@ class NetworkStack(Stack):
         self,
         team: TeamVpcSettings,
         settings: NetworkSettings,
-        key: kms.IKey,
         perimeter: Perimeter,
         removal_policy: RemovalPolicy,
     ) -> TeamNetwork:
@@ -108,7 +107,7 @@ class NetworkStack(Stack):
             "Network",
             vpc=vpc,
             subnets=vpc.isolated_subnets,
-            key=key,
+            key=self.log_key,
             route_table_ids=team.route_table_ids,
             s3_endpoint=ec2.GatewayVpcEndpoint.from_gateway_vpc_endpoint_id(self, "TeamS3", team.s3_endpoint_id)
             if team.s3_endpoint_id
@@ -126,6 +125,21 @@ class NetworkStack(Stack):
             ec2.SecurityGroup.from_security_group_id(self, f"{construct_id}{i}", group_id, mutable=False)
             for i, group_id in enumerate(group_ids or [], start=1)
         ]
+
+    def _log_key(self, arn: str | None, removal_policy: RemovalPolicy) -> kms.IKey:
+        if arn:
+            return kms.Key.from_key_arn(self, "LogKey", arn)
+        # Through S3: whoever may read access logs.
+        key = EncryptionKey(
+            self,
+            "LogKey",
+            description="Log groups, flow logs and access logs",
+            uses=[KeyUse(services=["s3"], actions=["kms:Decrypt"])],
+            removal_policy=removal_policy,
+        )
+        key.allow_log_groups()
+        key.allow_service("logging.s3.amazonaws.com")
+        return key
 
     @property
     def availability_zones(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The custom resource that closes a VPC's default security group: what it does to EC2, and what it tells CloudFormation."""
+"""The custom resource that closes a VPC's default security group: what it does, and what CloudFormation is told."""
 
 import json
 import threading
