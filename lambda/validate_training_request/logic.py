@@ -131,8 +131,8 @@ def _buckets(request: Request, defaults: Defaults) -> list[str]:
         places["source_dir"] = request["source_dir"]
     return [
         f"{field} is {uri!r}, and the training role may not read that bucket. Upload to "
-        f"s3://{defaults.data_buckets[0]}/, or have the platform team add the bucket, and the key that encrypts it, to data.read_only_buckets in the "
-        "environment's settings."
+        f"s3://{defaults.data_buckets[0]}/, or have the platform team add the bucket, and the key that encrypts it, to "
+        "data.read_only_buckets in the environment's settings."
         for field, uri in places.items()
         if uri.split("/")[2] not in readable
     ]
