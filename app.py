@@ -1,13 +1,15 @@
-"""The CDK app: one stage per file in environments/, judged by rule packs and by our own controls, synthesised."""
+"""The CDK app: one stage per file in environments/ and one for the organisation, judged, synthesised."""
 
 import sys
 from pathlib import Path
 
 from aws_cdk import App
 
+from hf_sagemaker.guardrails import PolicyTooLongError
 from stacks.gate import Gate
 from stacks.ml_environment import MlEnvironment
-from stacks.settings_files import SettingsError, load_environments
+from stacks.organization import Organization
+from stacks.settings_files import SettingsError, load_environments, load_organization
 
 ROOT = Path(__file__).parent
 
@@ -23,14 +25,17 @@ def main() -> int:
     """
     app = App()
     try:
-        environments = load_environments(Path(app.node.try_get_context("environments") or ROOT / "environments"))
-    except SettingsError as error:
+        folder = Path(app.node.try_get_context("environments") or ROOT / "environments")
+        environments, organization = load_environments(folder), load_organization(folder)
+        for name, settings in environments.items():
+            MlEnvironment(app, name, settings)
+        if organization:
+            Organization(app, organization, environments)
+    except (SettingsError, PolicyTooLongError) as error:
         print(error, file=sys.stderr)
         return 2
-    for name, settings in environments.items():
-        MlEnvironment(app, name, settings)
     evidence = Path(app.node.try_get_context("compliance") or ROOT / "build/compliance")
-    if problems := Gate(app).synthesise(list(environments), evidence):
+    if problems := Gate(app).synthesise(evidence):
         print("\n".join(problems), file=sys.stderr)
         print(
             f"{len(problems)} findings: mend them, or acknowledge them at the resource with a reason.", file=sys.stderr

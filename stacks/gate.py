@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import App, Validations
+from aws_cdk import App, Stage, Validations
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks, ServerlessChecks
 
 from hf_sagemaker.controls import acknowledged
@@ -32,10 +32,8 @@ class Gate:
         self._packs = [WitnessedPack(pack(app)) for pack in _PACKS]
         Validations.of(app).add_plugins(*self._packs, self._controls)
 
-    def synthesise(self, expected: Sequence[str], folder: Path) -> list[str]:
-        """Synthesises the app and writes the evidence, also when something is wrong.
-
-        expected: names of the environments. folder: for the evidence.
+    def synthesise(self, folder: Path) -> list[str]:
+        """Synthesises the app and writes the evidence to the folder, also when something is wrong.
 
         Returns one line per problem; empty when the gate is open.
         """
@@ -52,19 +50,21 @@ class Gate:
         except (OSError, ValueError, KeyError) as error:
             return [f"There is no readable {FILE}, so nothing counts as checked ({type(error).__name__})."]
         made = acknowledgements(assembly)
-        problems = [*self._silences(expected), *report.crashes, *map(str, report.findings)]
+        problems = [*self._silences(), *report.crashes, *map(str, report.findings)]
         faults = self._faults(made, report)
         self._write(folder, assembly, report, faults)
         return [*problems, *(f"{path} {fault}." for path, fault in faults)]
 
-    def _silences(self, expected: Sequence[str]) -> list[str]:
+    def _silences(self) -> list[str]:
         """Who did not judge, and what was not judged."""
+        stages = [child.node.id for child in self._app.node.children if Stage.is_stage(child)]
         silent = [pack.name for pack in self._packs if not pack.has_judged]
         return [
+            *([] if stages else ["The app has no environment, so nothing was judged."]),
             *(f"{name} did not judge: it is not registered, or it failed." for name in silent),
             *(
                 f"{name} was not judged by the controls: it has no stacks, or they failed."
-                for name in expected
+                for name in stages
                 if name not in self._controls.verdicts
             ),
         ]
