@@ -26,8 +26,12 @@ class Gate:
     """Registers who judges an app; then synthesises it and says what keeps the gate shut."""
 
     def __init__(self, app: App) -> None:
-        """app: with or without its environments yet."""
+        """app: with or without its environments yet.
+
+        The CDK's built-in validation judges too, unless CDK_VALIDATION is false (`cdk synth --no-validation`).
+        """
         self._app = app
+        self._engine_judges = os.environ.get("CDK_VALIDATION") != "false"
         self._controls = ControlsPlugin()
         self._packs = [WitnessedPack(pack(app)) for pack in _PACKS]
         Validations.of(app).add_plugins(*self._packs, self._controls)
@@ -70,12 +74,12 @@ class Gate:
         ]
 
     def _faults(self, made: Sequence[Acknowledgement], report: ValidationReport) -> list[tuple[str, str]]:
-        silent = [] if _engine_judges() else [ENGINE.replace(" ", "-")]
+        silent = [] if self._engine_judges else [ENGINE.replace(" ", "-")]
         return acknowledged.problems(made, report.suppressions, silent=silent)
 
     def _write(self, folder: Path, assembly: Path, report: ValidationReport, faults: Sequence[tuple[str, str]]) -> None:
         packs = [
-            Pack(ENGINE, has_judged=_engine_judges()),
+            Pack(ENGINE, has_judged=self._engine_judges),
             *(Pack(pack.name, has_judged=pack.has_judged) for pack in self._packs),
             Pack(self._controls.name, has_judged=self._controls.has_judged),
         ]
@@ -94,8 +98,3 @@ class Gate:
                     ],
                 ),
             )
-
-
-def _engine_judges() -> bool:
-    """Whether the built-in validation is on; when it is and fails, the report says so."""
-    return os.environ.get("CDK_VALIDATION") != "false"
