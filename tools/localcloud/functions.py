@@ -33,6 +33,7 @@ from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_back
 from moto.logs.models import logs_backends
 
 from localcloud.accounts import credentials
+from localcloud.function_settings import remember
 from localcloud.settings import LocalCloud
 
 RUNNER = Path(__file__).with_name("function_process.py")
@@ -88,15 +89,13 @@ class LocalLambda(LambdaSimpleBackend):
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
         _assert_python(spec.get("Runtime"), spec.get("PackageType"))
-        function = super().create_function(spec)
-        return _keep_log_group(function, spec)
+        return remember(super().create_function(spec), spec)
 
     def update_function_configuration(
         self, function_name: str, qualifier: str, body: dict[str, Any]
     ) -> dict[str, Any] | None:
         _assert_python(body.get("Runtime", "python"), None)
         answer: dict[str, Any] | None = super().update_function_configuration(function_name, qualifier, body)
-        _keep_log_group(self.get_function(function_name, qualifier), body)
         return answer
 
     def invoke(
@@ -267,11 +266,3 @@ def _assert_python(runtime: str | None, package_type: str | None) -> None:
             "InvalidParameterValueException",
             f"The embedded AWS runs Lambda functions of Python runtimes only; this one needs {wanted}.",
         )
-
-
-def _keep_log_group(function: LambdaFunction, spec: dict[str, Any]) -> LambdaFunction:
-    """moto knows no LoggingConfig; its functions have a log group all the same."""
-    group = (spec.get("LoggingConfig") or {}).get("LogGroup")
-    if group:
-        function.logs_group_name = group
-    return function
