@@ -148,8 +148,8 @@ class Deployment:
         self._undo.append(lambda: self._undo_creation(logical_id))
         request = self._request(logical_id, properties, note)
         note(self._types[type_name].create(request))
-        ignored = reasons.left_out(request.properties.not_applied())
-        stack.tell(logical_id, type_name, self._physical_id(logical_id), "CREATE_COMPLETE", ignored)
+        left_out = reasons.left_out(self._types[type_name].left_out(request))
+        stack.tell(logical_id, type_name, self._physical_id(logical_id), "CREATE_COMPLETE", left_out)
 
     def _update(self, record: ResourceRecord, definition: dict[str, Any], properties: Properties) -> None:
         stack, logical_id, type_name = self._stack, record.logical_id, record.type_name
@@ -167,10 +167,8 @@ class Deployment:
         updated = self._types[type_name].update(request, record.deployed, before)
         stack.resources[logical_id] = ResourceRecord(logical_id, type_name, definition, properties, updated)
         self._note_replaced(record, updated)
-        type_ = self._types[type_name]
-        not_applied = [name for name in request.properties.not_applied(before) if name not in type_.replaced_by]
-        ignored = reasons.left_out(not_applied)
-        stack.tell(logical_id, type_name, updated.physical_id, "UPDATE_COMPLETE", ignored)
+        left_out = reasons.left_out(self._types[type_name].left_out(request, before))
+        stack.tell(logical_id, type_name, updated.physical_id, "UPDATE_COMPLETE", left_out)
 
     def _note_replaced(self, record: ResourceRecord, updated: Deployed) -> None:
         changed = updated.physical_id != record.deployed.physical_id

@@ -142,12 +142,19 @@ class ResourceType(ABC):
     """create, update and delete of one resource type. An error of the AWS API fails the resource.
 
     replaced_by: properties whose change makes CloudFormation replace the resource, from its reference pages.
+    read_by_deletion: properties that nothing needs to know before.
     replaces_itself: an update may answer another physical id; then the one from before is to be deleted.
     """
 
     type_name: ClassVar[str]
     replaced_by: ClassVar[frozenset[str]] = frozenset()
+    read_by_deletion: ClassVar[frozenset[str]] = frozenset()
     replaces_itself: ClassVar[bool] = False
+
+    def left_out(self, request: Request, before: Properties | None = None) -> list[str]:
+        """Properties that neither creation nor, with `before`, an update has applied."""
+        known = self.read_by_deletion | (self.replaced_by if before else frozenset())
+        return [name for name in request.properties.not_applied(before) if name not in known]
 
     def must_replace(self, before: Properties, after: Properties) -> bool:
         return any(before.get(name) != after.get(name) for name in self.replaced_by)

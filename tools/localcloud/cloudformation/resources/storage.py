@@ -1,6 +1,7 @@
 """Amazon S3: buckets and their policies."""
 
 import json
+import re
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -73,6 +74,10 @@ class Bucket(ResourceType):
             )
         elif "OwnershipControls" in before:
             s3.delete_bucket_ownership_controls(Bucket=name)
+        if "AccessControl" in now or "AccessControl" in before:
+            # `LogDeliveryWrite` is `log-delivery-write` in the API.
+            words = re.findall("[A-Z][a-z]*", str(now.get("AccessControl", "Private")))
+            s3.put_bucket_acl(Bucket=name, ACL="-".join(words).lower())
         if "BucketEncryption" in now:
             configuration = {"ServerSideEncryptionConfiguration": _encryption(now["BucketEncryption"])}
             s3.put_bucket_encryption(Bucket=name, **accepted(s3, "PutBucketEncryption", configuration, now.lost))
