@@ -7,7 +7,7 @@ from constructs import Construct
 
 from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
 from hf_sagemaker.model_source import ModelSource
-from hf_sagemaker.network import PrivateNetwork
+from hf_sagemaker.placement import Network
 from stacks.contract import publish
 from stacks.data_stack import DataStack
 from stacks.image_stack import base_image
@@ -24,12 +24,12 @@ class InferenceStack(Stack):
         *,
         environment: str,
         settings: EnvironmentSettings,
-        network: PrivateNetwork,
+        network: Network,
         data: DataStack,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
-        self.alarm_topic = sns.Topic(self, "AlarmTopic", master_key=data.key, enforce_ssl=True)
+        self.alarm_topic = sns.Topic(self, "AlarmTopic", master_key=data.keys.operations, enforce_ssl=True)
         # The policy that enforces TLS replaces the topic's default one, by which alarms were allowed to publish.
         self.alarm_topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -47,7 +47,7 @@ class InferenceStack(Stack):
                 f"{environment}-{endpoint.name}",
                 endpoint,
                 endpoint.model,
-                ami=base_image(settings.images[endpoint.image], settings.region).inference_ami_version,
+                settings=settings,
                 network=network,
                 data=data,
             )
@@ -63,8 +63,8 @@ class InferenceStack(Stack):
         endpoint: EndpointSettings,
         model: ModelSettings,
         *,
-        ami: str | None,
-        network: PrivateNetwork,
+        settings: EnvironmentSettings,
+        network: Network,
         data: DataStack,
     ) -> HuggingFaceEndpoint:
         return HuggingFaceEndpoint(
@@ -73,11 +73,11 @@ class InferenceStack(Stack):
             endpoint_name=endpoint_name,
             model=ModelSource.from_registry(model.model_package),
             role=data.roles.serving,
-            vpc=network.vpc,
-            security_group=network.endpoint_security_group,
-            key=data.key,
+            placement=network.endpoints,
+            key=data.keys.models,
+            isolated=settings.isolation,
             instance_type=endpoint.instance_type,
-            inference_ami_version=ami,
+            inference_ami_version=base_image(settings.images[endpoint.image], settings.region).inference_ami_version,
             scale=EndpointScaling(
                 minimum=endpoint.min_instances,
                 maximum=endpoint.max_instances,

@@ -1,0 +1,235 @@
+"""The upper limit of every role of an environment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.guardrails import Statement, policy_document
+
+LONGEST_POLICY = 6144
+"""Characters, without white space, that a managed policy may have."""
+_WHY = (
+    "A boundary grants nothing: it is the upper limit of what the roles' own policies grant, one by one. It names this "
+    "environment's resources by their prefixes, because it is there before them."
+)
+
+
+class PermissionsBoundary(iam.ManagedPolicy):
+    """A managed policy that is the boundary of every role of an environment.
+
+    A role with AdministratorAccess attached by mistake can still do no more than work with this environment's data,
+    images, jobs and logs; and no jobs but those that the guardrails let pass.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        path: str,
+        denials: Sequence[Statement],
+        image_accounts: Sequence[str],
+        foreign_buckets: Sequence[str] = (),
+        foreign_keys: Sequence[str] = (),
+        secrets: Sequence[str] = (),
+    ) -> None:
+        """Creates the policy.
+
+        environment: the names of its stacks, and of what they make, begin with it.
+        path: IAM path of its roles.
+        denials: from hf_sagemaker.guardrails.
+        image_accounts: accounts of the published base images.
+        foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
+
+        Raises PolicyTooLongError when the policy is longer than IAM takes.
+        """
+        stack = Stack.of(scope)
+        statements = _allowed(
+            f"arn:{stack.partition}",
+            f"{stack.region}:{stack.account}",
+            environment=environment,
+            path=path,
+            image_accounts=image_accounts,
+            foreign_buckets=foreign_buckets,
+            foreign_keys=foreign_keys,
+            secrets=secrets,
+        )
+        document = policy_document(
+            f"permissions boundary of {environment}",
+            [*statements, *denials],
+            longest=LONGEST_POLICY,
+            mend="Name fewer instance types, read-only buckets or keys in its settings.",
+        )
+        super().__init__(
+            scope,
+            construct_id,
+            path=path,
+            document=iam.PolicyDocument.from_json(document),
+        )
+        wild = sorted(
+            {r for s in statements for r in (s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]])}
+        )
+        acknowledge(self, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{r}]" for r in wild if "*" in r))
+
+
+def _allowed(
+    arn: str,
+    place: str,
+    *,
+    environment: str,
+    path: str,
+    image_accounts: Sequence[str],
+    foreign_buckets: Sequence[str],
+    foreign_keys: Sequence[str],
+    secrets: Sequence[str],
+) -> list[dict[str, Any]]:
+    region, account = place.split(":")
+    foreign = [f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")]
+    return [
+        # Bucket names are the whole world's: without the account another's could begin with the same word.
+        {
+            **_allow(_OBJECTS, f"{arn}:s3:::{environment}-*", f"{arn}:s3:::cdk-*-assets-{account}-{region}*"),
+            "Condition": {"StringEquals": {"aws:ResourceAccount": account}},
+        },
+        *([_allow([*_OBJECTS, *_COPIES], *foreign)] if foreign else []),
+        # One statement for all services, since an action matches its own service's resources only: IAM counts letters.
+        _allow(
+            [*_WITH_RESOURCES, *(["secretsmanager:GetSecretValue"] if secrets else [])],
+            *(f"{arn}:{resource.format(place=place, environment=environment)}" for resource in _RESOURCES),
+            *(f"{arn}:iam::{account}:role{path}{name}" for name in (f"{environment}-*", "sagemaker_execution_role")),
+            *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
+            *foreign_keys,
+            *secrets,
+        ),
+        _allow(_WITHOUT_RESOURCES, "*"),
+    ]
+
+
+_OBJECTS = (
+    "s3:AbortMultipartUpload",
+    "s3:GetBucketAcl",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionForReplication",
+    "s3:GetObjectVersionTagging",
+    "s3:GetReplicationConfiguration",
+    "s3:ListBucket",
+    "s3:PutObject",
+)
+_COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
+_RESOURCES = (
+    "cloudformation:{place}:stack/*",
+    "codebuild:{place}:project/*",
+    "ec2:{place}:network-interface/*",
+    "ec2:{place}:security-group/*",
+    "ec2:{place}:subnet/*",
+    "ecr:{place}:repository/hf-sagemaker/{environment}/*",
+    "events:{place}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    "kms:{place}:key/*",
+    "lambda:{place}:function:{environment}-*",
+    "logs:{place}:log-group:*",
+    "sagemaker:{place}:*",
+    "sns:{place}:{environment}-*",
+    "ssm:{place}:parameter/hf-sagemaker/{environment}*",
+    "states:{place}:*",
+)
+_WITH_RESOURCES = (
+    "cloudformation:DescribeStacks",
+    "codebuild:BatchGetBuilds",
+    "codebuild:ListBuildsForProject",
+    "codebuild:StartBuild",
+    "codebuild:StopBuild",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:RevokeSecurityGroupEgress",
+    "ec2:RevokeSecurityGroupIngress",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImageScanFindings",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+    "events:DescribeRule",
+    "events:PutRule",
+    "events:PutTargets",
+    "iam:GetRole",
+    "iam:PassRole",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "lambda:InvokeFunction",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:FilterLogEvents",
+    "logs:GetLogEvents",
+    "logs:PutLogEvents",
+    "sagemaker:AddTags",
+    "sagemaker:CreateModelPackage",
+    "sagemaker:CreateTrainingJob",
+    "sagemaker:DescribeEndpoint",
+    "sagemaker:DescribeModelPackage",
+    "sagemaker:DescribeModelPackageGroup",
+    "sagemaker:DescribeTrainingJob",
+    "sagemaker:InvokeEndpoint",
+    "sagemaker:ListModelPackages",
+    "sagemaker:ListTags",
+    "sagemaker:StopTrainingJob",
+    "sagemaker:UpdateModelPackage",
+    "sns:Publish",
+    "ssm:GetParameter",
+    "ssm:GetParameters",
+    "ssm:GetParametersByPath",
+    "states:DescribeExecution",
+    "states:DescribeStateMachine",
+    "states:GetExecutionHistory",
+    "states:ListExecutions",
+    "states:RedriveExecution",
+    "states:StartExecution",
+    "states:StopExecution",
+)
+_WITHOUT_RESOURCES = (
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListMetrics",
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroupRules",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "sagemaker:ListEndpoints",
+    "sagemaker:ListModelPackageGroups",
+    "sagemaker:ListTrainingJobs",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+)
+
+
+def _allow(actions: Sequence[str], *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
