@@ -127,8 +127,11 @@ def test_no_action_holds_a_wildcard(templates: dict[str, Any], env: str) -> None
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_services_assume_roles_for_this_account_only(templates: dict[str, Any], env: str) -> None:
     account = {"dev": "123456789012", "prod": "210987654321"}[env]
-    for role in _resources(templates[f"{env}-Data"], "AWS::IAM::Role").values():
-        (statement,) = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    roles = [r for t in templates.values() for r in _resources(t, "AWS::IAM::Role").values()]
+    trusts = [r["Properties"]["AssumeRolePolicyDocument"]["Statement"] for r in roles]
+    of_env = [s for (s,) in trusts if "Service" in s["Principal"] and account in json.dumps(s)]
+    assert of_env
+    for statement in of_env:
         assert statement["Condition"]["StringEquals"]["aws:SourceAccount"] == account
 
 
