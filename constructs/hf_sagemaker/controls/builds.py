@@ -7,8 +7,8 @@ from typing import Any
 from hf_sagemaker.controls.control import Breach, Control, Proof, judge
 from hf_sagemaker.controls.customer_keys import is_customer_key, is_kept, log_group
 from hf_sagemaker.controls.policies import allowed
+from hf_sagemaker.controls.secret_settings import is_secret_setting
 from hf_sagemaker.controls.templates import Resource, Templates
-from hf_sagemaker.controls.tokens import is_secret_setting
 
 PROJECT = "AWS::CodeBuild::Project"
 PIPELINE = "AWS::CodePipeline::Pipeline"
@@ -150,12 +150,18 @@ def _administrators(templates: Templates, pipeline: Resource) -> Iterator[str]:
 
 
 CONTROLS = (
-    Control(76, "no secrets in builds", "SH CodeBuild.2", builds_without_secrets),
-    Control(77, "builds logged", "SH CodeBuild.4", keeps_build_logs),
-    Control(78, "artifacts encrypted", "AS-CB4, CKV_AWS_78", encrypts_artifacts),
-    Control(79, "privileged builds are exceptions", "SH CodeBuild.5", has_no_privileges),
-    Control(80, "webhooks with anchored filters", "prowler (CodeBreach)", is_started_by_us),
-    Control(81, "build specification inline", "prowler", follows_our_build_specification),
-    Control(82, "termination protection", "SH CloudFormation.3", is_protected),
-    Control(83, "approval before prod", "CDK", asks_before_prod, "Delivery"),
+    Control(76, "no clear-text creds in env", "SH CodeBuild.2", builds_without_secrets),
+    Control(77, "CloudWatch logs + retention + CMK", "SH CodeBuild.4 / CT", keeps_build_logs),
+    Control(78, "artifacts CMK", "AS-CB4", encrypts_artifacts),
+    Control(79, "privileged only where docker build is needed", "SH CodeBuild.5 / CT", has_no_privileges),
+    Control(80, "webhook filters anchored `^…$`, ACTOR filter present", "prowler (Wiz CodeBreach)", is_started_by_us),
+    Control(81, "buildspec inline, not from repo", "prowler", follows_our_build_specification),
+    Control(82, "termination protection (prod)", "SH CloudFormation.3", is_protected),
+    Control(
+        83,
+        "pipeline: manual approval before prod; deploy role ≠ admin; no `pull_request_target`",
+        "CDK",
+        asks_before_prod,
+        "Delivery",
+    ),
 )

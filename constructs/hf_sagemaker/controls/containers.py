@@ -13,9 +13,9 @@ from hf_sagemaker.controls.container_images import (
 )
 from hf_sagemaker.controls.control import Breach, Control, Missing, Proof, judge
 from hf_sagemaker.controls.hosting import WITH_A_MODEL
+from hf_sagemaker.controls.secret_settings import holds_secret
 from hf_sagemaker.controls.subnets import MODEL
 from hf_sagemaker.controls.templates import Templates
-from hf_sagemaker.controls.tokens import looks_random, token
 from hf_sagemaker.dlc_catalog import registries
 
 _REVISION = re.compile(r"[0-9a-f]{40}")
@@ -112,18 +112,15 @@ def _hub_faults(container: Container) -> Iterator[str]:
 
 
 def holds_no_token(templates: Templates) -> Iterator[Proof | Breach | Missing]:
-    """No template holds an access token: none of a known form anywhere, nothing that looks random in a setting."""
+    """Nothing in any template looks like a token, a key or a password, whether a setting, a text or an output."""
     for resource in templates.all:
-        found = {token(text) for text in _texts(resource.properties)} - {""}
-        settings = [text for value in _settings(resource.properties) for text in _texts(value)]
-        found |= {f"a random text that begins with {text[:4]}" for text in settings if looks_random(text)}
-        if settings or found:
-            kinds = ", ".join(sorted(found))
-            yield judge(resource, not found, f"holds what looks like a secret: {kinds}. Read it from Secrets Manager.")
+        found = any(holds_secret(text) for text in _texts(resource.properties))
+        if found or any(True for _ in _settings(resource.properties)):
+            yield judge(resource, not found, "holds what looks like a secret; it must be read from Secrets Manager.")
     for stack, template in templates.stacks.items():
-        for section in ("Parameters", "Mappings", "Metadata", "Outputs", "Conditions"):
-            if found := {token(text) for text in _texts(template.get(section, {}))} - {""}:
-                yield Missing(f"no secret may be in {section} of {stack}: {', '.join(sorted(found))}")
+        rest = {name: section for name, section in template.items() if name != "Resources"}
+        if any(holds_secret(text) for text in _texts(rest)):
+            yield Missing(f"stack {stack} without what looks like a secret in {', '.join(rest)}")
 
 
 def _settings(value: object) -> Iterator[object]:
@@ -150,9 +147,26 @@ def _texts(value: object) -> Iterator[str]:
 
 
 CONTROLS = (
-    Control(42, "private registry in the VPC", "SH SageMaker.16/.19", pulls_through_our_vpc, WITH_A_MODEL),
-    Control(47, "images that cannot change", "HF SECURITY.md", pins_images),
-    Control(48, "known registries only", "supply chain", pulls_from_known_registries),
-    Control(49, "no hub at run time", "HF", asks_no_hub, WITH_A_MODEL),
-    Control(50, "no token in any template", "secrets", holds_no_token),
+    Control(
+        42,
+        "private registry in VPC (`ImageConfig.RepositoryAccessMode==Vpc`)",
+        "SH SageMaker.16/.19",
+        pulls_through_our_vpc,
+        WITH_A_MODEL,
+    ),
+    Control(47, "image by digest or exact DLC tag, never `latest`", "HF SECURITY.md", pins_images),
+    Control(
+        48,
+        "allowed registries only (our ECR + 763104351884 / regional DLC ids)",
+        "supply chain",
+        pulls_from_known_registries,
+    ),
+    Control(
+        49,
+        "`HF_HUB_OFFLINE=1`, `TRUST_REMOTE_CODE` absent/false, `HF_MODEL_REVISION` 40-hex when a hub id is used",
+        "HF",
+        asks_no_hub,
+        WITH_A_MODEL,
+    ),
+    Control(50, "no token-like value in any Environment/HyperParameters", "secrets", holds_no_token),
 )

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from hf_sagemaker.controls.control import Breach, Control, Proof, judge
 from hf_sagemaker.controls.customer_keys import is_customer_key
 from hf_sagemaker.controls.messaging import FUNCTION
+from hf_sagemaker.controls.secret_settings import is_secret_setting
 from hf_sagemaker.controls.templates import Resource, Templates
-from hf_sagemaker.controls.tokens import is_secret_setting
 from hf_sagemaker.controls.training import WITH_A_JOB_TYPE
 
 _RUNTIMES = ("python3.12", "python3.13", "python3.14", "nodejs22.x", "nodejs24.x")
@@ -73,8 +73,10 @@ def is_limited(templates: Templates) -> Iterator[Proof | Breach]:
 
 
 CONTROLS = (
-    Control(70, "supported runtimes", "SH Lambda.2, AS-L1", is_supported, WITH_A_JOB_TYPE),
-    Control(71, "functions called by us only", "CKV_AWS_364", is_called_by_us, WITH_A_JOB_TYPE),
-    Control(72, "no secrets in functions", "CKV_AWS_45/173", keeps_no_secret, WITH_A_JOB_TYPE),
-    Control(73, "reserved concurrency", "R5 LambdaConcurrency", is_limited, WITH_A_JOB_TYPE),
+    Control(70, "supported runtime", "SH Lambda.2, AS-L1, CV E2531", is_supported, WITH_A_JOB_TYPE),
+    Control(71, "Lambda permissions have SourceArn/SourceAccount", "CKV_AWS_364", is_called_by_us, WITH_A_JOB_TYPE),
+    Control(72, "no secrets in Lambda env; env encrypted", "CKV_AWS_45/173", keeps_no_secret, WITH_A_JOB_TYPE),
+    Control(
+        73, "reserved concurrency set (custom resources incl.)", "R5 LambdaConcurrency", is_limited, WITH_A_JOB_TYPE
+    ),
 )

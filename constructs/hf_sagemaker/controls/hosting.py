@@ -214,14 +214,42 @@ def _variants(templates: Templates) -> Iterator[tuple[Resource, Mapping[str, Any
 
 
 CONTROLS = (
-    Control(38, "models without a network", "SH SageMaker.5", is_isolated, WITH_A_MODEL),
-    Control(39, "models in private subnets", "prowler models_vpc", is_placed_privately, WITH_A_MODEL),
-    Control(40, "endpoint volumes encrypted", "prowler, R5", encrypts_volumes, WITH_A_MODEL),
-    Control(41, "two instances in prod", "SH SageMaker.4", survives_an_instance, WITH_A_MODEL),
-    Control(43, "scaling with limits and cooldowns", "MLREL05-BP01", scales, WITH_A_MODEL),
-    Control(44, "updates that roll back", "MLREL04-BP01", rolls_back, "Endpoints"),
-    Control(45, "updates keep the scale", "AWS", keeps_its_scale, WITH_A_MODEL),
-    Control(46, "no names on what gets replaced", "AWS", can_be_replaced),
-    Control(51, "instance types that exist", "CV E3642/W3030", exists, WITH_A_MODEL),
-    Control(52, "data capture", "prod", captures_data, "Endpoints"),
+    Control(
+        38,
+        "`EnableNetworkIsolation==true` on every Model",
+        "SH SageMaker.5, CKV_AWS_370, SM-11",
+        is_isolated,
+        WITH_A_MODEL,
+    ),
+    Control(39, "VpcConfig: ≥2 isolated subnets, ≥1 SG", "prowler models_vpc", is_placed_privately, WITH_A_MODEL),
+    Control(40, "EndpointConfig.KmsKeyId = our CMK", "prowler, R5", encrypts_volumes, WITH_A_MODEL),
+    Control(
+        41, "InitialInstanceCount ≥2 in prod (dev exception)", "SH SageMaker.4", survives_an_instance, WITH_A_MODEL
+    ),
+    Control(
+        43,
+        "ScalableTarget + target tracking per variant, min≥2 prod, max>min, cooldowns",
+        "MLREL05-BP01",
+        scales,
+        WITH_A_MODEL,
+    ),
+    Control(
+        44,
+        "DeploymentConfig blue/green canary/linear + AutoRollbackConfiguration alarms",
+        "MLREL04-BP01",
+        rolls_back,
+        "Endpoints",
+    ),
+    Control(
+        45, "RetainAllVariantProperties so autoscaled counts survive updates", "AWS", keeps_its_scale, WITH_A_MODEL
+    ),
+    Control(46, "no explicit names on replaceable immutables (Model/EndpointConfig/Role)", "AWS", can_be_replaced),
+    Control(51, "instance type exists for hosting in region", "CV E3642/W3030", exists, WITH_A_MODEL),
+    Control(
+        52,
+        "DataCaptureConfig with KmsKeyId + destination in our bucket",
+        "data capture (prod)",
+        captures_data,
+        "Endpoints",
+    ),
 )

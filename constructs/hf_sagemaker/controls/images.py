@@ -70,6 +70,11 @@ def _is_for_known(templates: Templates, statement: Statement) -> bool:
 
 
 CONTROLS = (
-    Control(74, "images scanned, fixed, encrypted, expiring", "SH ECR.1/.2/.3/.5", keeps_images_safe),
-    Control(75, "images shared by name only", "AS-ECR1, CKV_AWS_32", shares_by_name_only),
+    Control(74, "scan on push, IMMUTABLE, lifecycle, CMK", "SH ECR.1/.2/.3/.5", keeps_images_safe),
+    Control(
+        75,
+        "no public repo policy; cross-account pull limited to named accounts / `aws:PrincipalOrgID`",
+        "AS-ECR1, CKV_AWS_32",
+        shares_by_name_only,
+    ),
 )

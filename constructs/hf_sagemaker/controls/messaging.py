@@ -177,10 +177,16 @@ def _is_of(function: Resource, other: Resource) -> bool:
 
 
 CONTROLS = (
-    Control(64, "executions logged", "SH StepFunctions.1", logs_executions, WITH_A_JOB_TYPE),
-    Control(65, "executions traced", "AS-SF2", is_traced, WITH_A_JOB_TYPE),
-    Control(66, "executions encrypted", "prowler", encrypts_executions, WITH_A_JOB_TYPE),
-    Control(67, "topics encrypted, TLS, not public", "SH SNS.1, SNS.4, AS-SNS3", guards_topics),
-    Control(68, "queues encrypted, TLS, dead letters", "SH SQS.1/.3, AS-SQS2/3/4", guards_queues, "Training"),
-    Control(69, "no event lost", "SL EventBusDLQ, LambdaDLQ", loses_no_event, WITH_A_JOB_TYPE),
+    Control(64, "logging (ALL)", "SH StepFunctions.1", logs_executions, WITH_A_JOB_TYPE),
+    Control(65, "X-Ray", "AS-SF2", is_traced, WITH_A_JOB_TYPE),
+    Control(66, "state machine CMK", "prowler", encrypts_executions, WITH_A_JOB_TYPE),
+    Control(67, "SNS CMK, TLS publish, no public policy", "SH SNS.1/AS-SNS3/SH SNS.4", guards_topics),
+    Control(68, "SQS SSE, DLQ, TLS, not public", "SH SQS.1/.3, AS-SQS2/3/4", guards_queues, "Training"),
+    Control(
+        69,
+        "every rule target/async Lambda has DLQ or retry",
+        "SL EventBusDLQ/LambdaDLQ",
+        loses_no_event,
+        WITH_A_JOB_TYPE,
+    ),
 )

@@ -174,8 +174,14 @@ def keeps_logs(templates: Templates) -> Iterator[Proof | Breach]:
 
 CONTROLS = (
     Control(84, "flow logs", "SH EC2.6, AS-VPC7", is_watched),
-    Control(85, "default security group closed", "SH EC2.2", closes_default_group),
-    Control(86, "no way out by default", "SH EC2.15, PCI", has_no_way_out),
-    Control(87, "endpoints for every service, with policies", "SH EC2.18/.19/.55/.56", has_a_door_for_each_service),
-    Control(88, "logs encrypted and kept", "R5 CloudWatchLogGroup*", keeps_logs),
+    Control(85, "default SG closed", "SH EC2.2", closes_default_group),
+    Control(86, "no public subnets / IGW / NAT by default", "SH EC2.15, PCI", has_no_way_out),
+    Control(
+        87,
+        "endpoint SG ingress 443 from workload SG only; endpoints for sagemaker.api/runtime, ecr.api, ecr.dkr, logs, "
+        "sts, kms, monitoring, s3(GW); each with non-default policy",
+        "SH EC2.18/.19, EC2.55/.56",
+        has_a_door_for_each_service,
+    ),
+    Control(88, "every LogGroup has retention + CMK (no auto-created ones)", "R5 CloudWatchLogGroup*", keeps_logs),
 )

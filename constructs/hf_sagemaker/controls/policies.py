@@ -124,7 +124,9 @@ def covers(statement: Statement, action: str) -> bool:
 
 
 def _matches(pattern: str, action: str) -> bool:
-    return fnmatchcase(action.lower(), pattern.lower())
+    if "*" in pattern or "?" in pattern:
+        return fnmatchcase(action.lower(), pattern.lower())
+    return action.lower() == pattern.lower()
 
 
 def is_everything(resource: object) -> bool:

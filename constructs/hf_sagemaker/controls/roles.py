@@ -141,7 +141,12 @@ def _may(templates: Templates, role: Resource, action: str) -> bool:
 
 
 CONTROLS = (
-    Control(30, "every service trust has `aws:SourceAccount`", "confused deputy", trusts_services_for_this_account),
+    Control(
+        30,
+        "every service trust has `aws:SourceAccount` (and SourceArn if supported)",
+        "confused deputy",
+        trusts_services_for_this_account,
+    ),
     Control(31, "no `*`/account-wide AssumeRole", "CKV_AWS_60/61", trusts_nobody_else),
     Control(
         32,

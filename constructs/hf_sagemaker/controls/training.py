@@ -135,11 +135,28 @@ def _jobs(templates: Templates) -> Iterator[tuple[StateMachine, str, State]]:
 
 
 CONTROLS = (
-    Control(53, "training in our VPC", "prowler train_vpc", runs_in_our_network, WITH_A_JOB_TYPE),
-    Control(54, "training without a network", "prowler train_isolation", isolates_containers, WITH_A_JOB_TYPE),
-    Control(55, "traffic between instances encrypted", "MLSEC04-BP02", encrypts_traffic, WITH_A_JOB_TYPE),
+    Control(53, "`VpcConfig` present", "prowler train_vpc", runs_in_our_network, WITH_A_JOB_TYPE),
+    Control(54, "`EnableNetworkIsolation:true`", "prowler train_isolation", isolates_containers, WITH_A_JOB_TYPE),
     Control(
-        56, "models and volumes encrypted", "prowler train_encryption", encrypts_model_and_volumes, WITH_A_JOB_TYPE
+        55,
+        "`EnableInterContainerTrafficEncryption:true` if instances>1",
+        "MLSEC04-BP02, prowler",
+        encrypts_traffic,
+        WITH_A_JOB_TYPE,
     ),
-    Control(57, "spot with patience and checkpoints", "AWS spot", spot_keeps_checkpoints, WITH_A_JOB_TYPE),
+    Control(
+        56,
+        "`OutputDataConfig.KmsKeyId` always; `ResourceConfig.VolumeKmsKeyId` **iff** instance family has no local NVMe "
+        "(must be absent on g4dn/g5/p4d; hardware-encrypted there)",
+        "prowler train_encryption",
+        encrypts_model_and_volumes,
+        WITH_A_JOB_TYPE,
+    ),
+    Control(
+        57,
+        "`EnableManagedSpotTraining` ⇔ `MaxWaitTimeInSeconds ≥ MaxRuntimeInSeconds` ⇔ CheckpointConfig.S3Uri/LocalPath",
+        "AWS spot",
+        spot_keeps_checkpoints,
+        WITH_A_JOB_TYPE,
+    ),
 )

@@ -23,15 +23,10 @@ from policy_sentry.querying.conditions import get_condition_keys_for_service
 FILE = Path(__file__).parent / "iam_actions.json"
 SERVICES = (
     "application-autoscaling",
-    "autoscaling",
-    "bedrock",
-    "budgets",
     "cloudformation",
     "cloudtrail",
     "cloudwatch",
     "codebuild",
-    "config",
-    "dynamodb",
     "ec2",
     "ecr",
     "events",
@@ -39,17 +34,14 @@ SERVICES = (
     "kms",
     "lambda",
     "logs",
-    "organizations",
     "s3",
     "sagemaker",
-    "scheduler",
     "secretsmanager",
     "sns",
     "sqs",
     "ssm",
     "states",
     "sts",
-    "tag",
     "xray",
 )
 """The services whose actions stand in policies of ours."""

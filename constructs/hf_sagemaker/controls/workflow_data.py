@@ -30,7 +30,7 @@ def reads_what_was_written(templates: Templates) -> Iterator[Proof | Breach]:
                 yield judge(
                     machine.resource,
                     not absent,
-                    f"state {name} reads {', '.join(absent)}, which a way to it leaves unwritten; IsPresent must guard it.",
+                    f"state {name} reads {', '.join(absent)}, which a way to it leaves out; IsPresent must guard it.",
                 )
 
 
@@ -133,5 +133,11 @@ def _holds(path: str, written: Written) -> bool:
 
 
 CONTROLS = (
-    Control(63, "no state reads what was not written", "deepracer-on-aws#88", reads_what_was_written, WITH_A_JOB_TYPE),
+    Control(
+        63,
+        "Choice never reads a path a failed step did not write",
+        "deepracer-on-aws#88",
+        reads_what_was_written,
+        WITH_A_JOB_TYPE,
+    ),
 )

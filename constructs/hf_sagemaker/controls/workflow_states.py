@@ -196,9 +196,24 @@ def carries_little(templates: Templates) -> Iterator[Proof | Breach]:
 
 
 CONTROLS = (
-    Control(58, "job names that never collide", "SFN", names_jobs_apart, WITH_A_JOB_TYPE),
-    Control(59, "retries with jitter, then people are told", "SFN", retries_and_tells, WITH_A_JOB_TYPE),
-    Control(60, "time limits everywhere", "SFN", ends_in_time, WITH_A_JOB_TYPE),
-    Control(61, "every state reached, every path ends", "SFN", leads_to_an_end, WITH_A_JOB_TYPE),
-    Control(62, "little data through states", "SFN", carries_little, WITH_A_JOB_TYPE),
+    Control(
+        58,
+        "TrainingJobName from `$$.Execution.Name`/`States.UUID()`, attempt-unique, ≤63 chars",
+        "SFN",
+        names_jobs_apart,
+        WITH_A_JOB_TYPE,
+    ),
+    Control(
+        59,
+        "each Task: Retry for throttling/quota/capacity with JitterStrategy FULL, finite MaxAttempts; "
+        "Catch States.ALL → notify+Fail",
+        "SFN",
+        retries_and_tells,
+        WITH_A_JOB_TYPE,
+    ),
+    Control(
+        60, "TimeoutSeconds/MaxRuntime on every Task; machine TimeoutSeconds", "SFN", ends_in_time, WITH_A_JOB_TYPE
+    ),
+    Control(61, "every state reachable, no dangling Next, every path ends", "SFN", leads_to_an_end, WITH_A_JOB_TYPE),
+    Control(62, "payload guard: no large data through state (256 KiB)", "SFN", carries_little, WITH_A_JOB_TYPE),
 )
