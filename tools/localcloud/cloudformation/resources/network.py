@@ -193,7 +193,7 @@ class VpcEndpoint(ResourceType):
         endpoint = backend.vpc_end_points[endpoint_id]
         if "PrivateDnsEnabled" in request.properties:
             endpoint.private_dns_enabled = str(request.properties["PrivateDnsEnabled"]).lower() == "true"
-        prefixes = endpoint.destination_prefix_list_id
+        prefixes = endpoint.destination_prefix_list_id or ""
         for table in changes.get("AddRouteTableIds", []):
             backend.create_route(table, None, gateway_id=endpoint_id, destination_prefix_list_id=prefixes)
         for table in changes.get("RemoveRouteTableIds", []):
