@@ -137,6 +137,7 @@ _NETWORK = (
     "ec2:DetachInternetGateway",
     "ec2:DisassociateRouteTable",
     "ec2:ModifySubnetAttribute",
+    "ec2:DescribeVpcAttribute",
     "ec2:ModifyVpcAttribute",
     "ec2:ModifyVpcEndpoint",
     "ec2:ReleaseAddress",
@@ -163,6 +164,7 @@ _LOOK_UPS = (
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",
     "ec2:DescribeAddresses",
+    "ec2:DescribeAvailabilityZones",
     "ec2:DescribeFlowLogs",
     "ec2:DescribeInternetGateways",
     "ec2:DescribeNatGateways",
@@ -325,6 +327,12 @@ def deploy_network(scope: Construct) -> list[Permission]:
     arn, place = _here(scope)
     return [
         allow(_NETWORK, *(f"{arn}:ec2:{place}:{kind}/*" for kind in _NETWORK_KINDS), why_wildcards=_PREFIXES),
+        allow(
+            # The private names of interface endpoints lie in hosted zones of AWS.
+            ["route53:AssociateVPCWithHostedZone"],
+            f"{arn}:route53:::hostedzone/*",
+            why_wildcards="AWS owns the zones of its endpoints and chooses their ids.",
+        ),
         allow(_LOOK_UPS, "*", why_wildcards="Look-ups and log delivery know no resource types."),
     ]
 
