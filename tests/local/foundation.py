@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +135,3 @@ def _ended(process: subprocess.Popen[str]) -> str:
     written, _ = process.communicate(timeout=240)
     assert process.returncode == 0, f"{process.args}\n{written[-8000:]}"
     return written
-
-
-@cache
-def parsed(document: str) -> dict[str, Any]:
-    """A policy document, of which the APIs give the text."""
-    content: dict[str, Any] = json.loads(document)
-    return content
