@@ -2,7 +2,24 @@
 
 from collections.abc import Sequence
 
-from hf_sagemaker.controls import bucket_policies, buckets, identity, keys, limits, roles
+from hf_sagemaker.controls import (
+    bucket_policies,
+    buckets,
+    builds,
+    containers,
+    functions,
+    hosting,
+    identity,
+    images,
+    keys,
+    limits,
+    messaging,
+    network,
+    roles,
+    training,
+    workflow_data,
+    workflow_states,
+)
 from hf_sagemaker.controls.control import Control
 from hf_sagemaker.controls.templates import Templates
 
@@ -28,6 +45,16 @@ CONTROLS: tuple[Control, ...] = tuple(
             *bucket_policies.CONTROLS,
             *identity.CONTROLS,
             *roles.CONTROLS,
+            *hosting.CONTROLS,
+            *containers.CONTROLS,
+            *training.CONTROLS,
+            *workflow_states.CONTROLS,
+            *workflow_data.CONTROLS,
+            *messaging.CONTROLS,
+            *functions.CONTROLS,
+            *images.CONTROLS,
+            *builds.CONTROLS,
+            *network.CONTROLS,
             *limits.CONTROLS,
         ),
         key=lambda control: control.number,
