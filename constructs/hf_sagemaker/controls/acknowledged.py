@@ -67,7 +67,7 @@ def problems(
         for excuse in excuses(suppressions)
         if excuse.path.count("/") < _BELOW_A_STACK
     ]
-    return [*stale, *unsaid, *wide]
+    return [(path or "the app", sentence) for path, sentence in (*stale, *unsaid, *wide)]
 
 
 def _is_the_cdks(path: str, rule: str) -> bool:
