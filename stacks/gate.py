@@ -13,6 +13,7 @@ from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, 
 from constructs import IConstruct
 
 from hf_sagemaker.controls import acknowledged
+from hf_sagemaker.controls.acknowledged import THE_APP
 from hf_sagemaker.controls.assembly import Acknowledgement, acknowledgements, environments
 from hf_sagemaker.controls.evidence import Pack, evidence, write
 from hf_sagemaker.controls.plugin import ControlsPlugin, WitnessedPack
@@ -107,8 +108,9 @@ class Gate:
                     findings=report.findings,
                     suppressions=report.suppressions,
                     problems=[
+                        *self._silences(),
                         *report.crashes,
-                        *(f"{path} {fault}" for path, fault in faults if path.split("/")[0] == name),
+                        *(f"{path} {fault}" for path, fault in faults if path.split("/")[0] in (name, THE_APP)),
                     ],
                 ),
             )
