@@ -10,8 +10,10 @@ from pathlib import Path
 
 from aws_cdk import App, Stage, Validations
 from cdk_nag import AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks, ServerlessChecks
+from constructs import IConstruct
 
 from hf_sagemaker.controls import acknowledged
+from hf_sagemaker.controls.acknowledged import THE_APP
 from hf_sagemaker.controls.assembly import Acknowledgement, acknowledgements, environments
 from hf_sagemaker.controls.evidence import Pack, evidence, write
 from hf_sagemaker.controls.plugin import ControlsPlugin, WitnessedPack
@@ -53,7 +55,7 @@ class Gate:
             report = ValidationReport(assembly)
         except (OSError, ValueError, KeyError) as error:
             return [f"There is no readable {FILE}, so nothing counts as checked ({type(error).__name__})."]
-        made = acknowledgements(assembly)
+        made = [*self._above_stacks(), *acknowledgements(assembly)]
         problems = [*self._silences(), *report.crashes, *map(str, report.findings)]
         faults = self._faults(made, report)
         self._write(folder, assembly, report, faults)
@@ -61,7 +63,7 @@ class Gate:
 
     def _silences(self) -> list[str]:
         """Who did not judge, and what was not judged."""
-        stages = [child.node.id for child in self._app.node.children if Stage.is_stage(child)]
+        stages = [stage.node.id for stage in self._stages()]
         silent = [pack.name for pack in self._packs if not pack.has_judged]
         return [
             *([] if stages else ["The app has no environment, so nothing was judged."]),
@@ -72,6 +74,19 @@ class Gate:
                 if name not in self._controls.verdicts
             ),
         ]
+
+    def _above_stacks(self) -> list[Acknowledgement]:
+        """Acknowledgements at the app and its environments, which no stack's metadata hold."""
+        return [
+            Acknowledgement(scope.node.path, rule, reason)
+            for scope in (self._app, *self._stages())
+            for entry in scope.node.metadata
+            if entry.type == Validations.ACKNOWLEDGED_RULES_METADATA_KEY
+            for rule, reason in entry.data.items()
+        ]
+
+    def _stages(self) -> list[IConstruct]:
+        return [child for child in self._app.node.children if Stage.is_stage(child)]
 
     def _faults(self, made: Sequence[Acknowledgement], report: ValidationReport) -> list[tuple[str, str]]:
         silent = [] if self._engine_judges else [ENGINE.replace(" ", "-")]
@@ -93,8 +108,9 @@ class Gate:
                     findings=report.findings,
                     suppressions=report.suppressions,
                     problems=[
+                        *self._silences(),
                         *report.crashes,
-                        *(f"{path} {fault}" for path, fault in faults if path.split("/")[0] == name),
+                        *(f"{path} {fault}" for path, fault in faults if path.split("/")[0] in (name, THE_APP)),
                     ],
                 ),
             )

@@ -107,6 +107,12 @@ def test_an_acknowledgement_without_a_reason_shuts_it(app: App, control: Callabl
     assert "without saying why" in problem
 
 
+def test_a_stale_acknowledgement_at_the_app_shuts_it(app: App, control: Callable[..., None], tmp_path: Path) -> None:
+    acknowledge(app, "Everything may be as it likes, says somebody.", "HfSageMaker::Control-1")
+    (problem,) = Gate(app).synthesise(tmp_path)
+    assert "the app acknowledges HfSageMaker::Control-1, which nothing there breaks" in problem
+
+
 @pytest.mark.parametrize("path", [["dev"], ["dev", "Data"]])
 def test_an_acknowledgement_for_a_whole_stack_shuts_it(
     app: App, control: Callable[..., None], tmp_path: Path, path: list[str]

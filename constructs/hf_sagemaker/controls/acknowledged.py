@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from hf_sagemaker.controls.assembly import Acknowledgement
 from hf_sagemaker.controls.validation_report import Suppression
 
+THE_APP = "the app"
+"""Where an acknowledgement is that is at no path."""
 _SHORTEST_REASON = 30
 _BELOW_A_STACK = 2
 _ON_FLOW_LOGS = ("CloudFormation-Validate::F3002", "CloudFormation-Validate::F3003")
@@ -44,7 +46,7 @@ def excuses(suppressions: Iterable[Suppression]) -> list[Excuse]:
 def problems(
     made: Sequence[Acknowledgement], suppressions: Sequence[Suppression], *, silent: Sequence[str] = ()
 ) -> list[tuple[str, str]]:
-    """What is wrong with acknowledgements: (path, sentence) for each.
+    """What is wrong with acknowledgements: (path or `the app`, sentence) for each.
 
     made: by all constructs. suppressions: those that the plugins used.
     silent: namespaces of plugins that did not judge in this synth, so that nothing is known about theirs.
@@ -67,7 +69,7 @@ def problems(
         for excuse in excuses(suppressions)
         if excuse.path.count("/") < _BELOW_A_STACK
     ]
-    return [*stale, *unsaid, *wide]
+    return [(path or THE_APP, sentence) for path, sentence in (*stale, *unsaid, *wide)]
 
 
 def _is_the_cdks(path: str, rule: str) -> bool:

@@ -153,7 +153,7 @@ CONTROLS = (
         "OIDC: `aud` and exact `sub` (environment), StringEquals, no `*`",
         "GitHub docs",
         trusts_exact_identities,
-        comes_with="the delivery pipeline",
+        comes_with="Delivery",
     ),
     Control(33, "every role has PermissionsBoundary (option)", "boundary", has_a_boundary),
     Control(34, "build ≠ train ≠ host ≠ deploy role", "separation", separates_duties),

@@ -34,6 +34,7 @@ SERVICES = (
     "kms",
     "lambda",
     "logs",
+    "route53",
     "s3",
     "sagemaker",
     "secretsmanager",
