@@ -40,11 +40,11 @@ class ImageStack(Stack):
             publish(
                 self,
                 environment,
-                {f"images/{name}/project": extended.project.project_name, f"images/{name}/uri": extended.uri},
+                {f"images/{name}/project": extended.build.project.project_name, f"images/{name}/uri": extended.uri},
             )
         data.people.allow_builds(
             self,
-            [image.project.project_arn for image in self.images.values()],
+            [image.build.project.project_arn for image in self.images.values()],
             [image.repository.repository_arn for image in self.images.values()],
         )
 

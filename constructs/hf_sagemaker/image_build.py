@@ -1,0 +1,133 @@
+"""The build of an image: a CodeBuild project, what it may do, and its commands."""
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3_assets as assets
+from constructs import Construct
+
+from hf_sagemaker import permissions as allow
+from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
+from hf_sagemaker.encryption_key import EnvironmentKeys
+
+
+class ImageBuild(Construct):
+    """Builds one image and pushes it to its repository.
+
+    project: `aws codebuild start-build --project-name …` builds and pushes the image.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        purpose: Purpose,
+        base: DeepLearningContainer,
+        context: assets.Asset,
+        tag: str,
+        repository: ecr.IRepository,
+        keys: EnvironmentKeys,
+        role: iam.IRole,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        """Creates the project, its log group and its policy.
+
+        context: the source, with `images/<purpose>/Dockerfile`.
+        tag: of the image, in `repository`.
+        role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
+        removal_policy: of the log group. Omitted: it is kept.
+        """
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            encryption_key=keys.logs,
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=removal_policy,
+        )
+        variables = {
+            "BASE_IMAGE": base.uri,
+            "BASE_REGISTRY": base.registry,
+            "REPOSITORY_URI": repository.repository_uri,
+            "IMAGE_TAG": tag,
+            "DOCKERFILE": f"images/{purpose}/Dockerfile",
+        }
+        access = self._access(context, base, log_group, role)
+        self.project = codebuild.Project(
+            self,
+            "Project",
+            description=f"Builds the extended {purpose} image",
+            role=role.without_policy_updates(),  # type: ignore[attr-defined]
+            source=codebuild.Source.s3(bucket=context.bucket, path=context.s3_object_key),
+            environment=codebuild.BuildEnvironment(
+                build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
+                compute_type=codebuild.ComputeType.LARGE,
+                # docker build needs it. The project reaches no VPC and no data, and its role may only push to this
+                # environment's repositories.
+                privileged=True,
+            ),
+            environment_variables={
+                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
+            },
+            encryption_key=kms.Key.from_key_arn(self, "Key", keys.images.key_arn),
+            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
+            timeout=Duration.hours(1),
+            queued_timeout=Duration.hours(1),
+            build_spec=codebuild.BuildSpec.from_object(_BUILD),
+        )
+        self.project.node.add_dependency(access)
+        acknowledge(
+            self.project,
+            "`docker build` needs to own the host. The build is in no VPC and reaches no data, runs inline commands "
+            "(control 81) in a role that only pushes to this environment's repositories (34), and is started by no "
+            "webhook (80). Its source is an archive in S3, read in that role: the rule on OAuth is for GitHub and "
+            "Bitbucket, and asks every project.",
+            "HfSageMaker::Control-79",
+            "HIPAA.Security::HIPAA.Security-CodeBuildProjectSourceRepoUrl",
+            "PCI.DSS.321::PCI.DSS.321-CodeBuildProjectSourceRepoUrl",
+        )
+
+    def _access(
+        self, context: assets.Asset, base: DeepLearningContainer, log_group: logs.ILogGroup, role: iam.IRole
+    ) -> allow.DutyPolicy:
+        return allow.DutyPolicy(
+            self,
+            "Policy",
+            role=role,
+            permissions=[
+                allow.allow(
+                    ["s3:GetObject", "s3:GetObjectVersion"], context.bucket.arn_for_objects(context.s3_object_key)
+                ),
+                allow.allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], context.bucket.bucket_arn),
+                allow.use_repositories(self, base.repository, account=base.account),
+                allow.write_build_logs(log_group),
+            ],
+        )
+
+
+_LOGIN = 'aws ecr get-login-password --region "$AWS_REGION" | docker login --username AWS --password-stdin'
+# A tag never moves, and its image depends on nothing but the tag's inputs: what is there is not built again.
+_BUILD_AND_PUSH = """\
+if aws ecr describe-images --repository-name "${REPOSITORY_URI#*/}" --image-ids imageTag="$IMAGE_TAG" > /dev/null 2>&1
+then
+  echo "$REPOSITORY_URI:$IMAGE_TAG is there already: nothing to build"
+else
+  docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$BASE_IMAGE" --tag "$REPOSITORY_URI:$IMAGE_TAG" . &&
+  docker push "$REPOSITORY_URI:$IMAGE_TAG"
+fi
+"""
+_BUILD = {
+    "version": "0.2",
+    "env": {"shell": "bash"},
+    "phases": {
+        "pre_build": {
+            "commands": [f'{_LOGIN} "$BASE_REGISTRY"', f'{_LOGIN} "${{REPOSITORY_URI%%/*}}"'],
+        },
+        "build": {"commands": [_BUILD_AND_PUSH]},
+    },
+}
