@@ -153,7 +153,7 @@ def is_everything(resource: object) -> bool:
 
 def principals(statement: Statement, kind: str) -> list[Any]:
     """The principals of that kind (`AWS`, `Service`, `Federated`); `*`, and all but some, is of kind AWS."""
-    principal = "*" if "NotPrincipal" in statement else statement.get("Principal", {})
+    principal: Any = "*" if "NotPrincipal" in statement else statement.get("Principal", {})
     if principal == "*":
         return ["*"] if kind == "AWS" else []
     return as_list(principal.get(kind))
