@@ -11,6 +11,11 @@ def repository_name(environment: str, image: str) -> str:
     return f"hf-sagemaker/{environment}/{image}"
 
 
+def parameter_path(environment: str, path: str) -> str:
+    """The full name of a parameter of an environment, or of those below a path."""
+    return f"/hf-sagemaker/{environment}/{path}"
+
+
 def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> None:
     """Writes `/hf-sagemaker/<environment>/<path>` for each value.
 
@@ -21,6 +26,6 @@ def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> No
         ssm.StringParameter(
             scope,
             "Contract" + "".join(word.capitalize() for word in words),
-            parameter_name=f"/hf-sagemaker/{environment}/{path}",
+            parameter_name=parameter_path(environment, path),
             string_value=value,
         )

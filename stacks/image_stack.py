@@ -5,7 +5,7 @@ from constructs import Construct
 
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.extended_image import ExtendedImage
-from stacks.contract import publish, repository_name
+from stacks.contract import parameter_path, publish, repository_name
 from stacks.data_stack import DataStack
 from stacks.settings import EnvironmentSettings, ImageSettings
 
@@ -34,6 +34,7 @@ class ImageStack(Stack):
                 repository_name=repository_name(environment, name),
                 keys=data.keys,
                 role=data.roles.building,
+                parameter_path=parameter_path(environment, f"images/{name}"),
                 removal_policy=removal_policy,
             )
             self.images[name] = extended

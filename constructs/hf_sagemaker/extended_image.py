@@ -16,6 +16,8 @@ from hf_sagemaker.image_build import ImageBuild
 _RUNTIME = Path(__file__).with_name("runtime")
 _UNTAGGED_DAYS = 14
 _KEPT_IMAGES = 50
+# ECR takes 128 characters. The build appends a hyphen and 12 digits of the base's digest.
+_LONGEST_TAG = 128 - 13
 
 
 class ExtendedImage(Construct):
@@ -24,7 +26,7 @@ class ExtendedImage(Construct):
     repository: encrypted, scanned on push; a tag never moves.
     build: makes the image and pushes it.
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
-        same inputs give the same image and a change of either gives a new one.
+        same inputs give the same image and a change of either gives a new one. The build adds the base's digest.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class ExtendedImage(Construct):
         repository_name: str,
         keys: EnvironmentKeys,
         role: iam.IRole,
+        parameter_path: str,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates both.
@@ -45,6 +48,7 @@ class ExtendedImage(Construct):
         base: the published image that it extends.
         repository_name: stable and known outside: roles are granted by it.
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
+        parameter_path: where the build writes down what it made, as `ImageBuild` takes it.
         removal_policy: DESTROY also deletes the images. Omitted: everything is kept.
         """
         super().__init__(scope, construct_id)
@@ -65,7 +69,7 @@ class ExtendedImage(Construct):
             ],
         )
         # The base is part of the build and not of the context: both belong into the tag.
-        self.tag = f"{context.asset_hash[:16]}-{base.tag}"[:128]
+        self.tag = f"{context.asset_hash[:16]}-{base.tag}"[:_LONGEST_TAG]
         self.uri = self.repository.repository_uri_for_tag(self.tag)
         self.build = ImageBuild(
             self,
@@ -77,6 +81,7 @@ class ExtendedImage(Construct):
             repository=self.repository,
             keys=keys,
             role=role,
+            parameter_path=parameter_path,
             removal_policy=removal_policy,
         )
 

@@ -1,5 +1,7 @@
 """The build of an image: a CodeBuild project, what it may do, and its commands."""
 
+from pathlib import Path
+
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
@@ -7,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
@@ -14,11 +17,17 @@ from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
 from hf_sagemaker.encryption_key import EnvironmentKeys
 
+NOT_BUILT = "none"
+"""What the parameters say before the first build."""
+
 
 class ImageBuild(Construct):
     """Builds one image and pushes it to its repository.
 
     project: `aws codebuild start-build --project-name …` builds and pushes the image.
+    digest: the parameter with the newest image that was built, `<repository>@sha256:…`, or NOT_BUILT. Whoever runs the
+        image reads it there, so that neither a deployment nor a build that failed changes what runs.
+    base_digest: the parameter with the digest of the base that this image was built on, or NOT_BUILT.
     """
 
     def __init__(
@@ -33,16 +42,21 @@ class ImageBuild(Construct):
         repository: ecr.IRepository,
         keys: EnvironmentKeys,
         role: iam.IRole,
+        parameter_path: str,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
-        """Creates the project, its log group and its policy.
+        """Creates the project, its log group, its policy and its parameters.
 
         context: the source, with `images/<purpose>/Dockerfile`.
-        tag: of the image, in `repository`.
+        tag: stands for what goes into the image but its base. The image's own tag, in `repository`, is this and the
+            first 12 digits of the digest that the base has at the time of the build.
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
+        parameter_path: the parameters are `<path>/digest` and `<path>/base-digest`.
         removal_policy: of the log group. Omitted: it is kept.
         """
         super().__init__(scope, construct_id)
+        self.digest = self._parameter("Digest", f"{parameter_path}/digest")
+        self.base_digest = self._parameter("BaseDigest", f"{parameter_path}/base-digest")
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -56,6 +70,8 @@ class ImageBuild(Construct):
             "REPOSITORY_URI": repository.repository_uri,
             "IMAGE_TAG": tag,
             "DOCKERFILE": f"images/{purpose}/Dockerfile",
+            "DIGEST_PARAMETER": self.digest.parameter_name,
+            "BASE_DIGEST_PARAMETER": self.base_digest.parameter_name,
         }
         access = self._access(context, base, log_group, role)
         self.project = codebuild.Project(
@@ -106,21 +122,19 @@ class ImageBuild(Construct):
                 allow.allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], context.bucket.bucket_arn),
                 allow.use_repositories(self, base.repository, account=base.account),
                 allow.write_build_logs(log_group),
+                allow.write_parameters(self.digest, self.base_digest),
             ],
         )
 
+    def _parameter(self, construct_id: str, name: str) -> ssm.StringParameter:
+        # Nothing but name and value: CloudFormation writes the value again when any other property changes, and what
+        # the builds have written would be gone.
+        return ssm.StringParameter(self, construct_id, parameter_name=name, string_value=NOT_BUILT)
+
 
 _LOGIN = 'aws ecr get-login-password --region "$AWS_REGION" | docker login --username AWS --password-stdin'
-# A tag never moves, and its image depends on nothing but the tag's inputs: what is there is not built again.
-_BUILD_AND_PUSH = """\
-if aws ecr describe-images --repository-name "${REPOSITORY_URI#*/}" --image-ids imageTag="$IMAGE_TAG" > /dev/null 2>&1
-then
-  echo "$REPOSITORY_URI:$IMAGE_TAG is there already: nothing to build"
-else
-  docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$BASE_IMAGE" --tag "$REPOSITORY_URI:$IMAGE_TAG" . &&
-  docker push "$REPOSITORY_URI:$IMAGE_TAG"
-fi
-"""
+# In a shell of its own: what it sets holds for it alone.
+_BUILD_AND_PUSH = f"(\n{Path(__file__).with_name('image_build.sh').read_text(encoding='utf-8')})"
 _BUILD = {
     "version": "0.2",
     "env": {"shell": "bash"},

@@ -194,6 +194,7 @@ _WITH_RESOURCES = (
     "ssm:GetParameter",
     "ssm:GetParameters",
     "ssm:GetParametersByPath",
+    "ssm:PutParameter",
     "states:DescribeExecution",
     "states:DescribeStateMachine",
     "states:GetExecutionHistory",

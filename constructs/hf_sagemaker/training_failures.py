@@ -49,6 +49,19 @@ class TrainingFailures(Construct):
             error="TrainingJobStopped",
         )
 
+    def image_missing(self, name: str, parameter: str, uri: str) -> sfn.Pass:
+        """A state for an image that has not been built. parameter: its name. uri: the path of what it says."""
+        return self._explain(
+            name,
+            sfn.JsonPath.format(
+                "The image of {} has not been built yet: run hfsm build. The parameter says {}, which is no digest in "
+                "the repository of that image. No job was started.",
+                parameter,
+                sfn.JsonPath.string_at(uri),
+            ),
+            error="ImageNotBuilt",
+        )
+
     def gate_failed(self, name: str) -> sfn.Pass:
         """A state for a model that does not pass the gate, whose evaluation lies at `$.result`."""
         return self._explain(

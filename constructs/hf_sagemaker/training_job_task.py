@@ -1,8 +1,8 @@
 """`sagemaker:createTrainingJob.sync` as a state: what CDK's own task cannot say.
 
 `tasks.SageMakerCreateTrainingJob` knows neither spot nor checkpoints, and `CallAwsService` refuses `.sync`; so the
-state is written as Amazon States Language. What decides access (role, network, keys, image) is constant here; what a
-run decides comes from the state's input.
+state is written as Amazon States Language. What decides access (role, network, keys) is constant here, and the image is
+what a state before has read; what a run decides comes from the state's input.
 """
 
 from dataclasses import dataclass
@@ -49,7 +49,6 @@ _TRANSIENT = [
 class TrainingJobPlace:
     """Where a training job runs and whom it acts as: what no training request can change.
 
-    image_uri: the extended training image.
     role: assumed by the job.
     placement: its subnets and security groups.
     key: encrypts the model.
@@ -57,7 +56,6 @@ class TrainingJobPlace:
     models_bucket, prefix: where the model goes: `s3://<bucket>/<prefix><job name>/output/model.tar.gz`.
     """
 
-    image_uri: str
     role: iam.IRole
     placement: Placement
     key: kms.IKey
@@ -73,10 +71,18 @@ class TrainingJobTask(sfn.CustomState):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, place: TrainingJobPlace, spot: bool, checkpoints: bool = True
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        place: TrainingJobPlace,
+        image: str,
+        spot: bool,
+        checkpoints: bool = True,
     ) -> None:
         """Creates the state.
 
+        image: the path at which a `PinnedImage` has left the image's digest.
         spot: train on managed spot instances, waiting at most `$.job.max_wait` seconds. On demand it takes the same
             checkpoints, so it goes on where spot stopped.
         checkpoints: bring them from S3 and keep them there. Omitted: yes.
@@ -96,7 +102,7 @@ class TrainingJobTask(sfn.CustomState):
                     "StoppingCondition": stopping,
                     **_job_of_request(),
                     **(_CHECKPOINTS if checkpoints else {}),
-                    **_job_of_place(place),
+                    **_job_of_place(place, image),
                 },
                 "ResultPath": "$.training",
                 "TimeoutSeconds": TIMEOUT,
@@ -115,11 +121,11 @@ def _job_of_request() -> dict[str, Any]:
     }
 
 
-def _job_of_place(place: TrainingJobPlace) -> dict[str, Any]:
+def _job_of_place(place: TrainingJobPlace, image: str) -> dict[str, Any]:
     return {
         "RoleArn": place.role.role_arn,
         "AlgorithmSpecification": {
-            "TrainingImage": place.image_uri,
+            "TrainingImage.$": image,
             "TrainingInputMode": "File",
             "MetricDefinitions.$": "$.job.metric_definitions",
         },

@@ -10,7 +10,9 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.notification import Notification
+from hf_sagemaker.pinned_image import PinnedImage
 from hf_sagemaker.training_failures import TrainingFailures, cause_matches
 from hf_sagemaker.training_job_task import TrainingJobPlace, TrainingJobTask
 
@@ -34,12 +36,15 @@ class TrainingStates(Construct):
         request_defaults: Mapping[str, Any],
         evaluate: lambda_.IFunction,
         model_package_group_name: str,
-        inference_image_uri: str,
+        training_image: ExtendedImage,
+        inference_image: ExtendedImage,
         task: str,
         topic: sns.ITopic,
     ) -> None:
         """Creates the states.
 
+        training_image, inference_image: their digests are read when a run begins: what is built meanwhile is for the
+            next one.
         request_defaults: what `validate` fills in where a request is silent.
         task: becomes HF_TASK of the registered model.
         """
@@ -47,7 +52,11 @@ class TrainingStates(Construct):
         failures = TrainingFailures(self, "Failures", topic=topic)
         trouble = failures.caught
         evaluation = self._evaluation(evaluate, trouble)
-        registration = self._registration(model_package_group_name, inference_image_uri, task)
+        images = [
+            PinnedImage(self, "TrainingImage", image=training_image, failures=failures),
+            PinnedImage(self, "InferenceImage", image=inference_image, failures=failures),
+        ]
+        registration = self._registration(model_package_group_name, images[1].uri, task)
         registration.add_catch(trouble, result_path="$.failure")
         passed = sfn.Choice(self, "GatePassed", state_name="GatePassed")
         evaluation.next(passed)
@@ -56,19 +65,26 @@ class TrainingStates(Construct):
         registration.next(self._told(topic))
 
         on_demand = TrainingJobTask(
-            self, "TrainOnDemand", place=place, spot=False, checkpoints=request_defaults["checkpoints"]
+            self,
+            "TrainOnDemand",
+            place=place,
+            image=images[0].uri,
+            spot=False,
+            checkpoints=request_defaults["checkpoints"],
         )
         on_demand.add_catch(trouble, result_path="$.failure")
         on_demand.next(self._outcome("OnDemandOutcome", evaluation, failures.stopped("OnDemandStopped")))
 
-        on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, spot=True)
+        on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=images[0].uri, spot=True)
         on_spot.add_catch(self._why_spot_ended(on_demand, trouble), result_path="$.failure")
         # A job that waited too long ends as Stopped, which is no error to Step Functions.
         on_spot.next(
             self._outcome("SpotOutcome", evaluation, failures.stopped("SpotStopped"), when_waited_too_long=on_demand)
         )
         self.start = self._validation(validate, request_defaults, trouble)
-        self.start.next(
+        self.start.next(images[0].start)
+        images[0].then(images[1].start)
+        images[1].then(
             sfn.Choice(self, "UseSpot", state_name="UseSpot")
             .when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot)
             .otherwise(on_demand)
@@ -117,7 +133,7 @@ class TrainingStates(Construct):
         )
         return _until_answered(state, trouble)
 
-    def _registration(self, group: str, image_uri: str, task: str) -> sfn.CustomState:
+    def _registration(self, group: str, image: str, task: str) -> sfn.CustomState:
         types = ["application/json"]
         return sfn.CustomState(
             self,
@@ -133,7 +149,7 @@ class TrainingStates(Construct):
                     "InferenceSpecification": {
                         "Containers": [
                             {
-                                "Image": image_uri,
+                                "Image.$": image,
                                 "ModelDataUrl.$": "$.result.training.model_data",
                                 "Environment": {"HF_TASK": task, "HF_HUB_OFFLINE": "1"},
                             }

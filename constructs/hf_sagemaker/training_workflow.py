@@ -99,7 +99,8 @@ class HuggingFaceTraining(Construct):
 
         job_type, environment: name jobs and the model package group, which people address by name.
         defaults: what a request need not say.
-        training_image: runs the job. inference_image: what a trained model is registered with.
+        training_image: runs the job. inference_image: what a trained model is registered with. Both as they were built
+            last when a run begins.
         placement: where the job runs.
         isolated: the job's container has no network; SageMaker brings and takes its data. Omitted: it has none.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
@@ -137,7 +138,6 @@ class HuggingFaceTraining(Construct):
             self,
             "States",
             place=TrainingJobPlace(
-                image_uri=training_image.uri,
                 role=roles.training,
                 placement=placement,
                 key=keys.models,
@@ -149,18 +149,25 @@ class HuggingFaceTraining(Construct):
             request_defaults=_request_defaults(job_type, environment, defaults, buckets, keys.models),
             evaluate=functions["evaluate_model"].function,
             model_package_group_name=self.model_package_group_name,
-            inference_image_uri=inference_image.uri,
+            training_image=training_image,
+            inference_image=inference_image,
             task=defaults.task,
             topic=self.topic,
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
-        policy = self._orchestration(environment, roles, keys, list(functions.values()))
+        images = [training_image, inference_image]
+        policy = self._orchestration(environment, roles, keys, list(functions.values()), images)
         self.state_machine = self._state_machine(states, roles, keys, removal_policy)
         self.state_machine.node.add_dependency(policy)
 
     def _orchestration(
-        self, environment: str, roles: ExecutionRoles, keys: EnvironmentKeys, functions: Sequence[PythonFunction]
+        self,
+        environment: str,
+        roles: ExecutionRoles,
+        keys: EnvironmentKeys,
+        functions: Sequence[PythonFunction],
+        images: Sequence[ExtendedImage],
     ) -> allow.DutyPolicy:
         return allow.DutyPolicy(
             self,
@@ -171,6 +178,7 @@ class HuggingFaceTraining(Construct):
                 allow.pass_role(roles.training, "sagemaker.amazonaws.com"),
                 allow.run_training_jobs(self, f"{environment}-*"),
                 allow.register_models(self, self.model_package_group_name),
+                allow.allow(["ssm:GetParameter"], *(image.build.digest.parameter_arn for image in images)),
                 allow.allow(["sns:Publish"], self.topic.topic_arn),
                 allow.use_key_through(self, keys.operations, "states", "sns"),
                 allow.encrypt_volumes(self, keys.models),

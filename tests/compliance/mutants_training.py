@@ -9,7 +9,7 @@ from tests.compliance.mutant import Mutant, Stacks, first
 State = dict[str, Any]
 
 
-def _in_the_definition(name: str, break_: Callable[[State], object]) -> Mutant:
+def in_the_definition(name: str, break_: Callable[[State], object]) -> Mutant:
     """Breaks the state of that name in the definition, which the template holds as parts of a text."""
 
     def mutant(stacks: Stacks) -> None:
@@ -82,15 +82,15 @@ def _unguarded(state: State) -> None:
 
 
 MUTANTS: dict[int, Mutant] = {
-    53: _in_the_definition("TrainOnDemand", _no_network),
-    54: _in_the_definition("TrainOnSpot", _not_isolated),
-    55: _in_the_definition("TrainOnDemand", _plain_traffic),
-    56: _in_the_definition("Validate", _key_for_local_storage),
-    57: _in_the_definition("TrainOnSpot", _spot_without_checkpoints),
-    58: _in_the_definition("TrainOnDemand", _the_spot_jobs_name),
-    59: _in_the_definition("Register", _no_jitter),
-    60: _in_the_definition("Evaluate", _no_limit),
-    61: _in_the_definition("ReadJobFailure", _dangling),
-    62: _in_the_definition("Register", _everything),
-    63: _in_the_definition("WhySpotEnded", _unguarded),
+    53: in_the_definition("TrainOnDemand", _no_network),
+    54: in_the_definition("TrainOnSpot", _not_isolated),
+    55: in_the_definition("TrainOnDemand", _plain_traffic),
+    56: in_the_definition("Validate", _key_for_local_storage),
+    57: in_the_definition("TrainOnSpot", _spot_without_checkpoints),
+    58: in_the_definition("TrainOnDemand", _the_spot_jobs_name),
+    59: in_the_definition("Register", _no_jitter),
+    60: in_the_definition("Evaluate", _no_limit),
+    61: in_the_definition("ReadJobFailure", _dangling),
+    62: in_the_definition("Register", _everything),
+    63: in_the_definition("WhySpotEnded", _unguarded),
 }

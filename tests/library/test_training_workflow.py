@@ -28,6 +28,7 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
             repository_name=f"hf-sagemaker/dev/{purpose}",
             keys=stack.keys,
             role=roles.building,
+            parameter_path=f"/hf-sagemaker/dev/images/{purpose}",
         )
         for purpose, version in (("training", "4.56.2"), ("inference", "4.51.3"))
     }
@@ -86,12 +87,35 @@ def test_a_job_type_without_checkpoints_keeps_none(stack: Any) -> None:
 
 
 def test_what_decides_access_is_no_matter_of_the_request(definition: dict[str, Any]) -> None:
-    # Given the members that say as whom, where and with which keys and image a job runs
+    # Given the members that say as whom, where and with which keys a job runs
     job = definition["States"]["TrainOnSpot"]["Parameters"]
-    fixed = [job["RoleArn"], job["VpcConfig"], job["OutputDataConfig"], job["AlgorithmSpecification"]["TrainingImage"]]
+    fixed = [job["RoleArn"], job["VpcConfig"], job["OutputDataConfig"]]
     # Then none is read from the input
     assert "$." not in json.dumps(fixed)
     assert not {"RoleArn.$", "VpcConfig.$", "OutputDataConfig.$"} & set(job)
+
+
+@pytest.mark.parametrize("name", ["TrainingImage", "InferenceImage"])
+def test_a_run_goes_on_only_with_a_digest_in_the_images_own_repository(definition: dict[str, Any], name: str) -> None:
+    # Given the states that read the image's parameter and judge what it says
+    states = definition["States"]
+    read, built = states[f"Read{name}"], states[f"{name}Built"]
+    # Then only a digest in the repository goes on, and anything else tells people what to do
+    assert read["Resource"] == "arn:aws:states:::aws-sdk:ssm:getParameter"
+    assert "Digest" in read["Parameters"]["Name"]
+    assert read["Next"] == f"{name}Built"
+    (way,) = built["Choices"]
+    assert way["StringMatches"].endswith("@sha256:*")
+    assert built["Default"] == f"{name}Missing"
+    assert "run hfsm build" in states[f"{name}Missing"]["Parameters"]["Cause.$"]
+
+
+def test_jobs_and_models_name_the_image_that_was_read(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    for name in ("TrainOnSpot", "TrainOnDemand"):
+        assert states[name]["Parameters"]["AlgorithmSpecification"]["TrainingImage.$"] == "$.trainingImage.uri"
+    (container,) = states["Register"]["Parameters"]["InferenceSpecification"]["Containers"]
+    assert container["Image.$"] == "$.inferenceImage.uri"
 
 
 def test_every_path_ends_and_every_state_is_reached(definition: dict[str, Any]) -> None:

@@ -166,7 +166,7 @@ def image_project(aws: Cloud, put_parameters: Any) -> Cloud:
         serviceRole="arn:aws:iam::123456789012:role/service-role/build",
     )
     put_parameters({"images/training/project": "dev-training-image"})
-    put_parameters({"images/training/uri": repository["repositoryUri"] + ":abc"})
+    put_parameters({"images/training/uri": repository["repositoryUri"] + ":abc", "images/training/digest": "none"})
     return aws
 
 

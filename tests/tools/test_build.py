@@ -19,8 +19,8 @@ def test_an_environment_that_is_not_deployed_says_so(hfsm: Any, aws: Cloud) -> N
 
 
 def test_a_build_that_pushed_nothing_is_a_failure(hfsm: Any, image_project: Cloud) -> None:
-    # Given a build that says that it succeeded, while the repository stays empty
+    # Given a build that says that it succeeded, and wrote down no digest
     result = hfsm("build")
     # Then that is no success
     assert result.code == 1
-    assert "ECR has no hf-sagemaker/dev/training:abc" in result.err
+    assert "Image training was built, but its parameter says none" in result.err

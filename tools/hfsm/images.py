@@ -10,7 +10,6 @@ from rich.console import Console
 from hfsm.cloud import Parameters
 from hfsm.errors import OperatorError, WrongUseError
 from hfsm.progress import Progress, seconds_text
-from hfsm.status import image_digest
 from hfsm.training_log import LogTail
 
 Report = Callable[[str, str], None]
@@ -19,7 +18,7 @@ Report = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class BuiltImage:
-    """An image that is in ECR. seconds: of its build. uri: `<repository>:<tag>`."""
+    """An image that the environment uses from now on. uri: of its repository. seconds: of its build."""
 
     name: str
     uri: str
@@ -47,7 +46,7 @@ def build(names: Sequence[str], parameters: Parameters, console: Console) -> Non
 
 
 def build_images(parameters: Parameters, report: Report, names: Sequence[str] = ()) -> list[BuiltImage]:
-    """Start the projects, follow all of them, and ask ECR for the digests.
+    """Start the projects, follow all of them, and read which digests they wrote down.
 
     Raises WrongUseError for a name that the environment does not have, before anything starts, and OperatorError when a
     build fails.
@@ -106,9 +105,8 @@ def _reason(state: dict[str, Any]) -> str:
 
 
 def _built(parameters: Parameters, build: _Build) -> BuiltImage:
-    uri = parameters.get(f"images/{build.image}/uri")
-    repository, tag = uri.split("/", 1)[1].rsplit(":", 1)
-    digest = image_digest(parameters.cloud.client("ecr"), repository, tag)
-    if digest is None or build.seconds is None:
-        raise OperatorError(f"Image {build.image} was built, but ECR has no {repository}:{tag}.")
+    digest = parameters.get(f"images/{build.image}/digest")
+    if "@" not in digest or build.seconds is None:
+        raise OperatorError(f"Image {build.image} was built, but its parameter says {digest}.")
+    uri, _, digest = digest.partition("@")
     return BuiltImage(build.image, uri, digest, build.seconds)

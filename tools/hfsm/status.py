@@ -26,7 +26,8 @@ class Stack(BaseModel):
 class Image(BaseModel):
     """One container image.
 
-    build: status of the last build, `none` before the first. digest: None until it is pushed.
+    build: status of the last build, `none` before the first. tag: stands for its inputs, without the base's digest.
+    digest: of the image that jobs run. None until one is built.
     """
 
     name: str
@@ -118,27 +119,16 @@ def _stacks(parameters: Parameters) -> list[Stack]:
 
 
 def _images(parameters: Parameters) -> list[Image]:
-    code_build, ecr = parameters.cloud.client("codebuild"), parameters.cloud.client("ecr")
+    code_build = parameters.cloud.client("codebuild")
     images = []
     for name in parameters.children("images"):
         project = parameters.get(f"images/{name}/project")
         builds = code_build.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"]
         build = code_build.batch_get_builds(ids=builds[:1])["builds"][0]["buildStatus"] if builds else "none"
-        repository, tag = parameters.get(f"images/{name}/uri").split("/", 1)[1].rsplit(":", 1)
-        digest = image_digest(ecr, repository, tag)
-        images.append(Image(name=name, project=project, build=build, tag=tag, digest=digest))
+        tag = parameters.get(f"images/{name}/uri").rsplit(":", 1)[1]
+        digest = parameters.get(f"images/{name}/digest").partition("@")[2]
+        images.append(Image(name=name, project=project, build=build, tag=tag, digest=digest or None))
     return images
-
-
-def image_digest(ecr: Any, repository: str, tag: str) -> str | None:
-    """The digest of an image in ECR, or None where no such image was pushed."""
-    try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
-    except ClientError as error:
-        if error.response.get("Error", {}).get("Code") == "ImageNotFoundException":
-            return None
-        raise
-    return str(found["imageDetails"][0]["imageDigest"])
 
 
 def _job_types(parameters: Parameters) -> list[JobType]:
@@ -215,7 +205,7 @@ def show(found: Status, console: Console) -> None:
         stacks.add_row(stack.name, stack.status, stack.updated)
     images = _table("image", "project", "last build", "tag", "digest")
     for image in found.images:
-        images.add_row(image.name, image.project, image.build, image.tag[:16], (image.digest or "not pushed")[:19])
+        images.add_row(image.name, image.project, image.build, image.tag[:16], (image.digest or "not built")[:19])
     runs = _table("job type", "execution", "status", "started")
     for job_type in found.job_types:
         for run in job_type.runs or [Run(name="none yet", status="", started="")]:

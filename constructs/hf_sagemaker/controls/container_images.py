@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_sagemaker import dlc_catalog
-from hf_sagemaker.controls.state_machines import state_machines
+from hf_sagemaker.controls.image_guards import pattern_of
+from hf_sagemaker.controls.state_machines import Graph, State, StateMachine, is_training, state_machines
 from hf_sagemaker.controls.subnets import MODEL
 from hf_sagemaker.controls.templates import Resource, Templates
 
@@ -14,6 +15,7 @@ _URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[A-Za-z0-9_.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+_ONLY_DIGEST_OPEN = re.compile(r"[^*]+@sha256:\*")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class Image:
 class Container:
     """A serving container that the templates describe, with its variables.
 
-    resource: what holds it. place: where in it, for people.
+    resource: what holds it. place: where in it, for people. image: its image as the template has it, or for one that is
+    left to a machine's input, what the machine knows of it for sure.
     """
 
     resource: Resource
     place: str
     definition: Mapping[str, Any]
+    image: Any = None
 
     @property
     def environment(self) -> Mapping[str, Any]:
@@ -55,26 +59,28 @@ def containers(templates: Templates) -> Iterator[Container]:
     """The containers of models, and those that state machines register or make models of."""
     for model in templates.resources(MODEL):
         found = [model.properties.get("PrimaryContainer"), *(model.properties.get("Containers") or [])]
-        yield from (Container(model, "its container", container) for container in found if container)
+        yield from (Container(model, "its container", each, each.get("Image")) for each in found if each)
     for machine in state_machines(templates):
-        for name, task in machine.tasks:
+        for graph, name, task in _tasks(machine):
             parameters = task.get("Parameters", {})
             found = [parameters.get("PrimaryContainer"), *parameters.get("Containers", [])]
             found += parameters.get("InferenceSpecification", {}).get("Containers", [])
-            yield from (Container(machine.resource, f"state {name}", container) for container in found if container)
+            for each in found:
+                if each:
+                    yield Container(machine.resource, f"state {name}", each, _image(graph, name, each, "Image"))
 
 
 def images(templates: Templates) -> Iterator[Image]:
-    """Every image that the templates name, and for those left to a machine's input, the expression."""
+    """Every image that the templates name; of those left to a machine's input, what the machine knows for sure."""
     for container in containers(templates):
         if "ModelPackageName" not in container.definition:
-            uri = container.definition.get("Image", container.definition.get("Image.$"))
-            yield Image(container.resource, container.place, uri)
+            yield Image(container.resource, container.place, container.image)
     for machine in state_machines(templates):
-        for name, task in machine.training_tasks:
-            algorithm = task.get("Parameters", {}).get("AlgorithmSpecification", {})
-            uri = algorithm.get("TrainingImage", algorithm.get("TrainingImage.$"))
-            yield Image(machine.resource, f"state {name}", uri)
+        for graph, name, task in _tasks(machine):
+            if is_training(task):
+                algorithm = task.get("Parameters", {}).get("AlgorithmSpecification", {})
+                uri = _image(graph, name, algorithm, "TrainingImage")
+                yield Image(machine.resource, f"state {name}", uri)
     for project in templates.resources("AWS::CodeBuild::Project"):
         environment = project.properties.get("Environment", {})
         if not str(environment.get("Image")).startswith("aws/codebuild/"):
@@ -87,6 +93,20 @@ def images(templates: Templates) -> Iterator[Image]:
     for function in templates.resources("AWS::Lambda::Function"):
         if "ImageUri" in function.properties.get("Code", {}):
             yield Image(function, "its code", function.properties["Code"]["ImageUri"])
+
+
+def _tasks(machine: StateMachine) -> Iterator[tuple[Graph, str, State]]:
+    for graph in machine.graphs:
+        yield from ((graph, name, state) for name, state in graph["States"].items() if state["Type"] == "Task")
+
+
+def _image(graph: Graph, state: str, definition: Mapping[str, Any], member: str) -> Any:
+    """The address; for a path into the input a pattern that leaves nothing open but the digest, or the path itself."""
+    path = definition.get(f"{member}.$")
+    if path is None:
+        return definition.get(member)
+    pattern = pattern_of(graph, state, str(path)) or ""
+    return pattern if _ONLY_DIGEST_OPEN.fullmatch(pattern) else path
 
 
 def own_repository(templates: Templates, image: Image) -> Resource | None:

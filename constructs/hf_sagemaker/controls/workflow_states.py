@@ -24,6 +24,7 @@ _NOTIFICATION = "sns:publish"
 _TRANSIENT: Mapping[str, Set[str]] = {
     "sagemaker:createTrainingJob": {"SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"},
     "aws-sdk:sagemaker:": {"SageMaker.SageMakerException"},
+    "aws-sdk:ssm:": {"Ssm.SsmException"},
     _NOTIFICATION: {"SNS.AmazonSNSException", "SNS.ThrottledException"},
     "lambda": {"Lambda.AWSLambdaException", "Lambda.ServiceException", "Lambda.TooManyRequestsException"},
 }

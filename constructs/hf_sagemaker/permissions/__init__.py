@@ -34,6 +34,7 @@ from hf_sagemaker.permissions.storage import (
     replicate,
     use_key_through,
     write_objects,
+    write_parameters,
 )
 from hf_sagemaker.permissions.workflows import (
     approve_models,
@@ -81,5 +82,6 @@ __all__ = [
     "use_repositories",
     "write_build_logs",
     "write_objects",
+    "write_parameters",
     "write_service_logs",
 ]

@@ -7,6 +7,7 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from hf_sagemaker.permissions.permission import Permission, allow
@@ -111,6 +112,11 @@ def read_parameters(scope: Construct, path: str) -> Permission:
         f"{arn}/*",
         why_wildcards="The names that this environment publishes, all below one path.",
     )
+
+
+def write_parameters(*parameters: ssm.IParameter) -> Permission:
+    """Change the values of exactly these SSM parameters."""
+    return allow(["ssm:PutParameter"], *(parameter.parameter_arn for parameter in parameters))
 
 
 def read_secret(secret_arn: str) -> Permission:

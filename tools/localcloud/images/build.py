@@ -127,6 +127,10 @@ class _Stage:
         self.config = deep_learning_containers.base(
             kind, self.build.store, self.build.requirements_dir, self.build.report
         )
+        if "@" in reference:
+            # All digests of a base have one stand-in: the label keeps images on different ones apart, as layers do.
+            labels = {"org.opencontainers.image.base.digest": reference.partition("@")[2]}
+            self.config = replace(self.config, labels=labels)
         return False
 
     def _copy(self, instruction: Instruction, text: str) -> bool:

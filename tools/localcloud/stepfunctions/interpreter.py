@@ -51,7 +51,7 @@ def install(cloud: LocalCloud) -> None:
     _add_service("sagemaker", SageMakerTask)
     _call_as_the_role()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
-    state_task_service_aws_sdk._SERVICE_ERROR_NAMES["sagemaker"] = "SageMaker"
+    state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"sagemaker": "SageMaker", "ssm": "Ssm"}
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.
     fail: Any = state_fail
     fail.CustomErrorName = ErrorName

@@ -1,0 +1,60 @@
+"""The registry of the published base images, beside moto's, which knows our own repositories only.
+
+A tag of AWS's can move to a patched image: `republish` is what AWS does then.
+"""
+
+import hashlib
+import threading
+from collections import Counter
+from typing import Any
+
+import moto.ecr.urls
+from moto.core.responses import ActionResult
+from moto.ecr.responses import ECRResponse
+
+from localcloud.images.deep_learning_containers import kind_of
+from localcloud.settings import LocalCloud
+
+_lock = threading.Lock()
+_published: Counter[tuple[str, str]] = Counter()
+"""(repository, tag) → how often it was published again."""
+
+
+class RegistryResponse(ECRResponse):
+    """Answers for AWS's accounts where moto, whatever registry is asked for, looks among our own repositories."""
+
+    def batch_get_image(self) -> ActionResult:
+        account, repository = self._get_param("registryId"), self._get_param("repositoryName")
+        if account in (None, self.current_account):
+            return super().batch_get_image()
+        images: list[dict[str, Any]] = []
+        failures = []
+        for image_id in self._get_param("imageIds"):
+            tag = image_id.get("imageTag", "")
+            if kind_of(f"{account}.dkr.ecr.{self.region}.amazonaws.com/{repository}:{tag}"):
+                identity = {"imageTag": tag, "imageDigest": base_digest(repository, tag)}
+                images.append({"registryId": account, "repositoryName": repository, "imageId": identity})
+            else:
+                reason = "Requested image not found"
+                failures.append({"imageId": image_id, "failureCode": "ImageNotFound", "failureReason": reason})
+        return ActionResult({"images": images, "failures": failures})
+
+
+def install(cloud: LocalCloud) -> None:
+    """Before the first request: moto reads its URL tables once. cloud is not read."""
+    for path in moto.ecr.urls.url_paths:
+        moto.ecr.urls.url_paths[path] = RegistryResponse.dispatch
+
+
+def base_digest(repository: str, tag: str) -> str:
+    """The digest that a published tag has now; the same on every machine until it is published again."""
+    with _lock:
+        times = _published[repository, tag]
+    return "sha256:" + hashlib.sha256(f"{repository}:{tag} {times}".encode()).hexdigest()
+
+
+def republish(repository: str, tag: str) -> str:
+    """Moves the tag to another image; its digest."""
+    with _lock:
+        _published[repository, tag] += 1
+    return base_digest(repository, tag)
