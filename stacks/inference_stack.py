@@ -7,7 +7,7 @@ from constructs import Construct
 
 from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
 from hf_sagemaker.model_source import ModelSource
-from hf_sagemaker.network import PrivateNetwork
+from hf_sagemaker.placement import Network
 from stacks.contract import publish
 from stacks.data_stack import DataStack
 from stacks.image_stack import base_image
@@ -24,7 +24,7 @@ class InferenceStack(Stack):
         *,
         environment: str,
         settings: EnvironmentSettings,
-        network: PrivateNetwork,
+        network: Network,
         data: DataStack,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -64,7 +64,7 @@ class InferenceStack(Stack):
         model: ModelSettings,
         *,
         ami: str | None,
-        network: PrivateNetwork,
+        network: Network,
         data: DataStack,
     ) -> HuggingFaceEndpoint:
         return HuggingFaceEndpoint(
@@ -73,8 +73,7 @@ class InferenceStack(Stack):
             endpoint_name=endpoint_name,
             model=ModelSource.from_registry(model.model_package),
             role=data.roles.serving,
-            vpc=network.vpc,
-            security_group=network.endpoint_security_group,
+            placement=network.endpoints,
             key=data.key,
             instance_type=endpoint.instance_type,
             inference_ami_version=ami,

@@ -8,10 +8,19 @@ read settings too.
 import ipaddress
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.instance_types import InstanceType, Use, instance_type
+from stacks.access_settings import (
+    DataSettings,
+    FunctionSettings,
+    HubSettings,
+    KeySettings,
+    RoleSettings,
+    foreign_partition,
+)
+from stacks.settings_base import Problem, Settings
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, for example eu-west-1")]
@@ -23,12 +32,6 @@ Name = Annotated[
     ),
 ]
 Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
-
-
-class Settings(BaseModel):
-    """Base of all settings: an unknown field is an error, values do not change after reading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class NetworkSettings(Settings):
@@ -198,6 +201,14 @@ class EnvironmentSettings(Settings):
     disposable: bool = False
     """Data may be destroyed: buckets and keys go with their stacks. False keeps them, and protects the stacks."""
     network: NetworkSettings
+    isolation: bool = True
+    """Containers of jobs and endpoints have no network at all; SageMaker brings and takes their data. False lets them
+    reach what the network's egress allows."""
+    keys: KeySettings = KeySettings()
+    data: DataSettings = DataSettings()
+    roles: RoleSettings = RoleSettings()
+    hub: HubSettings = HubSettings()
+    functions: FunctionSettings = FunctionSettings()
     images: dict[Name, ImageSettings] = {
         "training": ImageSettings(purpose="training", transformers="4.56.2"),
         "inference": ImageSettings(purpose="inference", transformers="4.51.3"),
@@ -205,16 +216,17 @@ class EnvironmentSettings(Settings):
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
 
-    def problems(self) -> list[tuple[str, object, str]]:
+    def problems(self) -> list[Problem]:
         """What no single field can know: (field path, value, what it must be) for each contradiction."""
         return [
             *self._zone_problems(),
             *self._image_problems(),
             *self._job_type_problems(),
             *self._endpoint_problems(),
+            *self._partition_problems(),
         ]
 
-    def _zone_problems(self) -> list[tuple[str, object, str]]:
+    def _zone_problems(self) -> list[Problem]:
         return [
             (
                 f"network.availability_zones.{i}",
@@ -225,8 +237,8 @@ class EnvironmentSettings(Settings):
             if not zone.startswith(self.region)
         ]
 
-    def _image_problems(self) -> list[tuple[str, object, str]]:
-        found: list[tuple[str, object, str]] = []
+    def _image_problems(self) -> list[Problem]:
+        found: list[Problem] = []
         for name, image in self.images.items():
             try:
                 dlc_catalog.resolve(
@@ -240,7 +252,7 @@ class EnvironmentSettings(Settings):
                 found.append((f"images.{name}", image.transformers, str(error)))
         return found
 
-    def _job_type_problems(self) -> list[tuple[str, object, str]]:
+    def _job_type_problems(self) -> list[Problem]:
         found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
         for i, job in enumerate(self.training.job_types):
             path = f"training.job_types.{i}"
@@ -251,7 +263,7 @@ class EnvironmentSettings(Settings):
                 found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
         return found
 
-    def _endpoint_problems(self) -> list[tuple[str, object, str]]:
+    def _endpoint_problems(self) -> list[Problem]:
         found = _duplicates("inference.endpoints", [endpoint.name for endpoint in self.inference.endpoints])
         for i, endpoint in enumerate(self.inference.endpoints):
             path = f"inference.endpoints.{i}"
@@ -259,7 +271,22 @@ class EnvironmentSettings(Settings):
             found += self._instance_problems(f"{path}.instance_type", endpoint.instance_type, "hosting", endpoint.image)
         return found
 
-    def _image_reference(self, path: str, name: str, purpose: str) -> list[tuple[str, object, str]]:
+    def _partition_problems(self) -> list[Problem]:
+        arns: list[tuple[str, str | None]] = [
+            *((f"keys.{name}", arn) for name, arn in self.keys),
+            ("hub.token_secret_arn", self.hub.token_secret_arn),
+            *((f"roles.data_scientists.{i}", arn) for i, arn in enumerate(self.roles.data_scientists)),
+            *((f"roles.platform_operators.{i}", arn) for i, arn in enumerate(self.roles.platform_operators)),
+        ]
+        if self.roles.permissions_boundary.startswith("arn:"):
+            arns.append(("roles.permissions_boundary", self.roles.permissions_boundary))
+        return [
+            (path, arn, f"must be an ARN of the partition of {self.region}, which is {wanted!r}")
+            for path, arn in arns
+            if arn and (wanted := foreign_partition(arn, self.region))
+        ]
+
+    def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
         fitting = [known for known, image in self.images.items() if image.purpose == purpose]
         if name in fitting:
             return []
@@ -271,7 +298,7 @@ class EnvironmentSettings(Settings):
             )
         ]
 
-    def _instance_problems(self, path: str, name: str, use: Use, image_name: str) -> list[tuple[str, object, str]]:
+    def _instance_problems(self, path: str, name: str, use: Use, image_name: str) -> list[Problem]:
         try:
             instance = instance_type(name, use)
         except ValueError as error:
@@ -296,7 +323,7 @@ def _misfit(instance: InstanceType, image_name: str, image: ImageSettings) -> st
     return None
 
 
-def _duplicates(path: str, names: list[str]) -> list[tuple[str, object, str]]:
+def _duplicates(path: str, names: list[str]) -> list[Problem]:
     return [
         (f"{path}.{i}.name", name, "must be a name that no earlier entry has")
         for i, name in enumerate(names)

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from stacks.settings import EnvironmentSettings, Settings
+from stacks.settings import EnvironmentSettings
+from stacks.settings_base import Settings
 
 
 class SettingsError(ValueError):

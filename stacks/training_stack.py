@@ -7,7 +7,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from hf_sagemaker.extended_image import ExtendedImage
-from hf_sagemaker.network import PrivateNetwork
+from hf_sagemaker.placement import Network
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
 from stacks.contract import publish
 from stacks.data_stack import DataStack
@@ -26,7 +26,7 @@ class TrainingStack(Stack):
         *,
         environment: str,
         settings: EnvironmentSettings,
-        network: PrivateNetwork,
+        network: Network,
         data: DataStack,
         images: dict[str, ExtendedImage],
         removal_policy: RemovalPolicy,
@@ -43,8 +43,7 @@ class TrainingStack(Stack):
                 training_image=images[job.image],
                 inference_image=images[job.inference_image],
                 roles=data.roles,
-                vpc=network.vpc,
-                security_group=network.job_security_group,
+                placement=network.jobs,
                 key=data.key,
                 models_bucket=data.models_bucket,
                 checkpoints_bucket=data.checkpoints_bucket,

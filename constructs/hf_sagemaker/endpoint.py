@@ -7,7 +7,6 @@ from aws_cdk import Duration
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
@@ -16,6 +15,7 @@ from constructs import Construct
 
 from hf_sagemaker.instance_types import instance_type as find_instance_type
 from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.placement import Placement
 
 VARIANT = "AllTraffic"
 """Name of the only production variant. It stays the same, so that updates shift traffic instead of failing."""
@@ -54,8 +54,7 @@ class HuggingFaceEndpoint(Construct):
         endpoint_name: str,
         model: ModelSource,
         role: iam.IRole,
-        vpc: ec2.IVpc,
-        security_group: ec2.ISecurityGroup,
+        placement: Placement,
         key: kms.IKey,
         instance_type: str = "ml.g4dn.xlarge",
         inference_ami_version: str | None = None,
@@ -66,7 +65,7 @@ class HuggingFaceEndpoint(Construct):
         """Creates the endpoint.
 
         role: assumed by the containers; reads the model.
-        vpc: the isolated subnets are taken.
+        placement: where the containers run.
         key: encrypts the instances' volumes where the type takes a key; local NVMe is encrypted by hardware.
         inference_ami_version: host image whose driver runs the container's CUDA. Omitted: SageMaker's default.
         scale: omitted: one to two instances.
@@ -87,8 +86,8 @@ class HuggingFaceEndpoint(Construct):
             ),
             enable_network_isolation=True,
             vpc_config=sagemaker.CfnModel.VpcConfigProperty(
-                subnets=vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids,
-                security_group_ids=[security_group.security_group_id],
+                subnets=placement.subnet_ids,
+                security_group_ids=placement.security_group_ids,
             ),
         )
         # SageMaker reads the model with the role while it creates it: the role's policies must be there.

@@ -9,6 +9,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from hf_sagemaker.placement import Placement
+
 _SERVICES: dict[str, ec2.InterfaceVpcEndpointAwsService] = {
     "SageMakerApi": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_API,
     "SageMakerRuntime": ec2.InterfaceVpcEndpointAwsService.SAGEMAKER_RUNTIME,
@@ -26,9 +28,11 @@ class PrivateNetwork(Construct):
     """A VPC without internet gateway, its endpoints, flow logs and two security groups.
 
     vpc: isolated subnets only, one per zone.
-    job_security_group: training jobs and builds. Members reach each other (distributed training) and the endpoints.
-    endpoint_security_group: SageMaker endpoints. Members reach the VPC endpoints only; nothing reaches them, because
+    jobs: for training jobs and builds. Members reach each other (distributed training) and the endpoints.
+    endpoints: for SageMaker endpoints. Members reach the VPC endpoints only; nothing reaches them, because
         InvokeEndpoint arrives through SageMaker and not through the VPC.
+    mirror: None: nothing may leave.
+    s3_endpoint_id: the gateway endpoint through which S3 is reached.
     """
 
     def __init__(
@@ -68,16 +72,16 @@ class PrivateNetwork(Construct):
             description="Interface endpoints of AWS services",
             allow_all_outbound=False,
         )
-        self.s3_endpoint = self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
-        self.job_security_group = self._workload_group("JobSecurityGroup", "Training jobs and image builds")
-        self.endpoint_security_group = self._workload_group("EndpointSecurityGroup", "SageMaker endpoints")
+        s3_endpoint = self.vpc.add_gateway_endpoint("S3", service=ec2.GatewayVpcEndpointAwsService.S3)
+        self.s3_endpoint_id = s3_endpoint.vpc_endpoint_id
+        jobs = self._workload_group("JobSecurityGroup", "Training jobs and image builds")
+        endpoints = self._workload_group("EndpointSecurityGroup", "SageMaker endpoints")
         # Distributed training talks on ports that the framework chooses.
-        self.job_security_group.add_ingress_rule(
-            self.job_security_group, ec2.Port.all_tcp(), "Instances of one training job"
-        )
-        self.job_security_group.add_egress_rule(
-            self.job_security_group, ec2.Port.all_tcp(), "Instances of one training job"
-        )
+        jobs.add_ingress_rule(jobs, ec2.Port.all_tcp(), "Instances of one training job")
+        jobs.add_egress_rule(jobs, ec2.Port.all_tcp(), "Instances of one training job")
+        self.jobs = self._placement(jobs)
+        self.endpoints = self._placement(endpoints)
+        self.mirror: Placement | None = None
         for name, service in _SERVICES.items():
             self.vpc.add_interface_endpoint(
                 name, service=service, security_groups=[self.service_security_group], open=False
@@ -94,6 +98,9 @@ class PrivateNetwork(Construct):
             description="Writes the flow logs of the private network",
         )
         self.vpc.add_flow_log("FlowLog", destination=ec2.FlowLogDestination.to_cloud_watch_logs(group, role))
+
+    def _placement(self, group: ec2.SecurityGroup) -> Placement:
+        return Placement(vpc=self.vpc, subnets=self.vpc.isolated_subnets, security_groups=[group])
 
     def _workload_group(self, construct_id: str, description: str) -> ec2.SecurityGroup:
         group = ec2.SecurityGroup(self, construct_id, vpc=self.vpc, description=description, allow_all_outbound=False)

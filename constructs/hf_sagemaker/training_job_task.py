@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws_cdk import Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
+
+from hf_sagemaker.placement import Placement
 
 CHECKPOINT_PATH = "/opt/ml/checkpoints"
 """Where SageMaker puts checkpoints back before a container starts, and takes them from while it runs."""
@@ -39,15 +40,14 @@ class TrainingJobPlace:
 
     image_uri: the extended training image.
     role: assumed by the job.
-    vpc, security_group: its network; the isolated subnets are taken.
+    placement: its subnets and security groups.
     key: encrypts the model, and the traffic's end points by way of their volumes.
     models_bucket, prefix: where the model goes: `s3://<bucket>/<prefix><job name>/output/model.tar.gz`.
     """
 
     image_uri: str
     role: iam.IRole
-    vpc: ec2.IVpc
-    security_group: ec2.ISecurityGroup
+    placement: Placement
     key: kms.IKey
     models_bucket: s3.IBucket
     prefix: str
@@ -102,7 +102,6 @@ def _job_of_request() -> dict[str, Any]:
 
 
 def _job_of_place(place: TrainingJobPlace) -> dict[str, Any]:
-    subnets = place.vpc.select_subnets(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED).subnet_ids
     return {
         "RoleArn": place.role.role_arn,
         "AlgorithmSpecification": {
@@ -114,7 +113,10 @@ def _job_of_place(place: TrainingJobPlace) -> dict[str, Any]:
             "S3OutputPath": place.models_bucket.s3_url_for_object(place.prefix.rstrip("/")),
             "KmsKeyId": place.key.key_arn,
         },
-        "VpcConfig": {"Subnets": subnets, "SecurityGroupIds": [place.security_group.security_group_id]},
+        "VpcConfig": {
+            "Subnets": place.placement.subnet_ids,
+            "SecurityGroupIds": place.placement.security_group_ids,
+        },
         "EnableInterContainerTrafficEncryption": True,
         "EnableNetworkIsolation": True,
     }

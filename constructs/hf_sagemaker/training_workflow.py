@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -27,6 +26,7 @@ from hf_sagemaker.execution_roles import TRAINED_PREFIX, ExecutionRoles
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.instance_types import instance_type
+from hf_sagemaker.placement import Placement
 from hf_sagemaker.training_job_task import TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
 
@@ -88,8 +88,7 @@ class HuggingFaceTraining(Construct):
         training_image: ExtendedImage,
         inference_image: ExtendedImage,
         roles: ExecutionRoles,
-        vpc: ec2.IVpc,
-        security_group: ec2.ISecurityGroup,
+        placement: Placement,
         key: kms.IKey,
         models_bucket: s3.IBucket,
         checkpoints_bucket: s3.IBucket,
@@ -101,6 +100,7 @@ class HuggingFaceTraining(Construct):
         job_type, environment: name jobs and the model package group, which people address by name.
         defaults: what a request need not say.
         training_image: runs the job. inference_image: what a trained model is registered with.
+        placement: where the job runs.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         removal_policy: of the logs. Omitted: they are kept.
 
@@ -136,8 +136,7 @@ class HuggingFaceTraining(Construct):
             place=TrainingJobPlace(
                 image_uri=training_image.uri,
                 role=roles.training,
-                vpc=vpc,
-                security_group=security_group,
+                placement=placement,
                 key=key,
                 models_bucket=models_bucket,
                 prefix=TRAINED_PREFIX,

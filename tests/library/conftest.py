@@ -10,6 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
+from hf_sagemaker.placement import Placement
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -23,14 +25,15 @@ class Surroundings(Stack):
         self.key = kms.Key.from_key_arn(self, "TeamKey", f"arn:aws:kms:us-east-1:{self.account}:key/team")
         self.bucket = s3.Bucket.from_bucket_name(self, "TeamBucket", "team-bucket")
         self.role = iam.Role.from_role_arn(self, "TeamRole", f"arn:aws:iam::{self.account}:role/team", mutable=False)
-        self.team_vpc = ec2.Vpc.from_vpc_attributes(
+        team_vpc = ec2.Vpc.from_vpc_attributes(
             self,
             "TeamVpc",
             vpc_id="vpc-1",
             availability_zones=["us-east-1a", "us-east-1b"],
             isolated_subnet_ids=["subnet-1", "subnet-2"],
         )
-        self.group = ec2.SecurityGroup.from_security_group_id(self, "TeamGroup", "sg-1", mutable=False)
+        group = ec2.SecurityGroup.from_security_group_id(self, "TeamGroup", "sg-1", mutable=False)
+        self.placement = Placement(vpc=team_vpc, subnets=team_vpc.isolated_subnets, security_groups=[group])
 
     @property
     def availability_zones(self) -> list[str]:

@@ -22,8 +22,7 @@ def _endpoint(stack: Any, **options: Any) -> HuggingFaceEndpoint:
         endpoint_name="sentiment",
         model=ModelSource.from_registry(PACKAGE),
         role=stack.role,
-        vpc=stack.team_vpc,
-        security_group=stack.group,
+        placement=stack.placement,
         key=stack.key,
         **options,
     )

@@ -43,7 +43,7 @@ def test_workloads_reach_services_on_443_and_nothing_reaches_endpoints(stack: An
     network = PrivateNetwork(stack, "Network", availability_zones=["us-east-1a", "us-east-1b"], key=stack.key)
     template = Template.from_stack(stack)
     ingress = template.find_resources("AWS::EC2::SecurityGroupIngress")
-    endpoint_group = stack.get_logical_id(network.endpoint_security_group.node.default_child)
+    endpoint_group = stack.get_logical_id(network.endpoints.security_groups[0].node.default_child)
     to_endpoints = [
         r for r in ingress.values() if r["Properties"]["GroupId"] == {"Fn::GetAtt": [endpoint_group, "GroupId"]}
     ]
