@@ -50,8 +50,8 @@ class RoleSettings(Settings):
     """Upper limit of every role: `environment` is the one of the Guardrails stack, `none` sets none, else the ARN of
     the organisation's own."""
     sagemaker_execution_role: bool = False
-    """Adds a role named sagemaker_execution_role, which public notebooks expect, with the rights of a training job. Data
-    scientists may then also start training jobs by themselves, inside this network only. One per account."""
+    """Adds a role named sagemaker_execution_role, which public notebooks expect, with the rights of a training job.
+    Data scientists may then also start training jobs by themselves, inside this network only. One per account."""
     data_scientists: list[PrincipalPattern] = []
     """Who may assume the data scientist's role: upload data and code, start training, look on, call endpoints."""
     platform_operators: list[PrincipalPattern] = []
@@ -118,8 +118,8 @@ class DataSettings(Settings):
     read_only_buckets: list[ReadOnlyBucket] = []
     """Buckets outside this environment that training jobs may read. Everything else outside is refused."""
     object_lock_days: Annotated[int, Field(ge=1, le=36500)] | None = None
-    """Days for which nobody but a holder of s3:BypassGovernanceRetention can delete a model's version. Omitted: no Object
-    Lock. Cannot be taken back once deployed."""
+    """Days for which nobody but a holder of s3:BypassGovernanceRetention can delete a model's version. Omitted: no
+    Object Lock. Cannot be taken back once deployed."""
     replication: ReplicationSettings | None = None
     """Copies of models in another bucket. Omitted: none."""
 

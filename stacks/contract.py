@@ -6,9 +6,9 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 
-def repository_prefix(environment: str) -> str:
-    """ECR repositories of the environment begin with this; roles are granted by it before the repositories exist."""
-    return f"hf-sagemaker/{environment}/"
+def repository_name(environment: str, image: str) -> str:
+    """The ECR repository of an image; roles may use it by this name before it exists."""
+    return f"hf-sagemaker/{environment}/{image}"
 
 
 def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> None:

@@ -1,21 +1,32 @@
-"""Data: the key, the buckets and the roles that may use them."""
+"""Data: the keys, the buckets, and the roles of services and people that may use them."""
 
 from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from hf_sagemaker.buckets import AccessLogBucket, EncryptedBucket
-from hf_sagemaker.encryption_key import EncryptionKey
+from hf_sagemaker import permissions as allow
+from hf_sagemaker.buckets import AccessLogBucket, EncryptedBucket, EnvironmentBuckets, Replication
+from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.encryption_key import EncryptionKey, EnvironmentKeys, KeyUse
 from hf_sagemaker.execution_roles import ExecutionRoles
-from stacks.contract import publish, repository_prefix
+from hf_sagemaker.people_roles import PeopleRoles
+from hf_sagemaker.placement import Network
+from stacks.access_settings import ReplicationSettings
+from stacks.contract import publish, repository_name
 from stacks.settings import EnvironmentSettings
 
 CHECKPOINT_DAYS = 30
 """Days after which a checkpoint is deleted: no run waits that long for capacity."""
+_ONE_REGION = (
+    "Copies in another region are the team's choice: settings data.replication. Versions, retention and, where set, "
+    "Object Lock bring back what was deleted or overwritten."
+)
 
 
 class DataStack(Stack):
-    """Offers `key`, `data_bucket`, `models_bucket`, `checkpoints_bucket` and `roles`."""
+    """Offers `keys`, `buckets`, `roles` and `people`."""
 
     def __init__(
         self,
@@ -24,46 +35,177 @@ class DataStack(Stack):
         *,
         environment: str,
         settings: EnvironmentSettings,
+        network: Network,
+        log_key: kms.IKey,
         removal_policy: RemovalPolicy,
     ) -> None:
+        """network: its S3 endpoint is the only way by which jobs reach the buckets. log_key: encrypts access logs."""
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
-        self.key = EncryptionKey(
+        self._settings = settings
+        self._removal_policy = removal_policy
+        self.roles = ExecutionRoles(self, "Roles", notebook_role=settings.roles.sagemaker_execution_role)
+        self.people = PeopleRoles(
             self,
-            "Key",
-            description=f"Data, models, logs and notifications of {environment}",
-            removal_policy=removal_policy,
+            "People",
+            environment=environment,
+            data_scientists=settings.roles.data_scientists,
+            platform_operators=settings.roles.platform_operators,
         )
-        access_logs = AccessLogBucket(self, "AccessLogs", key=self.key, removal_policy=removal_policy)
-
-        def bucket(name: str, *rules: s3.LifecycleRule) -> EncryptedBucket:
-            return EncryptedBucket(
-                self,
-                name,
-                key=self.key,
-                access_logs=access_logs,
-                removal_policy=removal_policy,
-                lifecycle_rules=rules,
-            )
-
-        self.data_bucket = bucket("Data")
-        self.models_bucket = bucket("Models")
-        self.checkpoints_bucket = bucket("Checkpoints", s3.LifecycleRule(expiration=Duration.days(CHECKPOINT_DAYS)))
-        self.roles = ExecutionRoles(
-            self,
-            "Roles",
-            data_bucket=self.data_bucket,
-            models_bucket=self.models_bucket,
-            checkpoints_bucket=self.checkpoints_bucket,
-            key=self.key,
-            repository_prefix=repository_prefix(environment),
-        )
+        self.keys = self._keys(log_key)
+        self.buckets = self._buckets()
+        for bucket in (self.buckets.data, self.buckets.models, self.buckets.checkpoints):
+            bucket.only_through(network.s3_endpoint_id, [*self.roles.trainers, self.roles.serving])
+        self._allow_work(environment, network)
         publish(
             self,
             environment,
             {
-                "data/data-bucket": self.data_bucket.bucket_name,
-                "data/models-bucket": self.models_bucket.bucket_name,
-                "data/checkpoints-bucket": self.checkpoints_bucket.bucket_name,
-                "data/key-arn": self.key.key_arn,
+                "data/data-bucket": self.buckets.data.bucket_name,
+                "data/models-bucket": self.buckets.models.bucket_name,
+                "data/checkpoints-bucket": self.buckets.checkpoints.bucket_name,
+                "data/data-key-arn": self.keys.data.key_arn,
+                "data/models-key-arn": self.keys.models.key_arn,
+                **self._role_arns(),
             },
         )
+
+    def _keys(self, log_key: kms.IKey) -> EnvironmentKeys:
+        """Ours, or those that the settings name."""
+        people = [self.people.data_scientist] if self.people.data_scientist else []
+        teams = self._settings.keys
+        s3_only, sagemaker = ["s3"], KeyUse(services=["sagemaker"], actions=["kms:DescribeKey"], grants=True)
+        data_users = [*self.roles.trainers, *people]
+        model_users = [*data_users, self.roles.serving, self.roles.mirroring]
+        operations = self._key("Operations", teams.operations, "Notifications, state machines and functions")
+        if isinstance(operations, EncryptionKey):
+            # delivery.logs: a state machine with this key logs through it.
+            operations.allow_service("cloudwatch.amazonaws.com", "delivery.logs.amazonaws.com")
+        return EnvironmentKeys(
+            data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
+            models=self._key(
+                "Models",
+                teams.models,
+                "Models, checkpoints and volumes",
+                KeyUse(services=s3_only, roles=model_users),
+                sagemaker,
+            ),
+            images=self._key(
+                "Images",
+                teams.images,
+                "Container images and their builds",
+                KeyUse(services=["ecr"], grants=True),
+                KeyUse(services=["codebuild", "s3"], roles=[self.roles.building]),
+            ),
+            logs=log_key,
+            operations=operations,
+        )
+
+    def _key(self, name: str, arn: str | None, description: str, *uses: KeyUse) -> kms.IKey:
+        if arn:
+            return kms.Key.from_key_arn(self, f"{name}Key", arn)
+        uses = uses or (KeyUse(services=["sns", "states"]),)
+        return EncryptionKey(
+            self, f"{name}Key", description=description, uses=uses, removal_policy=self._removal_policy
+        )
+
+    def _buckets(self) -> EnvironmentBuckets:
+        data = self._settings.data
+        access_logs = AccessLogBucket(self, "AccessLogs", key=self.keys.logs, removal_policy=self._removal_policy)
+
+        def bucket(name: str, key: kms.IKey, *rules: s3.LifecycleRule, **options: object) -> EncryptedBucket:
+            return EncryptedBucket(
+                self,
+                name,
+                key=key,
+                access_logs=access_logs,
+                removal_policy=self._removal_policy,
+                lifecycle_rules=rules,
+                **options,  # type: ignore[arg-type]
+            )
+
+        replication = self._replication(data.replication) if data.replication else None
+        buckets = EnvironmentBuckets(
+            data=bucket("Data", self.keys.data),
+            models=bucket(
+                "Models",
+                self.keys.models,
+                object_lock=Duration.days(data.object_lock_days) if data.object_lock_days else None,
+                replication=replication,
+            ),
+            checkpoints=bucket(
+                "Checkpoints", self.keys.models, s3.LifecycleRule(expiration=Duration.days(CHECKPOINT_DAYS))
+            ),
+            read_only=[
+                (
+                    s3.Bucket.from_bucket_name(self, f"ReadOnly{i}", each.name),
+                    kms.Key.from_key_arn(self, f"ReadOnlyKey{i}", each.key_arn) if each.key_arn else None,
+                )
+                for i, each in enumerate(data.read_only_buckets)
+            ],
+        )
+        if replication:
+            self._allow_replication(buckets.models, replication)
+        packs = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
+        for each in (access_logs, buckets.data, buckets.checkpoints, *([] if replication else [buckets.models])):
+            rules = (f"{pack}::{pack}-S3BucketReplicationEnabled" for pack in packs)
+            acknowledge(each, _ONE_REGION, *rules, "HfSageMaker::Control-20")
+        return buckets
+
+    def _replication(self, settings: ReplicationSettings) -> Replication:
+        role = iam.Role(
+            self,
+            "ReplicationRole",
+            assumed_by=allow.service_principal(self, "s3.amazonaws.com"),
+            description="Copies models to the bucket of the settings",
+        )
+        destination = s3.Bucket.from_bucket_attributes(
+            self, "Copies", bucket_name=settings.bucket, account=settings.account
+        )
+        return Replication(
+            destination=destination, key=kms.Key.from_key_arn(self, "CopiesKey", settings.key_arn), role=role
+        )
+
+    def _allow_replication(self, models: s3.IBucket, replication: Replication) -> None:
+        allow.DutyPolicy(
+            self,
+            "ReplicationPolicy",
+            role=replication.role,
+            permissions=[
+                allow.replicate(models, replication.destination),
+                allow.decrypt_objects(self.keys.models, models),
+                allow.allow(["kms:Encrypt", "kms:GenerateDataKey"], replication.key.key_arn),
+            ],
+        )
+
+    def _allow_work(self, environment: str, network: Network) -> None:
+        settings = self._settings
+
+        def repositories(purpose: str) -> list[str]:
+            return [repository_name(environment, name) for name, i in settings.images.items() if i.purpose == purpose]
+
+        self.roles.allow_work(
+            buckets=self.buckets,
+            keys=self.keys,
+            training_repositories=repositories("training"),
+            inference_repositories=repositories("inference"),
+            token_secret_arn=settings.hub.token_secret_arn,
+        )
+        self.people.allow_work(
+            buckets=self.buckets,
+            keys=self.keys,
+            roles=self.roles,
+            jobs=network.jobs,
+            instance_types=sorted({name for job in settings.training.job_types for name in job.all_instance_types}),
+        )
+
+    def _role_arns(self) -> dict[str, str]:
+        roles = {
+            "training": self.roles.training,
+            "serving": self.roles.serving,
+            "building": self.roles.building,
+            "mirroring": self.roles.mirroring,
+            "orchestrating": self.roles.orchestrating,
+            "data-scientist": self.people.data_scientist,
+            "platform-operator": self.people.platform_operator,
+        }
+        return {f"roles/{duty}-arn": role.role_arn for duty, role in roles.items() if role}

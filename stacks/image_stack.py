@@ -1,13 +1,12 @@
 """Images: an ECR repository and a build project per extended Deep Learning Container."""
 
 from aws_cdk import RemovalPolicy, Stack
-from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from hf_sagemaker import dlc_catalog
-from hf_sagemaker.execution_roles import ExecutionRoles
 from hf_sagemaker.extended_image import ExtendedImage
-from stacks.contract import publish, repository_prefix
+from stacks.contract import publish, repository_name
+from stacks.data_stack import DataStack
 from stacks.settings import EnvironmentSettings, ImageSettings
 
 
@@ -21,8 +20,7 @@ class ImageStack(Stack):
         *,
         environment: str,
         settings: EnvironmentSettings,
-        key: kms.IKey,
-        roles: ExecutionRoles,
+        data: DataStack,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
@@ -33,9 +31,9 @@ class ImageStack(Stack):
                 "".join(word.capitalize() for word in name.split("-")) + "Image",
                 purpose=image.purpose,
                 base=base_image(image, settings.region),
-                repository_name=f"{repository_prefix(environment)}{name}",
-                key=key,
-                role=roles.building,
+                repository_name=repository_name(environment, name),
+                keys=data.keys,
+                role=data.roles.building,
                 removal_policy=removal_policy,
             )
             self.images[name] = extended
@@ -44,6 +42,11 @@ class ImageStack(Stack):
                 environment,
                 {f"images/{name}/project": extended.project.project_name, f"images/{name}/uri": extended.uri},
             )
+        data.people.allow_builds(
+            self,
+            [image.project.project_arn for image in self.images.values()],
+            [image.repository.repository_arn for image in self.images.values()],
+        )
 
 
 def base_image(image: ImageSettings, region: str) -> dlc_catalog.DeepLearningContainer:

@@ -29,7 +29,7 @@ class InferenceStack(Stack):
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
-        self.alarm_topic = sns.Topic(self, "AlarmTopic", master_key=data.key, enforce_ssl=True)
+        self.alarm_topic = sns.Topic(self, "AlarmTopic", master_key=data.keys.operations, enforce_ssl=True)
         # The policy that enforces TLS replaces the topic's default one, by which alarms were allowed to publish.
         self.alarm_topic.add_to_resource_policy(
             iam.PolicyStatement(
@@ -47,7 +47,7 @@ class InferenceStack(Stack):
                 f"{environment}-{endpoint.name}",
                 endpoint,
                 endpoint.model,
-                ami=base_image(settings.images[endpoint.image], settings.region).inference_ami_version,
+                settings=settings,
                 network=network,
                 data=data,
             )
@@ -63,7 +63,7 @@ class InferenceStack(Stack):
         endpoint: EndpointSettings,
         model: ModelSettings,
         *,
-        ami: str | None,
+        settings: EnvironmentSettings,
         network: Network,
         data: DataStack,
     ) -> HuggingFaceEndpoint:
@@ -74,9 +74,10 @@ class InferenceStack(Stack):
             model=ModelSource.from_registry(model.model_package),
             role=data.roles.serving,
             placement=network.endpoints,
-            key=data.key,
+            key=data.keys.models,
+            isolated=settings.isolation,
             instance_type=endpoint.instance_type,
-            inference_ami_version=ami,
+            inference_ami_version=base_image(settings.images[endpoint.image], settings.region).inference_ami_version,
             scale=EndpointScaling(
                 minimum=endpoint.min_instances,
                 maximum=endpoint.max_instances,

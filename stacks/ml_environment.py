@@ -1,9 +1,11 @@
 """One environment: the stacks by life cycle, so that an endpoint's change never touches a bucket."""
 
 from aws_cdk import Environment, RemovalPolicy, Stage, Tags
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.data_stack import DataStack
+from stacks.guardrails_stack import GuardrailsStack
 from stacks.image_stack import ImageStack
 from stacks.inference_stack import InferenceStack
 from stacks.network_stack import NetworkStack
@@ -18,15 +20,23 @@ class MlEnvironment(Stage):
         """name: of the environment; it begins the name of every stack."""
         super().__init__(scope, name, env=Environment(account=settings.account, region=settings.region))
         removal_policy = RemovalPolicy.DESTROY if settings.disposable else RemovalPolicy.RETAIN
-        network = NetworkStack(self, "Network", settings=settings, removal_policy=removal_policy).network
-        data = DataStack(self, "Data", environment=name, settings=settings, removal_policy=removal_policy)
+        guardrails = GuardrailsStack(self, "Guardrails", environment=name, settings=settings)
+        network = NetworkStack(self, "Network", settings=settings, removal_policy=removal_policy)
+        data = DataStack(
+            self,
+            "Data",
+            environment=name,
+            settings=settings,
+            network=network.network,
+            log_key=network.log_key,
+            removal_policy=removal_policy,
+        )
         images = ImageStack(
             self,
             "Images",
             environment=name,
             settings=settings,
-            key=data.key,
-            roles=data.roles,
+            data=data,
             removal_policy=removal_policy,
         ).images
         TrainingStack(
@@ -34,7 +44,7 @@ class MlEnvironment(Stage):
             "Training",
             environment=name,
             settings=settings,
-            network=network,
+            network=network.network,
             data=data,
             images=images,
             removal_policy=removal_policy,
@@ -44,9 +54,20 @@ class MlEnvironment(Stage):
             "Inference",
             environment=name,
             settings=settings,
-            network=network,
+            network=network.network,
             data=data,
             removal_policy=removal_policy,
         )
+        self._limit_roles(guardrails, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)
+
+    def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
+        """Gives every role the boundary, and every role and policy the path, whoever made them."""
+        for construct in self.node.find_all():
+            if isinstance(construct, iam.CfnRole):
+                construct.path = path
+                if guardrails.boundary and construct.stack is not guardrails:
+                    construct.permissions_boundary = guardrails.boundary.managed_policy_arn
+            elif isinstance(construct, iam.CfnManagedPolicy):
+                construct.path = path

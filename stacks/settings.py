@@ -5,7 +5,6 @@ written from these models (`make schema`) for editors. Never imports aws_cdk: it
 read settings too.
 """
 
-import ipaddress
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -20,6 +19,7 @@ from stacks.access_settings import (
     RoleSettings,
     foreign_partition,
 )
+from stacks.network_settings import NetworkSettings, service_problems
 from stacks.settings_base import Problem, Settings
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
@@ -32,37 +32,6 @@ Name = Annotated[
     ),
 ]
 Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
-
-
-class NetworkSettings(Settings):
-    """The private network that jobs and endpoints run in."""
-
-    cidr: str = "10.0.0.0/16"
-    """Address range of the VPC, a private one of /16 to /24."""
-    availability_zones: list[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d[a-z]$")]] = Field(
-        min_length=2, max_length=6
-    )
-    """Zones by name, so that synth asks AWS nothing. An interface endpoint is paid for in each of them."""
-    flow_log_days: Literal[7, 14, 30, 60, 90, 180, 365] = 30
-    """Days for which flow logs are kept."""
-
-    @field_validator("cidr")
-    @classmethod
-    def _private_range(cls, value: str) -> str:
-        try:
-            network = ipaddress.IPv4Network(value)
-        except ValueError as error:
-            raise ValueError(f"must be an IPv4 range such as 10.0.0.0/16 ({error})") from None
-        if not network.is_private or not 16 <= network.prefixlen <= 24:
-            raise ValueError("must be a private IPv4 range of /16 to /24, for example 10.0.0.0/16")
-        return value
-
-    @field_validator("availability_zones")
-    @classmethod
-    def _distinct(cls, value: list[str]) -> list[str]:
-        if len(set(value)) != len(value):
-            raise ValueError("must name each zone once")
-        return value
 
 
 class ImageSettings(Settings):
@@ -219,22 +188,12 @@ class EnvironmentSettings(Settings):
     def problems(self) -> list[Problem]:
         """What no single field can know: (field path, value, what it must be) for each contradiction."""
         return [
-            *self._zone_problems(),
+            *service_problems(self.region),
+            *self.network.problems(self.region),
             *self._image_problems(),
             *self._job_type_problems(),
             *self._endpoint_problems(),
             *self._partition_problems(),
-        ]
-
-    def _zone_problems(self) -> list[Problem]:
-        return [
-            (
-                f"network.availability_zones.{i}",
-                zone,
-                f"must be a zone of {self.region}, for example {self.region}a",
-            )
-            for i, zone in enumerate(self.network.availability_zones)
-            if not zone.startswith(self.region)
         ]
 
     def _image_problems(self) -> list[Problem]:

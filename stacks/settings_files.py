@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from stacks.network_settings import overlaps
 from stacks.settings import EnvironmentSettings
 from stacks.settings_base import Settings
 
@@ -53,6 +54,8 @@ def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
             environments[file.stem] = _load(file)
         except SettingsError as error:
             problems += error.problems
+    networks = {name: settings.network for name, settings in environments.items()}
+    problems += [_paragraph(folder / f"{name}.yaml", *problem) for name, problem in overlaps(networks)]
     if problems:
         raise SettingsError(problems)
     return environments

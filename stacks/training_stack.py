@@ -44,14 +44,15 @@ class TrainingStack(Stack):
                 inference_image=images[job.inference_image],
                 roles=data.roles,
                 placement=network.jobs,
-                key=data.key,
-                models_bucket=data.models_bucket,
-                checkpoints_bucket=data.checkpoints_bucket,
+                keys=data.keys,
+                buckets=data.buckets,
+                isolated=settings.isolation,
                 function_root=FUNCTIONS,
                 removal_policy=removal_policy,
             )
             for email in settings.training.notification_emails:
                 workflow.topic.add_subscription(subscriptions.EmailSubscription(email))
+            data.people.allow_workflow(workflow, workflow.state_machine)
             self.workflows[job.name] = workflow
             publish(
                 self,

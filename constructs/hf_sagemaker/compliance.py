@@ -3,6 +3,12 @@
 from aws_cdk import Acknowledgment, Validations
 from constructs import IConstruct
 
+NOT_ISOLATED = (
+    "The environment's settings say isolation: false, for code that must reach a service while it runs. Instead of the "
+    "container's isolation, the security group and the network's egress setting decide what it reaches."
+)
+"""Why a container may have a network."""
+
 
 def acknowledge(construct: IConstruct, reason: str, *rules: str) -> None:
     """Accepts rules for one construct and what is below it.

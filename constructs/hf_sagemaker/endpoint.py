@@ -13,6 +13,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.instance_types import instance_type as find_instance_type
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Placement
@@ -58,6 +59,7 @@ class HuggingFaceEndpoint(Construct):
         key: kms.IKey,
         instance_type: str = "ml.g4dn.xlarge",
         inference_ami_version: str | None = None,
+        isolated: bool = True,
         scale: EndpointScaling | None = None,
         alarm_topic: sns.ITopic | None = None,
         latency_alarm: Duration | None = None,
@@ -68,6 +70,7 @@ class HuggingFaceEndpoint(Construct):
         placement: where the containers run.
         key: encrypts the instances' volumes where the type takes a key; local NVMe is encrypted by hardware.
         inference_ami_version: host image whose driver runs the container's CUDA. Omitted: SageMaker's default.
+        isolated: the containers have no network; SageMaker brings the model. Omitted: they have none.
         scale: omitted: one to two instances.
         alarm_topic: told when an alarm changes. Omitted: the alarms only show.
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
@@ -84,12 +87,14 @@ class HuggingFaceEndpoint(Construct):
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
                 model_package_name=model.model_package_arn
             ),
-            enable_network_isolation=True,
+            enable_network_isolation=isolated,
             vpc_config=sagemaker.CfnModel.VpcConfigProperty(
                 subnets=placement.subnet_ids,
                 security_group_ids=placement.security_group_ids,
             ),
         )
+        if not isolated:
+            acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-38")
         # SageMaker reads the model with the role while it creates it: the role's policies must be there.
         self.model.node.add_dependency(role)
         takes_key = find_instance_type(instance_type, "hosting").takes_volume_key

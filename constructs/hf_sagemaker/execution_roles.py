@@ -1,96 +1,144 @@
-"""One role per duty: training, serving, building, orchestrating. None of them can do another's work."""
+"""One role per duty: training, serving, building, mirroring, orchestrating. None of them can do another's work."""
+
+from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.buckets import EnvironmentBuckets
+from hf_sagemaker.encryption_key import EnvironmentKeys
 
 SOURCES_PREFIX = "sources/"
 """Where people put training code, in the models bucket."""
 TRAINED_PREFIX = "trained/"
 """Where training jobs put models, in the models bucket."""
+HUB_PREFIX = "hub/"
+"""Where the mirror puts models of the Hub, in the models bucket."""
+NOTEBOOK_ROLE = "sagemaker_execution_role"
+"""The name that public notebooks fall back to outside SageMaker."""
 
 
 class ExecutionRoles(Construct):
-    """The roles of one environment.
+    """The roles of one environment that services assume.
 
     training: assumed by training jobs. Reads data, sources and models; writes trained models and checkpoints.
     serving: assumed by endpoints. Reads models; writes nothing but logs.
     building: assumed by image builds. Pulls the published base images, pushes to this environment's repositories.
+    mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
+        the Hub's token.
     orchestrating: assumed by the training workflows; each workflow attaches what it needs.
+    notebook: training's twin with the name that public notebooks expect; None unless asked for.
+
+    They come without permissions, since keys name them in their policies: `allow_work` attaches those.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        data_bucket: s3.IBucket,
-        models_bucket: s3.IBucket,
-        checkpoints_bucket: s3.IBucket,
-        key: kms.IKey,
-        repository_prefix: str,
-    ) -> None:
-        """Creates the roles and their policies.
+    def __init__(self, scope: Construct, construct_id: str, *, notebook_role: bool = False) -> None:
+        """Creates the roles.
 
-        key: the one that encrypts the buckets.
-        repository_prefix: ECR repositories of this environment begin with it, for example `hf-sagemaker/dev/`.
+        notebook_role: also create `sagemaker_execution_role`. An account can have one. Omitted: no.
         """
         super().__init__(scope, construct_id)
         sagemaker = "sagemaker.amazonaws.com"
-        own_repositories = allow.use_repositories(self, f"{repository_prefix}*")
         self.training = self._role("Training", sagemaker, "Training jobs")
-        allow.DutyPolicy(
-            self,
-            "TrainingPolicy",
-            role=self.training,
-            permissions=[
-                allow.read_objects(data_bucket),
-                allow.read_objects(models_bucket),
-                allow.write_objects(models_bucket, TRAINED_PREFIX),
-                allow.write_objects(checkpoints_bucket),
-                allow.use_key(key),
-                allow.registry_login(),
-                own_repositories,
-                allow.write_service_logs(self, "/aws/sagemaker/TrainingJobs"),
-                allow.put_metrics("/aws/sagemaker/TrainingJobs"),
-                allow.attach_to_vpc(self),
-            ],
-        )
         self.serving = self._role("Serving", sagemaker, "Endpoints")
+        self.building = self._role("Building", "codebuild.amazonaws.com", "Image builds")
+        self.mirroring = self._role("Mirroring", "codebuild.amazonaws.com", "Copies of models of the Hub")
+        self.orchestrating = self._role("Orchestrating", "states.amazonaws.com", "Training workflows")
+        self.notebook = (
+            self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
+        )
+
+    @property
+    def trainers(self) -> Sequence[iam.Role]:
+        """The roles that training jobs run in."""
+        return [self.training, *([self.notebook] if self.notebook else [])]
+
+    def allow_work(
+        self,
+        *,
+        buckets: EnvironmentBuckets,
+        keys: EnvironmentKeys,
+        training_repositories: Sequence[str],
+        inference_repositories: Sequence[str],
+        token_secret_arn: str | None = None,
+    ) -> None:
+        """Attaches to each role what its duty needs.
+
+        training_repositories, inference_repositories: names of the ECR repositories, which a later stack creates.
+        token_secret_arn: the Secrets Manager secret with the Hub's token. Omitted: nobody may read any.
+        """
+        for role in self.trainers:
+            self._allow_training(role, buckets, keys, training_repositories)
         allow.DutyPolicy(
             self,
             "ServingPolicy",
             role=self.serving,
             permissions=[
-                allow.read_objects(models_bucket),
-                allow.use_key(key),
+                allow.read_objects(buckets.models),
+                allow.decrypt_objects(keys.models, buckets.models),
+                allow.encrypt_volumes(self, keys.models),
                 allow.registry_login(),
-                own_repositories,
+                allow.use_repositories(self, *inference_repositories),
                 allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
                 allow.put_metrics("/aws/sagemaker/Endpoints"),
                 allow.attach_to_vpc(self),
             ],
         )
-        self.building = self._role("Building", "codebuild.amazonaws.com", "Image builds")
         allow.DutyPolicy(
             self,
             "BuildingPolicy",
             role=self.building,
             permissions=[
-                allow.use_key(key),
+                allow.use_key_through(self, keys.images, "codebuild", "s3"),
                 allow.registry_login(),
-                allow.use_repositories(self, f"{repository_prefix}*", allow.ECR_PULL + allow.ECR_PUSH),
+                allow.use_repositories(
+                    self, *training_repositories, *inference_repositories, actions=allow.ECR_PULL + allow.ECR_PUSH
+                ),
             ],
         )
-        self.orchestrating = self._role("Orchestrating", "states.amazonaws.com", "Training workflows")
+        allow.DutyPolicy(
+            self,
+            "MirroringPolicy",
+            role=self.mirroring,
+            permissions=[
+                allow.write_objects(buckets.models, HUB_PREFIX),
+                allow.encrypt_objects(keys.models, buckets.models),
+                allow.attach_to_vpc(self),
+                *([allow.read_secret(token_secret_arn)] if token_secret_arn else []),
+            ],
+        )
 
-    def _role(self, construct_id: str, service: str, description: str) -> iam.Role:
+    def _allow_training(
+        self, role: iam.Role, buckets: EnvironmentBuckets, keys: EnvironmentKeys, repositories: Sequence[str]
+    ) -> None:
+        allow.DutyPolicy(
+            self,
+            "NotebookPolicy" if role is self.notebook else "TrainingPolicy",
+            role=role,
+            permissions=[
+                allow.read_objects(buckets.data),
+                allow.read_objects(buckets.models),
+                allow.write_objects(buckets.models, TRAINED_PREFIX),
+                allow.write_objects(buckets.checkpoints),
+                allow.decrypt_objects(keys.data, buckets.data),
+                allow.encrypt_objects(keys.models, buckets.models, buckets.checkpoints),
+                *(allow.read_objects(bucket) for bucket, _ in buckets.read_only),
+                *(allow.decrypt_objects(key, bucket) for bucket, key in buckets.read_only if key),
+                allow.encrypt_volumes(self, keys.models),
+                allow.registry_login(),
+                allow.use_repositories(self, *repositories),
+                allow.write_service_logs(self, "/aws/sagemaker/TrainingJobs"),
+                allow.put_metrics("/aws/sagemaker/TrainingJobs"),
+                allow.attach_to_vpc(self),
+            ],
+        )
+
+    def _role(self, construct_id: str, service: str, description: str, name: str | None = None) -> iam.Role:
         return iam.Role(
             self,
             f"{construct_id}Role",
+            role_name=name,
             assumed_by=allow.service_principal(self, service),
             description=f"{description} of this environment",
         )

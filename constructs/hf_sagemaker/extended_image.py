@@ -13,6 +13,7 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
+from hf_sagemaker.encryption_key import EnvironmentKeys
 
 _RUNTIME = Path(__file__).with_name("runtime")
 _UNTAGGED_DAYS = 14
@@ -36,7 +37,7 @@ class ExtendedImage(Construct):
         purpose: Purpose,
         base: DeepLearningContainer,
         repository_name: str,
-        key: kms.IKey,
+        keys: EnvironmentKeys,
         role: iam.IRole,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -49,7 +50,7 @@ class ExtendedImage(Construct):
         removal_policy: DESTROY also deletes the images. Omitted: everything is kept.
         """
         super().__init__(scope, construct_id)
-        self.repository = self._repository(repository_name, key, removal_policy)
+        self.repository = self._repository(repository_name, keys.images, removal_policy)
         context = assets.Asset(
             self,
             "Context",
@@ -71,12 +72,12 @@ class ExtendedImage(Construct):
         log_group = logs.LogGroup(
             self,
             "BuildLogs",
-            encryption_key=key,
+            encryption_key=keys.logs,
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=removal_policy,
         )
         access = self._build_access(context, base, log_group, role)
-        self.project = self._project(purpose, base, context, key, role, log_group)
+        self.project = self._project(purpose, base, context, keys.images, role, log_group)
         self.project.node.add_dependency(access)
 
     def _repository(self, name: str, key: kms.IKey, removal_policy: RemovalPolicy) -> ecr.Repository:

@@ -1,6 +1,5 @@
 """A Lambda function of this project: one package of the function source root, nothing else in its archive."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
@@ -31,14 +30,13 @@ class PythonFunction(Construct):
         package: str,
         description: str,
         key: kms.IKey,
-        environment: Mapping[str, str] | None = None,
         timeout: Duration | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the function.
 
         source_root: folder that holds the package; a change of another package does not change this function.
-        key: encrypts its log group and its environment variables.
+        key: encrypts its log group. It has no environment variables: what it needs to know comes with the event.
         timeout: omitted: 30 seconds.
         removal_policy: of the log group. Omitted: logs are kept.
         """
@@ -60,7 +58,7 @@ class PythonFunction(Construct):
             self,
             "Policy",
             role=role,
-            permissions=[allow.function_telemetry(log_group), allow.allow(["kms:Decrypt"], key.key_arn)],
+            permissions=[allow.function_telemetry(log_group)],
         )
         self.function = lambda_.Function(
             self,
@@ -75,8 +73,6 @@ class PythonFunction(Construct):
                 ignore_mode=IgnoreMode.GIT,
             ),
             role=role.without_policy_updates(),
-            environment=dict(environment or {}),
-            environment_encryption=kms.Key.from_key_arn(self, "Key", key.key_arn),
             log_group=log_group,
             tracing=lambda_.Tracing.ACTIVE,
             timeout=timeout or Duration.seconds(30),

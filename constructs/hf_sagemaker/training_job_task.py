@@ -41,7 +41,8 @@ class TrainingJobPlace:
     image_uri: the extended training image.
     role: assumed by the job.
     placement: its subnets and security groups.
-    key: encrypts the model, and the traffic's end points by way of their volumes.
+    key: encrypts the model.
+    isolated: the container has no network.
     models_bucket, prefix: where the model goes: `s3://<bucket>/<prefix><job name>/output/model.tar.gz`.
     """
 
@@ -51,6 +52,7 @@ class TrainingJobPlace:
     key: kms.IKey
     models_bucket: s3.IBucket
     prefix: str
+    isolated: bool = True
 
 
 class TrainingJobTask(sfn.CustomState):
@@ -118,5 +120,5 @@ def _job_of_place(place: TrainingJobPlace) -> dict[str, Any]:
             "SecurityGroupIds": place.placement.security_group_ids,
         },
         "EnableInterContainerTrafficEncryption": True,
-        "EnableNetworkIsolation": True,
+        "EnableNetworkIsolation": place.isolated,
     }

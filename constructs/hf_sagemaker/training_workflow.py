@@ -15,13 +15,15 @@ from typing import Any
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.buckets import EnvironmentBuckets
+from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
+from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.execution_roles import TRAINED_PREFIX, ExecutionRoles
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
@@ -89,10 +91,10 @@ class HuggingFaceTraining(Construct):
         inference_image: ExtendedImage,
         roles: ExecutionRoles,
         placement: Placement,
-        key: kms.IKey,
-        models_bucket: s3.IBucket,
-        checkpoints_bucket: s3.IBucket,
+        keys: EnvironmentKeys,
+        buckets: EnvironmentBuckets,
         function_root: Path,
+        isolated: bool = True,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the workflow.
@@ -101,13 +103,14 @@ class HuggingFaceTraining(Construct):
         defaults: what a request need not say.
         training_image: runs the job. inference_image: what a trained model is registered with.
         placement: where the job runs.
+        isolated: the job's container has no network; SageMaker brings and takes its data. Omitted: it has none.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         removal_policy: of the logs. Omitted: they are kept.
 
         Raises UnknownInstanceTypeError when a default names an instance type that SageMaker training does not have.
         """
         super().__init__(scope, construct_id)
-        self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        self.topic = sns.Topic(self, "Topic", master_key=keys.operations, enforce_ssl=True)
         self.model_package_group_name = f"{environment}-{job_type}"
         self.model_package_group = sagemaker.CfnModelPackageGroup(
             self,
@@ -122,7 +125,7 @@ class HuggingFaceTraining(Construct):
                 source_root=function_root,
                 package=name,
                 description=description,
-                key=key,
+                key=keys.logs,
                 removal_policy=removal_policy,
             )
             for name, construct_id, description in (
@@ -137,24 +140,27 @@ class HuggingFaceTraining(Construct):
                 image_uri=training_image.uri,
                 role=roles.training,
                 placement=placement,
-                key=key,
-                models_bucket=models_bucket,
+                key=keys.models,
+                models_bucket=buckets.models,
+                isolated=isolated,
                 prefix=TRAINED_PREFIX,
             ),
             validate=functions["validate_training_request"].function,
-            request_defaults=_request_defaults(job_type, environment, defaults, checkpoints_bucket, key),
+            request_defaults=_request_defaults(job_type, environment, defaults, buckets, keys.models),
             evaluate=functions["evaluate_model"].function,
             model_package_group_name=self.model_package_group_name,
             inference_image_uri=inference_image.uri,
             task=defaults.task,
             topic=self.topic,
         )
-        policy = self._orchestration(environment, roles, key, list(functions.values()))
-        self.state_machine = self._state_machine(states, roles, key, defaults, removal_policy)
+        if not isolated:
+            acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
+        policy = self._orchestration(environment, roles, keys, list(functions.values()))
+        self.state_machine = self._state_machine(states, roles, keys, removal_policy)
         self.state_machine.node.add_dependency(policy)
 
     def _orchestration(
-        self, environment: str, roles: ExecutionRoles, key: kms.IKey, functions: Sequence[PythonFunction]
+        self, environment: str, roles: ExecutionRoles, keys: EnvironmentKeys, functions: Sequence[PythonFunction]
     ) -> allow.DutyPolicy:
         return allow.DutyPolicy(
             self,
@@ -166,7 +172,8 @@ class HuggingFaceTraining(Construct):
                 allow.run_training_jobs(self, f"{environment}-*"),
                 allow.register_models(self, self.model_package_group_name),
                 allow.allow(["sns:Publish"], self.topic.topic_arn),
-                allow.allow(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn),
+                allow.use_key_through(self, keys.operations, "states", "sns"),
+                allow.encrypt_volumes(self, keys.models),
                 allow.step_functions_telemetry(),
             ],
         )
@@ -175,14 +182,13 @@ class HuggingFaceTraining(Construct):
         self,
         states: TrainingStates,
         roles: ExecutionRoles,
-        key: kms.IKey,
-        defaults: TrainingDefaults,
+        keys: EnvironmentKeys,
         removal_policy: RemovalPolicy,
     ) -> sfn.StateMachine:
         log_group = logs.LogGroup(
             self,
             "Logs",
-            encryption_key=key,
+            encryption_key=keys.logs,
             retention=logs.RetentionDays.THREE_MONTHS,
             removal_policy=removal_policy,
         )
@@ -195,7 +201,7 @@ class HuggingFaceTraining(Construct):
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,
             encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(
-                kms.Key.from_key_arn(self, "StateKey", key.key_arn)
+                kms.Key.from_key_arn(self, "StateKey", keys.operations.key_arn)
             ),
             # Spot until it gave up, then on demand in full, then an hour for everything around them.
             timeout=Duration.seconds(_LONGEST_TRAINING * 2 + 3600),
@@ -203,7 +209,7 @@ class HuggingFaceTraining(Construct):
 
 
 def _request_defaults(
-    job_type: str, environment: str, defaults: TrainingDefaults, checkpoints_bucket: s3.IBucket, key: kms.IKey
+    job_type: str, environment: str, defaults: TrainingDefaults, buckets: EnvironmentBuckets, key: kms.IKey
 ) -> dict[str, Any]:
     """As `validate_training_request.logic.Defaults` reads them."""
     return {
@@ -219,6 +225,8 @@ def _request_defaults(
         "max_wait": defaults.max_wait,
         "metric_definitions": [dict(definition) for definition in defaults.metric_definitions],
         "evaluation": {"metric": defaults.metric, "minimum": defaults.minimum},
-        "checkpoints_bucket": checkpoints_bucket.bucket_name,
+        "checkpoints_bucket": buckets.checkpoints.bucket_name,
+        "data_buckets": [buckets.data.bucket_name, *(bucket.bucket_name for bucket, _ in buckets.read_only)],
+        "models_bucket": buckets.models.bucket_name,
         "volume_key": key.key_arn,
     }

@@ -1,7 +1,7 @@
 """Rewrites the package's catalogues from their sources: `make catalogs`.
 
 The image table comes from sagemaker-core's JSON, read as a file and never imported (its import takes seconds); the
-instance types from botocore's service model. Both are pinned in requirements/.
+instance types and the regions of services from botocore's data. Both are pinned in requirements/.
 """
 
 import json
@@ -18,6 +18,20 @@ _DNS_SUFFIXES = {
     "us-iso-": "c2s.ic.gov",
     "us-isob-": "sc2s.sgov.gov",
 }
+_SERVICES = {
+    "SageMaker": "api.sagemaker",
+    "SageMaker Runtime": "runtime.sagemaker",
+    "ECR": "api.ecr",
+    "CloudWatch Logs": "logs",
+    "STS": "sts",
+    "KMS": "kms",
+    "Step Functions": "states",
+    "CloudWatch": "monitoring",
+    "CodeBuild": "codebuild",
+    "S3": "s3",
+    "Secrets Manager": "secretsmanager",
+}
+"""What people call a service that an environment needs → botocore's endpoint prefix."""
 
 
 def dlc_catalog() -> dict[str, Any]:
@@ -69,9 +83,31 @@ def instance_types() -> dict[str, Any]:
     }
 
 
+def service_regions() -> dict[str, Any]:
+    """The regions that botocore knows, and per service that an environment needs those that have it."""
+    partitions = botocore.session.get_session().get_component("data_loader").load_data("endpoints")["partitions"]
+    return {
+        "source": f"botocore {botocore.__version__}",
+        "regions": sorted(region for partition in partitions for region in partition["regions"]),
+        "services": {
+            name: sorted(
+                region
+                for partition in partitions
+                for region in partition["services"].get(prefix, {}).get("endpoints", {})
+                if region in partition["regions"]
+            )
+            for name, prefix in _SERVICES.items()
+        },
+    }
+
+
 def main() -> None:
-    """Writes both files."""
-    for name, content in (("dlc_catalog.json", dlc_catalog()), ("instance_types.json", instance_types())):
+    """Writes the files."""
+    for name, content in (
+        ("dlc_catalog.json", dlc_catalog()),
+        ("instance_types.json", instance_types()),
+        ("service_regions.json", service_regions()),
+    ):
         (_PACKAGE / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         print(f"wrote {name} from {content['source']}")
 

@@ -21,9 +21,11 @@ FORBIDDEN = {
 # modules that stay cheap: settings and catalogues are read without the CDK
 WITHOUT_CDK = [
     "stacks/settings.py",
+    "stacks/network_settings.py",
     "stacks/settings_files.py",
     "constructs/hf_sagemaker/dlc_catalog.py",
     "constructs/hf_sagemaker/instance_types.py",
+    "constructs/hf_sagemaker/service_regions.py",
 ]
 
 

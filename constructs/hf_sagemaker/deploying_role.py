@@ -1,0 +1,70 @@
+"""The role in which CloudFormation deploys an environment, in place of an administrator."""
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from hf_sagemaker import permissions as allow
+from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.permissions import deploying
+
+PASSED_TO = (
+    "codebuild.amazonaws.com",
+    "lambda.amazonaws.com",
+    "s3.amazonaws.com",
+    "sagemaker.amazonaws.com",
+    "states.amazonaws.com",
+    "vpc-flow-logs.amazonaws.com",
+)
+"""The services that an environment's roles are for."""
+
+
+class DeployingRole(Construct):
+    """A role for CloudFormation that can make, change and delete one environment and nothing else.
+
+    role: trusted by CloudFormation in this account.
+    policies: what it may do; `cdk bootstrap --cloudformation-execution-policies` takes their ARNs, so that the CDK's
+        own execution role is no administrator either.
+
+    Every role that it creates must carry the environment's boundary. It cannot change the stack that holds itself: that
+    is an administrator's, once.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        path: str,
+        boundary_arn: str | None,
+    ) -> None:
+        """Creates role and policies.
+
+        environment: its stacks' names begin with it. path: IAM path of its roles.
+        boundary_arn: ARN of the boundary of its roles. None: they have none.
+        """
+        super().__init__(scope, construct_id)
+        self.role = iam.Role(
+            self,
+            "Role",
+            assumed_by=allow.service_principal(self, "cloudformation.amazonaws.com"),
+            description=f"CloudFormation deploys {environment} in it",
+        )
+        acknowledge(
+            self.role,
+            "The boundary of the other roles admits no deployment. This role's limits are its policies, which only an "
+            "administrator can change, and which let it create no role without that boundary.",
+            "HfSageMaker::Control-33",
+        )
+        duties: dict[str, Sequence[allow.Permission]] = {
+            "Storage": deploying.deploy_storage(self, environment),
+            "Network": deploying.deploy_network(self),
+            "Roles": deploying.deploy_roles(self, environment, path, boundary_arn, PASSED_TO),
+            "Work": deploying.deploy_work(self, environment),
+        }
+        self.policies = [
+            allow.DutyPolicy(self, f"{name}Policy", role=self.role, permissions=permissions)
+            for name, permissions in duties.items()
+        ]

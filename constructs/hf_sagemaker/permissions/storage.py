@@ -1,0 +1,118 @@
+"""Buckets, keys, parameters and secrets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from hf_sagemaker.permissions.permission import Permission, allow
+
+_REPLICATE_FROM = (
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionForReplication",
+    "s3:GetObjectVersionTagging",
+)
+_REPLICATE_TO = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
+
+
+def read_objects(bucket: s3.IBucket) -> Permission:
+    """List the bucket and read its objects."""
+    return _objects(bucket, "", ["s3:GetObject"])
+
+
+def write_objects(bucket: s3.IBucket, prefix: str = "") -> Permission:
+    """List the bucket, read and put objects below the prefix; never delete: old versions outlive a mistake."""
+    return _objects(bucket, prefix, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"])
+
+
+def _objects(bucket: s3.IBucket, prefix: str, actions: Sequence[str]) -> Permission:
+    return Permission(
+        [
+            iam.PolicyStatement(actions=["s3:GetBucketLocation", "s3:ListBucket"], resources=[bucket.bucket_arn]),
+            iam.PolicyStatement(actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*")]),
+        ],
+        "The objects of one bucket of this environment, or of one prefix in it: their names are not known before.",
+    )
+
+
+def decrypt_objects(key: kms.IKey, *buckets: s3.IBucket) -> Permission:
+    """Read objects of these buckets, which the key encrypts; nothing else that it encrypts."""
+    return _key_for_objects(key, ["kms:Decrypt"], buckets)
+
+
+def encrypt_objects(key: kms.IKey, *buckets: s3.IBucket) -> Permission:
+    """Read and write objects of these buckets, which the key encrypts. S3 decrypts to put the parts of an upload."""
+    return _key_for_objects(key, ["kms:Decrypt", "kms:GenerateDataKey"], buckets)
+
+
+def _key_for_objects(key: kms.IKey, actions: Sequence[str], buckets: Sequence[s3.IBucket]) -> Permission:
+    # With a bucket key the context is the bucket, without one the object.
+    contexts = [arn for bucket in buckets for arn in (bucket.bucket_arn, bucket.arn_for_objects("*"))]
+    conditions: dict[str, Any] = {
+        "StringEquals": {"kms:ViaService": f"s3.{Stack.of(buckets[0]).region}.amazonaws.com"},
+        "StringLike": {"kms:EncryptionContext:aws:s3:arn": contexts},
+    }
+    return allow(actions, key.key_arn, conditions=conditions)
+
+
+def use_key_through(scope: Construct, key: kms.IKey, *services: str, actions: Sequence[str] = ()) -> Permission:
+    """Use the key only through these services, for example `states`.
+
+    actions: omitted: Decrypt, DescribeKey and GenerateDataKey.
+    """
+    region = Stack.of(scope).region
+    return allow(
+        actions or ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+        key.key_arn,
+        conditions={"StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]}},
+    )
+
+
+def encrypt_volumes(scope: Construct, key: kms.IKey) -> Permission:
+    """Let SageMaker hold grants on the key for the volumes of jobs and endpoints."""
+    via = {"kms:ViaService": f"sagemaker.{Stack.of(scope).region}.amazonaws.com"}
+    return Permission(
+        [
+            iam.PolicyStatement(actions=["kms:DescribeKey"], resources=[key.key_arn], conditions={"StringEquals": via}),
+            iam.PolicyStatement(
+                actions=["kms:CreateGrant"],
+                resources=[key.key_arn],
+                conditions={"StringEquals": via, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+            ),
+        ]
+    )
+
+
+def replicate(source: s3.IBucket, destination: s3.IBucket) -> Permission:
+    """What S3 replication does in the role that it assumes, without the keys."""
+    return Permission(
+        [
+            iam.PolicyStatement(
+                actions=["s3:GetReplicationConfiguration", "s3:ListBucket"], resources=[source.bucket_arn]
+            ),
+            iam.PolicyStatement(actions=list(_REPLICATE_FROM), resources=[source.arn_for_objects("*")]),
+            iam.PolicyStatement(actions=list(_REPLICATE_TO), resources=[destination.arn_for_objects("*")]),
+        ],
+        "Every object of the one bucket goes to the one other bucket.",
+    )
+
+
+def read_parameters(scope: Construct, path: str) -> Permission:
+    """Read the SSM parameters below a path, for example `hf-sagemaker/dev`."""
+    stack = Stack.of(scope)
+    arn = f"arn:{stack.partition}:ssm:{stack.region}:{stack.account}:parameter/{path}"
+    return allow(
+        ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+        arn,
+        f"{arn}/*",
+        why_wildcards="The names that this environment publishes, all below one path.",
+    )
+
+
+def read_secret(secret_arn: str) -> Permission:
+    """Read one secret, at run time."""
+    return allow(["secretsmanager:GetSecretValue"], secret_arn)

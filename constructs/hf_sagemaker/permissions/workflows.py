@@ -1,0 +1,126 @@
+"""State machines, functions and the model registry."""
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from hf_sagemaker.permissions.jobs import sagemaker_arn
+from hf_sagemaker.permissions.permission import Permission, allow
+
+STEP_FUNCTIONS_LOG_DELIVERY = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
+XRAY_WRITE = (
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+)
+
+
+def run_training_jobs(scope: Construct, name_pattern: str) -> Permission:
+    """What Step Functions needs for `createTrainingJob.sync`, for training jobs of that name pattern.
+
+    Source: Step Functions developer guide, "IAM policies for SageMaker": the managed rule tells it when a job ended.
+    """
+    stack = Stack.of(scope)
+    rule = f"arn:{stack.partition}:events:{stack.region}:{stack.account}:rule"
+    return Permission(
+        [
+            iam.PolicyStatement(
+                actions=[
+                    "sagemaker:AddTags",
+                    "sagemaker:CreateTrainingJob",
+                    "sagemaker:DescribeTrainingJob",
+                    "sagemaker:ListTags",
+                    "sagemaker:StopTrainingJob",
+                ],
+                resources=[sagemaker_arn(scope, f"training-job/{name_pattern}")],
+            ),
+            iam.PolicyStatement(
+                actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+                resources=[f"{rule}/StepFunctionsGetEventsForSageMakerTrainingJobsRule"],
+            ),
+        ],
+        "A training job's name holds its execution's hash; all begin with the environment's name.",
+    )
+
+
+def register_models(scope: Construct, group: str) -> Permission:
+    """Create versions in one model package group."""
+    return allow(["sagemaker:CreateModelPackage"], *_group(scope, group), why_wildcards=_VERSIONS)
+
+
+def approve_models(scope: Construct, group: str) -> Permission:
+    """Approve or reject versions of one model package group."""
+    return allow(["sagemaker:UpdateModelPackage"], *_group(scope, group), why_wildcards=_VERSIONS)
+
+
+_VERSIONS = "Versions of one model package group: SageMaker numbers them."
+
+
+def _group(scope: Construct, group: str) -> tuple[str, str]:
+    return sagemaker_arn(scope, f"model-package-group/{group}"), sagemaker_arn(scope, f"model-package/{group}/*")
+
+
+def step_functions_telemetry() -> Permission:
+    """Log delivery and tracing of a state machine."""
+    return allow(
+        [*STEP_FUNCTIONS_LOG_DELIVERY, *XRAY_WRITE],
+        "*",
+        why_wildcards="Log delivery and X-Ray know no resource types.",
+    )
+
+
+def function_telemetry(log_group: logs.ILogGroup) -> Permission:
+    """Logs and traces of a Lambda function."""
+    return Permission(
+        [
+            iam.PolicyStatement(
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+            ),
+            iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]),
+        ],
+        "X-Ray's write actions know no resource types; a log group's ARN ends in `:*` to mean its streams.",
+    )
+
+
+def start_executions(state_machine: sfn.StateMachine) -> Permission:
+    """Start executions of one state machine, and follow them."""
+    return _executions(state_machine, ["states:DescribeStateMachine", "states:ListExecutions", "states:StartExecution"])
+
+
+def stop_executions(state_machine: sfn.StateMachine) -> Permission:
+    """Stop executions of one state machine, start failed ones again where they failed, and follow them."""
+    return _executions(
+        state_machine,
+        ["states:DescribeStateMachine", "states:ListExecutions"],
+        "states:RedriveExecution",
+        "states:StopExecution",
+    )
+
+
+def _executions(state_machine: sfn.StateMachine, on_machine: list[str], *on_execution: str) -> Permission:
+    stack = Stack.of(state_machine)
+    executions = (
+        f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{state_machine.state_machine_name}:*"
+    )
+    return Permission(
+        [
+            iam.PolicyStatement(actions=on_machine, resources=[state_machine.state_machine_arn]),
+            iam.PolicyStatement(
+                actions=["states:DescribeExecution", "states:GetExecutionHistory", *on_execution],
+                resources=[executions],
+            ),
+        ],
+        "Executions of one state machine: whoever starts them names them.",
+    )

@@ -1,0 +1,250 @@
+"""The upper limit of every role of an environment."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.guardrails import Statement
+
+LONGEST_POLICY = 6144
+"""Characters, without white space, that a managed policy may have."""
+_WHY = (
+    "A boundary grants nothing: it is the upper limit of what the roles' own policies grant, one by one. It names this "
+    "environment's resources by their prefixes, because it is there before them."
+)
+
+
+class PermissionsBoundary(iam.ManagedPolicy):
+    """A managed policy that is the boundary of every role of an environment.
+
+    A role with AdministratorAccess attached by mistake can still do no more than work with this environment's data,
+    images, jobs and logs; and no jobs but those that the guardrails let pass.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        path: str,
+        denials: Sequence[Statement],
+        image_accounts: Sequence[str],
+        foreign_buckets: Sequence[str] = (),
+        foreign_keys: Sequence[str] = (),
+        secrets: Sequence[str] = (),
+    ) -> None:
+        """Creates the policy.
+
+        environment: the names of its stacks, and of what they make, begin with it.
+        path: IAM path of its roles.
+        denials: from hf_sagemaker.guardrails.
+        image_accounts: accounts of the published base images.
+        foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
+
+        Raises ValueError when the policy is longer than IAM takes.
+        """
+        stack = Stack.of(scope)
+        statements = _allowed(
+            f"arn:{stack.partition}",
+            f"{stack.region}:{stack.account}",
+            environment=environment,
+            path=path,
+            image_accounts=image_accounts,
+            foreign_buckets=foreign_buckets,
+            foreign_keys=foreign_keys,
+            secrets=secrets,
+        )
+        document = {"Version": "2012-10-17", "Statement": [*statements, *denials]}
+        length = len(json.dumps(document, separators=(",", ":")))
+        if length > LONGEST_POLICY:
+            raise ValueError(
+                f"The permissions boundary of {environment} has {length} characters, and IAM takes {LONGEST_POLICY}: "
+                "name fewer instance types, read-only buckets or keys in its settings."
+            )
+        super().__init__(
+            scope,
+            construct_id,
+            path=path,
+            document=iam.PolicyDocument.from_json(document),
+        )
+        wild = sorted(
+            {r for s in statements for r in (s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]])}
+        )
+        acknowledge(self, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{r}]" for r in wild if "*" in r))
+
+
+def _allowed(
+    arn: str,
+    place: str,
+    *,
+    environment: str,
+    path: str,
+    image_accounts: Sequence[str],
+    foreign_buckets: Sequence[str],
+    foreign_keys: Sequence[str],
+    secrets: Sequence[str],
+) -> list[dict[str, Any]]:
+    region, account = place.split(":")
+    objects = [
+        "s3:AbortMultipartUpload",
+        "s3:GetBucketAcl",
+        "s3:GetBucketLocation",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:GetObjectVersionAcl",
+        "s3:GetObjectVersionForReplication",
+        "s3:GetObjectVersionTagging",
+        "s3:GetReplicationConfiguration",
+        "s3:ListBucket",
+        "s3:PutObject",
+    ]
+    copies = ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"]
+    foreign = [
+        _allow([*objects, *copies], *(f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")))
+    ]
+    return [
+        # Bucket names are the whole world's: without the account another's could begin with the same word.
+        {
+            **_allow(objects, f"{arn}:s3:::{environment}-*", f"{arn}:s3:::cdk-*-assets-{account}-{region}*"),
+            "Condition": {"StringEquals": {"aws:ResourceAccount": account}},
+        },
+        *(foreign if foreign_buckets else []),
+        _allow(
+            ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"],
+            f"{arn}:kms:{place}:key/*",
+            *foreign_keys,
+        ),
+        _allow(
+            [
+                "ecr:BatchCheckLayerAvailability",
+                "ecr:BatchGetImage",
+                "ecr:CompleteLayerUpload",
+                "ecr:DescribeImageScanFindings",
+                "ecr:DescribeImages",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:InitiateLayerUpload",
+                "ecr:PutImage",
+                "ecr:UploadLayerPart",
+            ],
+            f"{arn}:ecr:{place}:repository/hf-sagemaker/{environment}/*",
+            *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
+        ),
+        _allow(
+            [
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:FilterLogEvents",
+                "logs:GetLogEvents",
+                "logs:PutLogEvents",
+            ],
+            f"{arn}:logs:{place}:log-group:*",
+        ),
+        _allow(
+            [
+                "sagemaker:AddTags",
+                "sagemaker:CreateModelPackage",
+                "sagemaker:CreateTrainingJob",
+                "sagemaker:DescribeEndpoint",
+                "sagemaker:DescribeModelPackage",
+                "sagemaker:DescribeModelPackageGroup",
+                "sagemaker:DescribeTrainingJob",
+                "sagemaker:InvokeEndpoint",
+                "sagemaker:ListModelPackages",
+                "sagemaker:ListTags",
+                "sagemaker:StopTrainingJob",
+                "sagemaker:UpdateModelPackage",
+            ],
+            f"{arn}:sagemaker:{place}:*",
+        ),
+        _allow(
+            [
+                "states:DescribeExecution",
+                "states:DescribeStateMachine",
+                "states:GetExecutionHistory",
+                "states:ListExecutions",
+                "states:RedriveExecution",
+                "states:StartExecution",
+                "states:StopExecution",
+            ],
+            f"{arn}:states:{place}:*",
+        ),
+        _allow(
+            [
+                "codebuild:BatchGetBuilds",
+                "codebuild:ListBuildsForProject",
+                "codebuild:StartBuild",
+                "codebuild:StopBuild",
+                "lambda:InvokeFunction",
+                "sns:Publish",
+                "ssm:GetParameter",
+                "ssm:GetParameters",
+                "ssm:GetParametersByPath",
+            ],
+            f"{arn}:codebuild:{place}:project/*",
+            f"{arn}:lambda:{place}:function:{environment}-*",
+            f"{arn}:sns:{place}:{environment}-*",
+            f"{arn}:ssm:{place}:parameter/hf-sagemaker/{environment}*",
+        ),
+        _allow(
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            f"{arn}:events:{place}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+        ),
+        *([_allow(["secretsmanager:GetSecretValue"], *secrets)] if secrets else []),
+        _allow(
+            ["iam:GetRole", "iam:PassRole"],
+            *(f"{arn}:iam::{account}:role{path}{name}" for name in (f"{environment}-*", "sagemaker_execution_role")),
+        ),
+        _allow(
+            [
+                "ec2:CreateNetworkInterface",
+                "ec2:CreateNetworkInterfacePermission",
+                "ec2:DeleteNetworkInterface",
+                "ec2:DeleteNetworkInterfacePermission",
+                "ec2:RevokeSecurityGroupEgress",
+                "ec2:RevokeSecurityGroupIngress",
+            ],
+            *(f"{arn}:ec2:{place}:{kind}/*" for kind in ("network-interface", "security-group", "subnet")),
+        ),
+        _allow(["cloudformation:DescribeStacks"], f"{arn}:cloudformation:{place}:stack/*"),
+        _allow(_WITHOUT_RESOURCES, "*"),
+    ]
+
+
+_WITHOUT_RESOURCES = [
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListMetrics",
+    "cloudwatch:PutMetricData",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroupRules",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+    "ecr:GetAuthorizationToken",
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+    "sagemaker:ListEndpoints",
+    "sagemaker:ListModelPackageGroups",
+    "sagemaker:ListTrainingJobs",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+]
+
+
+def _allow(actions: Sequence[str], *resources: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}

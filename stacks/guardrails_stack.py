@@ -1,0 +1,82 @@
+"""Guardrails: the upper limit of every role of an environment, and the role in which it is deployed."""
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from hf_sagemaker import dlc_catalog
+from hf_sagemaker.deploying_role import DeployingRole
+from hf_sagemaker.guardrails import job_denials
+from hf_sagemaker.permissions_boundary import PermissionsBoundary
+from stacks.contract import publish
+from stacks.image_stack import base_image
+from stacks.settings import EnvironmentSettings
+
+
+class GuardrailsStack(Stack):
+    """Offers `boundary`, which is None when the settings want none.
+
+    An administrator deploys this stack, and after that nobody needs to be one: see docs/guardrails.md.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, environment: str, settings: EnvironmentSettings) -> None:
+        super().__init__(scope, construct_id, termination_protection=not settings.disposable)
+        self.boundary = self._boundary(environment, settings)
+        self.deploying = DeployingRole(
+            self,
+            "Deploying",
+            environment=environment,
+            path=settings.roles.path,
+            boundary_arn=self.boundary.managed_policy_arn if self.boundary else None,
+        )
+        publish(
+            self,
+            environment,
+            {
+                "roles/deploying-arn": self.deploying.role.role_arn,
+                "guardrails/deploying-policy-arns": ",".join(p.managed_policy_arn for p in self.deploying.policies),
+            },
+        )
+
+    def _boundary(self, environment: str, settings: EnvironmentSettings) -> iam.IManagedPolicy | None:
+        choice = settings.roles.permissions_boundary
+        if choice == "none":
+            return None
+        if choice != "environment":
+            return iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
+        data = settings.data
+        keys = [arn for _, arn in settings.keys if arn] + [b.key_arn for b in data.read_only_buckets if b.key_arn]
+        buckets = [bucket.name for bucket in data.read_only_buckets]
+        if data.replication:
+            keys.append(data.replication.key_arn)
+            buckets.append(data.replication.bucket)
+        accounts = image_accounts(settings)
+        return PermissionsBoundary(
+            self,
+            "Boundary",
+            environment=environment,
+            path=settings.roles.path,
+            denials=job_denials(
+                instance_types=instance_types(settings),
+                isolation=settings.isolation,
+                image_accounts=[settings.account, *accounts],
+            ),
+            image_accounts=accounts,
+            foreign_buckets=buckets,
+            foreign_keys=sorted(set(keys)),
+            secrets=[settings.hub.token_secret_arn] if settings.hub.token_secret_arn else [],
+        )
+
+
+def instance_types(settings: EnvironmentSettings) -> list[str]:
+    """Every instance type that the settings allow somewhere."""
+    jobs = {name for job in settings.training.job_types for name in job.all_instance_types}
+    return sorted(jobs | {endpoint.instance_type for endpoint in settings.inference.endpoints})
+
+
+def image_accounts(settings: EnvironmentSettings) -> list[str]:
+    """The accounts that publish the base images of the settings."""
+    images: list[dlc_catalog.DeepLearningContainer] = [
+        base_image(image, settings.region) for image in settings.images.values()
+    ]
+    return sorted({image.account for image in images})
