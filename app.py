@@ -1,4 +1,4 @@
-"""The CDK app: one stage per file in environments/, checked by cdk-nag, synthesised."""
+"""The CDK app: one stage per file in environments/, and one for the organisation, checked by cdk-nag, synthesised."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from hf_sagemaker.guardrails import PolicyTooLongError
 from stacks.ml_environment import MlEnvironment
-from stacks.settings_files import SettingsError, load_environments
+from stacks.organization import Organization
+from stacks.settings_files import SettingsError, load_environments, load_organization
 from stacks.validation_report import findings
 
 ROOT = Path(__file__).parent
@@ -23,12 +25,15 @@ def main() -> int:
     """
     app = App()
     try:
-        environments = load_environments(Path(app.node.try_get_context("environments") or ROOT / "environments"))
-    except SettingsError as error:
+        folder = Path(app.node.try_get_context("environments") or ROOT / "environments")
+        environments, organization = load_environments(folder), load_organization(folder)
+        for name, settings in environments.items():
+            MlEnvironment(app, name, settings)
+        if organization:
+            Organization(app, organization, environments)
+    except (SettingsError, PolicyTooLongError) as error:
         print(error, file=sys.stderr)
         return 2
-    for name, settings in environments.items():
-        MlEnvironment(app, name, settings)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     assembly = app.synth()
     if problems := findings(Path(assembly.directory)):

@@ -4,17 +4,23 @@ Also writes the JSON schema for editors: `python -m stacks.settings_files > envi
 """
 
 import json
+import re
 import sys
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from stacks.network_settings import overlaps
+from stacks.organization_settings import ORGANIZATION, OrganizationSettings
 from stacks.settings import EnvironmentSettings
 from stacks.settings_base import Settings
+
+_Model = TypeVar("_Model", bound=Settings)
+# What a Hugging Face Hub token, an AWS access key or a GitHub token looks like.
+_TOKEN = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|(AKIA|ASIA)[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,})\b")
 
 
 class SettingsError(ValueError):
@@ -44,14 +50,14 @@ def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
 
     Raises SettingsError with all problems of all files at once.
     """
-    files = sorted(folder.glob("*.yaml"))
+    files = sorted(file for file in folder.glob("*.yaml") if file.stem != ORGANIZATION)
     if not files:
         raise SettingsError([f"{folder}: holds no environment. Add one file per environment, for example dev.yaml."])
     environments: dict[str, EnvironmentSettings] = {}
     problems: list[str] = []
     for file in files:
         try:
-            environments[file.stem] = _load(file)
+            environments[file.stem] = _environment(file)
         except SettingsError as error:
             problems += error.problems
     networks = {name: settings.network for name, settings in environments.items()}
@@ -61,9 +67,27 @@ def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
     return environments
 
 
-def _load(file: Path) -> EnvironmentSettings:
+def load_organization(folder: Path) -> OrganizationSettings | None:
+    """What `organization.yaml` of the folder says; None when there is none.
+
+    Raises SettingsError with all its problems.
+    """
+    file = folder / f"{ORGANIZATION}.yaml"
+    return _load(file, OrganizationSettings) if file.exists() else None
+
+
+def _environment(file: Path) -> EnvironmentSettings:
+    settings = _load(file, EnvironmentSettings)
+    if problems := settings.problems():
+        raise SettingsError([_paragraph(file, *problem) for problem in problems])
+    return settings
+
+
+def _load(file: Path, model: type[_Model]) -> _Model:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_StrictLoader)
+        text = file.read_text(encoding="utf-8")
+        _refuse_tokens(file, text)
+        content = yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -73,12 +97,21 @@ def _load(file: Path) -> EnvironmentSettings:
     if not isinstance(content, dict):
         raise SettingsError([f"{file}: must be a mapping of fields (account, region, network, …), not {content!r}."])
     try:
-        settings = EnvironmentSettings.model_validate(content)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise SettingsError([_paragraph(file, *_describe(e)) for e in error.errors()]) from None
-    if problems := settings.problems():
-        raise SettingsError([_paragraph(file, *problem) for problem in problems])
-    return settings
+        raise SettingsError([_paragraph(file, *_describe(e, model)) for e in error.errors()]) from None
+
+
+def _refuse_tokens(file: Path, text: str) -> None:
+    lines = [str(number) for number, line in enumerate(text.splitlines(), 1) if _TOKEN.search(line)]
+    if lines:
+        raise SettingsError(
+            [
+                f"{file}, line {', '.join(lines)}: holds what looks like an access token. Settings reach templates and "
+                "reports: put the token into Secrets Manager, name the secret in hub.token_secret_arn, and revoke this "
+                "token, since files are kept."
+            ]
+        )
 
 
 def _paragraph(file: Path, path: str, value: object, reason: str) -> str:
@@ -91,12 +124,12 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _describe(error: Any) -> tuple[str, object, str]:
+def _describe(error: Any, whole: type[Settings]) -> tuple[str, object, str]:
     """(field path, value, what it must be) of one pydantic error."""
     path = ".".join(str(part) for part in error["loc"]) or "the file"
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _fields_beside(error["loc"])
+        known = _fields_beside(error["loc"], whole)
         nearest = get_close_matches(str(error["loc"][-1]), known, n=1)
         hint = f"Did you mean {nearest[0]}?" if nearest else f"The fields here are {', '.join(known)}."
         return path, value, f"no field of this name exists. {hint}"
@@ -110,9 +143,9 @@ def _describe(error: Any) -> tuple[str, object, str]:
     return path, value, message.replace("Input should", "must").replace(" after validation", "")
 
 
-def _fields_beside(location: tuple[int | str, ...]) -> list[str]:
+def _fields_beside(location: tuple[int | str, ...], whole: type[Settings]) -> list[str]:
     """The names of the fields that exist where an unknown one was found."""
-    model: type[BaseModel] = EnvironmentSettings
+    model: type[BaseModel] = whole
     for part in location[:-1]:
         if isinstance(part, str) and part in model.model_fields:
             model = _model_of(model.model_fields[part].annotation) or model

@@ -5,6 +5,7 @@ control policy, which limits everybody in its account. Conditions on SageMaker's
 whoever calls them. Source of the keys: the Service Authorization Reference of SageMaker.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,10 @@ _RUNS_CONTAINERS = (*_JOBS, "sagemaker:CreateModel")
 _HAS_INSTANCES = (*_JOBS_WITH_OUTPUT, "sagemaker:CreateEndpointConfig")
 
 Statement = dict[str, Any]
+
+
+class PolicyTooLongError(ValueError):
+    """A policy has more characters than AWS takes; the text says what to do."""
 
 
 def job_denials(*, instance_types: Sequence[str], isolation: bool, image_accounts: Sequence[str]) -> list[Statement]:
@@ -59,11 +64,10 @@ def job_denials(*, instance_types: Sequence[str], isolation: bool, image_account
 def account_denials(*, deployers: Sequence[str], keys_may_go: bool) -> list[Statement]:
     """Public buckets, deleted keys and switched-off logs.
 
-    deployers: ARN patterns of the roles with which CloudFormation deploys; they may change what they made.
+    deployers: ARNs, with `*`, of the roles with which CloudFormation deploys; they may change what they made.
     keys_may_go: deployers may also delete keys, as a disposable environment's do.
     """
     others = {"ArnNotLike": {"aws:PrincipalArn": list(deployers)}}
-    key_removal = ("kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")
     return [
         _deny(
             "PublicBuckets",
@@ -75,9 +79,8 @@ def account_denials(*, deployers: Sequence[str], keys_may_go: bool) -> list[Stat
             ("s3:PutBucketAcl", "s3:PutObject", "s3:PutObjectAcl"),
             {"StringLike": {"s3:x-amz-acl": ["authenticated-read", "public-*"]}},
         ),
-        _deny("KeyRemoval", key_removal, others)
-        if keys_may_go
-        else _deny("KeyRemoval", ("kms:DisableKey", "kms:ScheduleKeyDeletion"), {}),
+        _deny("KeyPolicies", ("kms:PutKeyPolicy",), others),
+        _deny("KeyRemoval", ("kms:DisableKey", "kms:ScheduleKeyDeletion"), others if keys_may_go else {}),
         _deny(
             "LogsOff",
             (
@@ -102,3 +105,17 @@ def account_denials(*, deployers: Sequence[str], keys_may_go: bool) -> list[Stat
 def _deny(sid: str, actions: Sequence[str], condition: dict[str, Any]) -> Statement:
     statement = {"Sid": sid, "Effect": "Deny", "Action": sorted(actions), "Resource": "*"}
     return {**statement, "Condition": condition} if condition else statement
+
+
+def policy_document(what: str, statements: Sequence[Statement], *, longest: int, mend: str) -> dict[str, Any]:
+    """The document of these statements.
+
+    what: the policy, for people. longest: characters that AWS takes, without white space. mend: what to do about it.
+
+    Raises PolicyTooLongError when it is longer.
+    """
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    length = len(json.dumps(document, separators=(",", ":")))
+    if length > longest:
+        raise PolicyTooLongError(f"The {what} has {length} characters, and AWS takes {longest}. {mend}")
+    return document

@@ -1,6 +1,5 @@
 """The upper limit of every role of an environment."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.guardrails import Statement
+from hf_sagemaker.guardrails import Statement, policy_document
 
 LONGEST_POLICY = 6144
 """Characters, without white space, that a managed policy may have."""
@@ -47,7 +46,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         image_accounts: accounts of the published base images.
         foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
 
-        Raises ValueError when the policy is longer than IAM takes.
+        Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
         stack = Stack.of(scope)
         statements = _allowed(
@@ -60,13 +59,12 @@ class PermissionsBoundary(iam.ManagedPolicy):
             foreign_keys=foreign_keys,
             secrets=secrets,
         )
-        document = {"Version": "2012-10-17", "Statement": [*statements, *denials]}
-        length = len(json.dumps(document, separators=(",", ":")))
-        if length > LONGEST_POLICY:
-            raise ValueError(
-                f"The permissions boundary of {environment} has {length} characters, and IAM takes {LONGEST_POLICY}: "
-                "name fewer instance types, read-only buckets or keys in its settings."
-            )
+        document = policy_document(
+            f"permissions boundary of {environment}",
+            [*statements, *denials],
+            longest=LONGEST_POLICY,
+            mend="Name fewer instance types, read-only buckets or keys in its settings.",
+        )
         super().__init__(
             scope,
             construct_id,
@@ -91,133 +89,120 @@ def _allowed(
     secrets: Sequence[str],
 ) -> list[dict[str, Any]]:
     region, account = place.split(":")
-    objects = [
-        "s3:AbortMultipartUpload",
-        "s3:GetBucketAcl",
-        "s3:GetBucketLocation",
-        "s3:GetObject",
-        "s3:GetObjectVersion",
-        "s3:GetObjectVersionAcl",
-        "s3:GetObjectVersionForReplication",
-        "s3:GetObjectVersionTagging",
-        "s3:GetReplicationConfiguration",
-        "s3:ListBucket",
-        "s3:PutObject",
-    ]
-    copies = ["s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags"]
-    foreign = [
-        _allow([*objects, *copies], *(f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")))
-    ]
+    foreign = [f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")]
     return [
         # Bucket names are the whole world's: without the account another's could begin with the same word.
         {
-            **_allow(objects, f"{arn}:s3:::{environment}-*", f"{arn}:s3:::cdk-*-assets-{account}-{region}*"),
+            **_allow(_OBJECTS, f"{arn}:s3:::{environment}-*", f"{arn}:s3:::cdk-*-assets-{account}-{region}*"),
             "Condition": {"StringEquals": {"aws:ResourceAccount": account}},
         },
-        *(foreign if foreign_buckets else []),
+        *([_allow([*_OBJECTS, *_COPIES], *foreign)] if foreign else []),
+        # One statement for all services, since an action matches its own service's resources only: IAM counts letters.
         _allow(
-            ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"],
-            f"{arn}:kms:{place}:key/*",
-            *foreign_keys,
-        ),
-        _allow(
-            [
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:CompleteLayerUpload",
-                "ecr:DescribeImageScanFindings",
-                "ecr:DescribeImages",
-                "ecr:GetDownloadUrlForLayer",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
-            ],
-            f"{arn}:ecr:{place}:repository/hf-sagemaker/{environment}/*",
-            *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
-        ),
-        _allow(
-            [
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:FilterLogEvents",
-                "logs:GetLogEvents",
-                "logs:PutLogEvents",
-            ],
-            f"{arn}:logs:{place}:log-group:*",
-        ),
-        _allow(
-            [
-                "sagemaker:AddTags",
-                "sagemaker:CreateModelPackage",
-                "sagemaker:CreateTrainingJob",
-                "sagemaker:DescribeEndpoint",
-                "sagemaker:DescribeModelPackage",
-                "sagemaker:DescribeModelPackageGroup",
-                "sagemaker:DescribeTrainingJob",
-                "sagemaker:InvokeEndpoint",
-                "sagemaker:ListModelPackages",
-                "sagemaker:ListTags",
-                "sagemaker:StopTrainingJob",
-                "sagemaker:UpdateModelPackage",
-            ],
-            f"{arn}:sagemaker:{place}:*",
-        ),
-        _allow(
-            [
-                "states:DescribeExecution",
-                "states:DescribeStateMachine",
-                "states:GetExecutionHistory",
-                "states:ListExecutions",
-                "states:RedriveExecution",
-                "states:StartExecution",
-                "states:StopExecution",
-            ],
-            f"{arn}:states:{place}:*",
-        ),
-        _allow(
-            [
-                "codebuild:BatchGetBuilds",
-                "codebuild:ListBuildsForProject",
-                "codebuild:StartBuild",
-                "codebuild:StopBuild",
-                "lambda:InvokeFunction",
-                "sns:Publish",
-                "ssm:GetParameter",
-                "ssm:GetParameters",
-                "ssm:GetParametersByPath",
-            ],
-            f"{arn}:codebuild:{place}:project/*",
-            f"{arn}:lambda:{place}:function:{environment}-*",
-            f"{arn}:sns:{place}:{environment}-*",
-            f"{arn}:ssm:{place}:parameter/hf-sagemaker/{environment}*",
-        ),
-        _allow(
-            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-            f"{arn}:events:{place}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule",
-        ),
-        *([_allow(["secretsmanager:GetSecretValue"], *secrets)] if secrets else []),
-        _allow(
-            ["iam:GetRole", "iam:PassRole"],
+            [*_WITH_RESOURCES, *(["secretsmanager:GetSecretValue"] if secrets else [])],
+            *(f"{arn}:{resource.format(place=place, environment=environment)}" for resource in _RESOURCES),
             *(f"{arn}:iam::{account}:role{path}{name}" for name in (f"{environment}-*", "sagemaker_execution_role")),
+            *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
+            *foreign_keys,
+            *secrets,
         ),
-        _allow(
-            [
-                "ec2:CreateNetworkInterface",
-                "ec2:CreateNetworkInterfacePermission",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DeleteNetworkInterfacePermission",
-                "ec2:RevokeSecurityGroupEgress",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-            *(f"{arn}:ec2:{place}:{kind}/*" for kind in ("network-interface", "security-group", "subnet")),
-        ),
-        _allow(["cloudformation:DescribeStacks"], f"{arn}:cloudformation:{place}:stack/*"),
         _allow(_WITHOUT_RESOURCES, "*"),
     ]
 
 
-_WITHOUT_RESOURCES = [
+_OBJECTS = (
+    "s3:AbortMultipartUpload",
+    "s3:GetBucketAcl",
+    "s3:GetBucketLocation",
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionForReplication",
+    "s3:GetObjectVersionTagging",
+    "s3:GetReplicationConfiguration",
+    "s3:ListBucket",
+    "s3:PutObject",
+)
+_COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
+_RESOURCES = (
+    "cloudformation:{place}:stack/*",
+    "codebuild:{place}:project/*",
+    "ec2:{place}:network-interface/*",
+    "ec2:{place}:security-group/*",
+    "ec2:{place}:subnet/*",
+    "ecr:{place}:repository/hf-sagemaker/{environment}/*",
+    "events:{place}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    "kms:{place}:key/*",
+    "lambda:{place}:function:{environment}-*",
+    "logs:{place}:log-group:*",
+    "sagemaker:{place}:*",
+    "sns:{place}:{environment}-*",
+    "ssm:{place}:parameter/hf-sagemaker/{environment}*",
+    "states:{place}:*",
+)
+_WITH_RESOURCES = (
+    "cloudformation:DescribeStacks",
+    "codebuild:BatchGetBuilds",
+    "codebuild:ListBuildsForProject",
+    "codebuild:StartBuild",
+    "codebuild:StopBuild",
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:RevokeSecurityGroupEgress",
+    "ec2:RevokeSecurityGroupIngress",
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:DescribeImageScanFindings",
+    "ecr:DescribeImages",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+    "events:DescribeRule",
+    "events:PutRule",
+    "events:PutTargets",
+    "iam:GetRole",
+    "iam:PassRole",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "lambda:InvokeFunction",
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:FilterLogEvents",
+    "logs:GetLogEvents",
+    "logs:PutLogEvents",
+    "sagemaker:AddTags",
+    "sagemaker:CreateModelPackage",
+    "sagemaker:CreateTrainingJob",
+    "sagemaker:DescribeEndpoint",
+    "sagemaker:DescribeModelPackage",
+    "sagemaker:DescribeModelPackageGroup",
+    "sagemaker:DescribeTrainingJob",
+    "sagemaker:InvokeEndpoint",
+    "sagemaker:ListModelPackages",
+    "sagemaker:ListTags",
+    "sagemaker:StopTrainingJob",
+    "sagemaker:UpdateModelPackage",
+    "sns:Publish",
+    "ssm:GetParameter",
+    "ssm:GetParameters",
+    "ssm:GetParametersByPath",
+    "states:DescribeExecution",
+    "states:DescribeStateMachine",
+    "states:GetExecutionHistory",
+    "states:ListExecutions",
+    "states:RedriveExecution",
+    "states:StartExecution",
+    "states:StopExecution",
+)
+_WITHOUT_RESOURCES = (
     "cloudwatch:GetMetricData",
     "cloudwatch:ListMetrics",
     "cloudwatch:PutMetricData",
@@ -243,7 +228,7 @@ _WITHOUT_RESOURCES = [
     "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
-]
+)
 
 
 def _allow(actions: Sequence[str], *resources: str) -> dict[str, Any]:
