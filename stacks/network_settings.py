@@ -39,14 +39,13 @@ class TeamVpcSettings(Settings):
     route_table_ids: list[Annotated[str, _resource_id("rtb")]] = []
     """Those of the subnets: our S3 gateway endpoint is entered there. Empty when `s3_endpoint_id` is given."""
     job_security_group_ids: SecurityGroupIds | None = None
-    """Of training jobs. Omitted: one is created, which reaches AWS services on port 443 and its own members."""
+    """Of training jobs. Omitted: one is created, whose members reach each other, and on
+    port 443 whatever the team's routes lead to."""
     endpoint_security_group_ids: SecurityGroupIds | None = None
-    """Of SageMaker endpoints. Omitted: one is created, which reaches AWS services on port 443."""
+    """Of SageMaker endpoints. Omitted: one is created, which reaches on port 443 whatever the team's
+    routes lead to."""
     s3_endpoint_id: Annotated[str, _resource_id("vpce")] | None = None
     """The team's S3 gateway endpoint; buckets admit jobs through it only. Omitted: one is created."""
-    s3_prefix_list_id: Annotated[str, _resource_id("pl")] | None = None
-    """S3's managed prefix list in this region: created security groups reach it and the interface endpoints only.
-    Omitted: they reach any address on port 443 that the team's routes lead to."""
 
 
 class InterfaceEndpointSettings(Settings):

@@ -1,15 +1,24 @@
-"""Network: the private VPC, its endpoints, flow logs and security groups."""
+"""Network: a VPC of our own or the team's, with its endpoints, flow logs and security groups."""
+
+from pathlib import Path
 
 from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EncryptionKey, KeyUse
+from hf_sagemaker.endpoint_policies import Perimeter
 from hf_sagemaker.network import PrivateNetwork
+from hf_sagemaker.placement import Network
+from hf_sagemaker.team_network import TeamNetwork
+from stacks.network_settings import NetworkSettings, TeamVpcSettings
 from stacks.settings import EnvironmentSettings
 
+FUNCTIONS = Path(__file__).parent.parent / "lambda"
 _RETENTION = {
     7: logs.RetentionDays.ONE_WEEK,
     14: logs.RetentionDays.TWO_WEEKS,
@@ -35,21 +44,87 @@ class NetworkStack(Stack):
         self._zones = settings.network.availability_zones
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self.log_key = self._log_key(settings.keys.logs, removal_policy)
-        self.network = PrivateNetwork(
+        perimeter = Perimeter(
+            organization_id=settings.network.organization_id,
+            readable_buckets=[
+                s3.Bucket.from_bucket_name(self, f"ReadOnlyBucket{i}", bucket.name)
+                for i, bucket in enumerate(settings.data.read_only_buckets, start=1)
+            ],
+        )
+        team = settings.network.vpc
+        self.network: Network = (
+            self._team_network(team, settings.network, perimeter, removal_policy)
+            if team
+            else self._own_network(settings.network, perimeter, removal_policy)
+        )
+
+    def _own_network(
+        self, settings: NetworkSettings, perimeter: Perimeter, removal_policy: RemovalPolicy
+    ) -> PrivateNetwork:
+        network = PrivateNetwork(
             self,
             "Network",
-            availability_zones=settings.network.availability_zones,
+            availability_zones=settings.availability_zones,
             key=self.log_key,
-            cidr=settings.network.cidr,
-            flow_log_retention=_RETENTION[settings.network.flow_log_days],
+            function_root=FUNCTIONS,
+            cidr=settings.cidr,
+            egress=settings.egress,
+            endpoint_zones=settings.interface_endpoints.zones,
+            perimeter=perimeter,
+            flow_log_retention=_RETENTION[settings.flow_log_days],
             removal_policy=removal_policy,
         )
         acknowledge(
-            self.network.vpc,
+            network.vpc,
             "The zones are this environment's settings, for one account and region; asking AWS for them at synth would "
             "make two synths of one commit differ.",
             "CloudFormation-Validate::W3010",
         )
+        return network
+
+    def _team_network(
+        self,
+        team: TeamVpcSettings,
+        settings: NetworkSettings,
+        perimeter: Perimeter,
+        removal_policy: RemovalPolicy,
+    ) -> TeamNetwork:
+        vpc = ec2.Vpc.from_vpc_attributes(
+            self,
+            "TeamVpc",
+            vpc_id=team.vpc_id,
+            availability_zones=settings.availability_zones,
+            isolated_subnet_ids=team.subnet_ids,
+        )
+        acknowledge(
+            vpc,
+            "Route tables are named in the settings by themselves; nothing reads them from the subnets.",
+            "Annotation::@aws-cdk/aws-ec2:noSubnetRouteTableId",
+        )
+        endpoints = settings.interface_endpoints
+        return TeamNetwork(
+            self,
+            "Network",
+            vpc=vpc,
+            subnets=vpc.isolated_subnets,
+            key=self.log_key,
+            route_table_ids=team.route_table_ids,
+            s3_endpoint=ec2.GatewayVpcEndpoint.from_gateway_vpc_endpoint_id(self, "TeamS3", team.s3_endpoint_id)
+            if team.s3_endpoint_id
+            else None,
+            job_security_groups=self._groups("TeamJobGroup", team.job_security_group_ids),
+            endpoint_security_groups=self._groups("TeamEndpointGroup", team.endpoint_security_group_ids),
+            interface_endpoints="shared" if endpoints.owner == "shared" else endpoints.zones,
+            perimeter=perimeter,
+            flow_log_retention=_RETENTION[settings.flow_log_days],
+            removal_policy=removal_policy,
+        )
+
+    def _groups(self, construct_id: str, group_ids: list[str] | None) -> list[ec2.ISecurityGroup]:
+        return [
+            ec2.SecurityGroup.from_security_group_id(self, f"{construct_id}{i}", group_id, mutable=False)
+            for i, group_id in enumerate(group_ids or [], start=1)
+        ]
 
     def _log_key(self, arn: str | None, removal_policy: RemovalPolicy) -> kms.IKey:
         if arn:

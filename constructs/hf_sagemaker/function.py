@@ -15,7 +15,7 @@ from hf_sagemaker import permissions as allow
 class PythonFunction(Construct):
     """`<package>/handler.py`'s `handle`, on arm64, with a role and a log group of its own.
 
-    function: the Lambda function.
+    function: the Lambda function. role: assumed by it; whoever gives it work attaches what that needs.
 
     Only the standard library and boto3 are there: functions of this project carry no third-party code, so that nothing
     has to be bundled at synth.
@@ -79,3 +79,4 @@ class PythonFunction(Construct):
             memory_size=256,
         )
         self.function.node.add_dependency(policy)
+        self.role = role

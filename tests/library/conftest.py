@@ -43,3 +43,9 @@ class Surroundings(Stack):
 @pytest.fixture
 def stack() -> Surroundings:
     return Surroundings()
+
+
+@pytest.fixture
+def new_stack() -> type[Surroundings]:
+    """Makes one stack more with each call, for tests that compare."""
+    return Surroundings

@@ -1,0 +1,1 @@
+"""Custom resource of CloudFormation: a security group without rules."""
