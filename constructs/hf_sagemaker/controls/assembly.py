@@ -24,12 +24,19 @@ class Acknowledgement:
 def environments(assembly: Path) -> dict[str, Templates]:
     """The templates by environment, in the order of the app.
 
-    assembly: folder that the app was synthesised to. An environment is a stage; its name begins the names of its
-        stacks.
+    assembly: folder that the app was synthesised to. An environment is a stage; its name begins the construct paths
+        of its stacks.
+
+    Each resource has its construct path under `Metadata`, where the CDK writes it only when its CLI asks it to.
     """
     found: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     for folder, artifact in _stacks(assembly):
         template = json.loads((folder / artifact["properties"]["templateFile"]).read_text(encoding="utf-8"))
+        for path, entries in _metadata(folder, artifact).items():
+            for entry in entries:
+                if entry["type"] == "aws:cdk:logicalId" and entry["data"] in template.get("Resources", {}):
+                    body = template["Resources"][entry["data"]]
+                    body["Metadata"] = {"aws:cdk:path": path.removeprefix("/")} | body.get("Metadata", {})
         found.setdefault(artifact["displayName"].split("/")[0], []).append((artifact, template))
     return {name: _templates(name, stacks) for name, stacks in found.items()}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hf_sagemaker.controls.control import Breach, Control, Missing, Proof
-from hf_sagemaker.controls.templates import Resource, Templates
+from hf_sagemaker.controls.templates import Templates
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Verdict:
     """
 
     control: Control
-    proofs: tuple[Resource, ...] = ()
+    proofs: tuple[Proof, ...] = ()
     breaches: tuple[Breach, ...] = ()
     missing: tuple[str, ...] = ()
 
@@ -37,7 +37,7 @@ def verdict(control: Control, templates: Templates) -> Verdict:
         findings.append(Missing("nothing was found that it could judge"))
     return Verdict(
         control,
-        proofs=tuple(finding.resource for finding in findings if isinstance(finding, Proof)),
+        proofs=tuple(finding for finding in findings if isinstance(finding, Proof)),
         breaches=tuple(finding for finding in findings if isinstance(finding, Breach)),
         missing=tuple(finding.problem for finding in findings if isinstance(finding, Missing)),
     )
