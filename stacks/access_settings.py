@@ -4,11 +4,13 @@ Never imports aws_cdk, see stacks/settings.py.
 """
 
 import re
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from stacks.settings_base import Settings
+from stacks.settings_base import Problem, Settings
 
 KeyArn = Annotated[
     str,
@@ -143,8 +145,66 @@ class FunctionSettings(Settings):
     unreserved, and a new account's quota may be as low as 10: null reserves none."""
 
 
-def foreign_partition(arn: str, region: str) -> str | None:
-    """The partition that the region lies in, when the ARN names another one; None when they agree."""
-    prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-iso-": "aws-iso", "us-isob-": "aws-iso-b"}
-    wanted = next((partition for prefix, partition in prefixes.items() if region.startswith(prefix)), "aws")
-    return None if arn.split(":")[1] == wanted else wanted
+def access_problems(
+    account: str, region: str, keys: KeySettings, roles: RoleSettings, hub: HubSettings
+) -> list[Problem]:
+    """ARNs that cannot be meant: of another partition, people of another account, a key of another region."""
+    key_arns = [(f"keys.{name}", arn) for name, arn in keys if arn]
+    people = [
+        (f"roles.{field}.{i}", arn)
+        for field in ("data_scientists", "platform_operators")
+        for i, arn in enumerate(getattr(roles, field))
+    ]
+    others = [
+        ("roles.permissions_boundary", roles.permissions_boundary),
+        ("hub.token_secret_arn", hub.token_secret_arn),
+    ]
+    arns = [*key_arns, *people, *((path, arn) for path, arn in others if arn and arn.startswith("arn:"))]
+    wanted = _partition(region)
+    return [
+        *(
+            (path, arn, f"must be an ARN of the partition of {region}: arn:{wanted}:…")
+            for path, arn in arns
+            if arn.split(":")[1] != wanted
+        ),
+        *(
+            (
+                path,
+                arn,
+                f"must be a role or user of this environment's account, {account}: people of another account "
+                "come through a role here",
+            )
+            for path, arn in people
+            if arn.split(":")[4] != account
+        ),
+        *(
+            (path, arn, f"must be a key of {region}: buckets, logs and volumes take keys of their own region only")
+            for path, arn in key_arns
+            if arn.split(":")[3] != region
+        ),
+    ]
+
+
+def notebook_roles(environments: Mapping[str, tuple[str, RoleSettings]]) -> list[tuple[str, Problem]]:
+    """Environment and problem for each that wants a role named sagemaker_execution_role in an account that has one.
+
+    environments: by name, each with its account.
+    """
+    asking = {name: account for name, (account, roles) in environments.items() if roles.sagemaker_execution_role}
+    return [
+        (
+            second,
+            (
+                "roles.sagemaker_execution_role",
+                True,
+                f"must be false: {first} has a role of that name in the same account, {asking[first]}",
+            ),
+        )
+        for first, second in combinations(asking, 2)
+        if asking[first] == asking[second]
+    ]
+
+
+def _partition(region: str) -> str:
+    prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-isob-": "aws-iso-b", "us-iso-": "aws-iso"}
+    return next((partition for prefix, partition in prefixes.items() if region.startswith(prefix)), "aws")

@@ -52,9 +52,7 @@ class DataStack(Stack):
             platform_operators=settings.roles.platform_operators,
         )
         self.keys = self._keys(log_key)
-        self.buckets = self._buckets()
-        for bucket in (self.buckets.data, self.buckets.models, self.buckets.checkpoints):
-            bucket.only_through(network.s3_endpoint_id, [*self.roles.trainers, self.roles.serving])
+        self.buckets = self._buckets(network.s3_endpoint_id)
         self._allow_work(environment, network)
         publish(
             self,
@@ -108,12 +106,12 @@ class DataStack(Stack):
             self, f"{name}Key", description=description, uses=uses, removal_policy=self._removal_policy
         )
 
-    def _buckets(self) -> EnvironmentBuckets:
+    def _buckets(self, s3_endpoint_id: str) -> EnvironmentBuckets:
         data = self._settings.data
         access_logs = AccessLogBucket(self, "AccessLogs", key=self.keys.logs, removal_policy=self._removal_policy)
 
         def bucket(name: str, key: kms.IKey, *rules: s3.LifecycleRule, **options: object) -> EncryptedBucket:
-            return EncryptedBucket(
+            made = EncryptedBucket(
                 self,
                 name,
                 key=key,
@@ -122,6 +120,8 @@ class DataStack(Stack):
                 lifecycle_rules=rules,
                 **options,  # type: ignore[arg-type]
             )
+            made.only_through(s3_endpoint_id, [*self.roles.trainers, self.roles.serving])
+            return made
 
         replication = self._replication(data.replication) if data.replication else None
         buckets = EnvironmentBuckets(

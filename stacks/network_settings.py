@@ -179,7 +179,7 @@ class NetworkSettings(Settings):
 
 def _fits(prefix_length: int, zones: int) -> bool:
     """Whether a range holds what a VPC in so many zones needs, as the CDK divides it: equal powers of two."""
-    left = 2 ** (32 - prefix_length) - zones * _EGRESS_SUBNETS
+    left = (1 << (32 - prefix_length)) - zones * _EGRESS_SUBNETS
     return left // zones >= _SMALLEST_SUBNET
 
 

@@ -17,7 +17,7 @@ from stacks.access_settings import (
     HubSettings,
     KeySettings,
     RoleSettings,
-    foreign_partition,
+    access_problems,
 )
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.settings_base import Problem, Settings
@@ -193,7 +193,7 @@ class EnvironmentSettings(Settings):
             *self._image_problems(),
             *self._job_type_problems(),
             *self._endpoint_problems(),
-            *self._partition_problems(),
+            *access_problems(self.account, self.region, self.keys, self.roles, self.hub),
         ]
 
     def _image_problems(self) -> list[Problem]:
@@ -229,21 +229,6 @@ class EnvironmentSettings(Settings):
             found += self._image_reference(f"{path}.image", endpoint.image, "inference")
             found += self._instance_problems(f"{path}.instance_type", endpoint.instance_type, "hosting", endpoint.image)
         return found
-
-    def _partition_problems(self) -> list[Problem]:
-        arns: list[tuple[str, str | None]] = [
-            *((f"keys.{name}", arn) for name, arn in self.keys),
-            ("hub.token_secret_arn", self.hub.token_secret_arn),
-            *((f"roles.data_scientists.{i}", arn) for i, arn in enumerate(self.roles.data_scientists)),
-            *((f"roles.platform_operators.{i}", arn) for i, arn in enumerate(self.roles.platform_operators)),
-        ]
-        if self.roles.permissions_boundary.startswith("arn:"):
-            arns.append(("roles.permissions_boundary", self.roles.permissions_boundary))
-        return [
-            (path, arn, f"must be an ARN of the partition of {self.region}, which is {wanted!r}")
-            for path, arn in arns
-            if arn and (wanted := foreign_partition(arn, self.region))
-        ]
 
     def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
         fitting = [known for known, image in self.images.items() if image.purpose == purpose]

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from stacks.access_settings import notebook_roles
 from stacks.network_settings import overlaps
 from stacks.organization_settings import ORGANIZATION, OrganizationSettings
 from stacks.settings import EnvironmentSettings
@@ -61,7 +62,9 @@ def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
         except SettingsError as error:
             problems += error.problems
     networks = {name: settings.network for name, settings in environments.items()}
-    problems += [_paragraph(folder / f"{name}.yaml", *problem) for name, problem in overlaps(networks)]
+    roles = {name: (settings.account, settings.roles) for name, settings in environments.items()}
+    for name, problem in (*overlaps(networks), *notebook_roles(roles)):
+        problems.append(_paragraph(folder / f"{name}.yaml", *problem))
     if problems:
         raise SettingsError(problems)
     return environments

@@ -216,7 +216,7 @@ class EnvironmentBuckets:
     read_only: the team's own, with the key that encrypts each, or None; jobs may read them.
     """
 
-    data: EncryptedBucket
-    models: EncryptedBucket
-    checkpoints: EncryptedBucket
+    data: s3.IBucket
+    models: s3.IBucket
+    checkpoints: s3.IBucket
     read_only: Sequence[tuple[s3.IBucket, kms.IKey | None]] = ()

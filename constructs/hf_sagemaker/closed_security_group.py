@@ -35,6 +35,9 @@ class ClosedDefaultSecurityGroup(Construct):
         """
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
+        group_arn = (
+            f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}:security-group/{vpc.vpc_default_security_group}"
+        )
         function = PythonFunction(
             self,
             "Function",
@@ -42,16 +45,6 @@ class ClosedDefaultSecurityGroup(Construct):
             package="close_default_security_group",
             description="Takes every rule from the default security group of a VPC",
             key=key,
-            timeout=Duration.minutes(2),
-            removal_policy=removal_policy,
-        )
-        group_arn = (
-            f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}:security-group/{vpc.vpc_default_security_group}"
-        )
-        policy = allow.DutyPolicy(
-            self,
-            "Policy",
-            role=function.role,
             permissions=[
                 allow.allow(["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"], group_arn),
                 allow.Permission(
@@ -59,9 +52,11 @@ class ClosedDefaultSecurityGroup(Construct):
                     "ec2:DescribeSecurityGroups knows no resource type; it only reads.",
                 ),
             ],
+            timeout=Duration.minutes(2),
+            removal_policy=removal_policy,
         )
         # Below the VPC, under this id and type, because cdk-nag looks there for the CDK's own, which does the same.
-        closed = CustomResource(
+        CustomResource(
             vpc,
             "RestrictDefaultSecurityGroupCustomResource",
             resource_type="Custom::VpcRestrictDefaultSG",
@@ -69,4 +64,3 @@ class ClosedDefaultSecurityGroup(Construct):
             service_timeout=Duration.minutes(5),
             properties={"DefaultSecurityGroupId": vpc.vpc_default_security_group},
         )
-        closed.node.add_dependency(policy)

@@ -1,5 +1,6 @@
 """A Lambda function of this project: one package of the function source root, nothing else in its archive."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
@@ -15,7 +16,7 @@ from hf_sagemaker import permissions as allow
 class PythonFunction(Construct):
     """`<package>/handler.py`'s `handle`, on arm64, with a role and a log group of its own.
 
-    function: the Lambda function. role: assumed by it; whoever gives it work attaches what that needs.
+    function: the Lambda function.
 
     Only the standard library and boto3 are there: functions of this project carry no third-party code, so that nothing
     has to be bundled at synth.
@@ -30,6 +31,7 @@ class PythonFunction(Construct):
         package: str,
         description: str,
         key: kms.IKey,
+        permissions: Sequence[allow.Permission] = (),
         timeout: Duration | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -37,6 +39,7 @@ class PythonFunction(Construct):
 
         source_root: folder that holds the package; a change of another package does not change this function.
         key: encrypts its log group. It has no environment variables: what it needs to know comes with the event.
+        permissions: what it may do besides writing its logs and traces. Omitted: nothing.
         timeout: omitted: 30 seconds.
         removal_policy: of the log group. Omitted: logs are kept.
         """
@@ -58,7 +61,7 @@ class PythonFunction(Construct):
             self,
             "Policy",
             role=role,
-            permissions=[allow.function_telemetry(log_group)],
+            permissions=[allow.function_telemetry(log_group), *permissions],
         )
         self.function = lambda_.Function(
             self,
@@ -79,4 +82,3 @@ class PythonFunction(Construct):
             memory_size=256,
         )
         self.function.node.add_dependency(policy)
-        self.role = role

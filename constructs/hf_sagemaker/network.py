@@ -1,4 +1,4 @@
-"""A network of our own, in which jobs and endpoints run: every AWS service by an endpoint, a way out only if asked for."""
+"""A network of our own for jobs and endpoints: AWS services by VPC endpoints, a way out only if asked for."""
 
 from collections.abc import Sequence
 from pathlib import Path

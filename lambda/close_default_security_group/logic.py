@@ -4,11 +4,16 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 _ATTEMPTS = 6
 _PAUSE = 5.0
 """Seconds between attempts: a role's policy that was created a moment ago does not count everywhere yet."""
+
+_REASON = 2000
+"""Characters of an error that CloudFormation is told: it refuses an answer of more than 4096 bytes, and EC2's refusals
+carry long encoded messages."""
 
 
 class StillOpen(RuntimeError):  # noqa: N818 (the name is what people see in the stack's events)
@@ -34,8 +39,8 @@ def fulfil(request: dict[str, Any], close_group: Callable[[str], None], *, log: 
                 raise ValueError("the property DefaultSecurityGroupId is missing")
             close_group(group_id)
     except Exception as error:
-        status, reason = "FAILED", f"{type(error).__name__}: {error}. See log stream {log}."
-        print(reason)
+        status, reason = "FAILED", f"{type(error).__name__}: {str(error)[:_REASON]}. See log stream {log}."
+        print(repr(error))
     _put(
         request["ResponseURL"],
         {
@@ -57,14 +62,14 @@ def close(ec2: Any, group_id: str, *, wait: Callable[[float], None] = time.sleep
 
     Raises StillOpen, and what EC2 raises; being refused only after some attempts.
     """
-    (group,) = _patiently(lambda: ec2.describe_security_groups(GroupIds=[group_id]), ec2, wait)["SecurityGroups"]
+    (group,) = _patiently(partial(ec2.describe_security_groups, GroupIds=[group_id]), ec2, wait)["SecurityGroups"]
     for rules, revoke in (
         (group["IpPermissions"], ec2.revoke_security_group_ingress),
         (group["IpPermissionsEgress"], ec2.revoke_security_group_egress),
     ):
         if not rules:
             continue
-        answer = _patiently(lambda r=rules, do=revoke: do(GroupId=group_id, IpPermissions=r), ec2, wait)
+        answer = _patiently(partial(revoke, GroupId=group_id, IpPermissions=rules), ec2, wait)
         if unknown := answer.get("UnknownIpPermissions"):
             raise StillOpen(f"{group_id} may still have {json.dumps(unknown)}; update the stack again")
 

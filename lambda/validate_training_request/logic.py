@@ -31,6 +31,7 @@ class Defaults:
     instance_types: allowed type → whether its volume takes a KMS key.
     checkpoints: whether jobs keep any; without them spot is refused.
     checkpoints_bucket: bucket name; a job's checkpoints stay below it.
+    data_buckets, models_bucket: names of the buckets that a job may read.
     volume_key: ARN of the key for storage volumes.
     """
 
@@ -47,6 +48,8 @@ class Defaults:
     metric_definitions: list[dict[str, str]]
     evaluation: dict[str, Any]
     checkpoints_bucket: str
+    data_buckets: list[str]
+    models_bucket: str
     volume_key: str
 
 
@@ -95,7 +98,7 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     problems = problems_of_fields(request)
     # What follows reads fields that may be of a wrong type, which is told already.
     sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
-    return problems + _limits(sound, defaults) + _spot(sound, defaults) + _secrets(sound)
+    return problems + _limits(sound, defaults) + _buckets(sound, defaults) + _spot(sound, defaults) + _secrets(sound)
 
 
 def _limits(request: Request, defaults: Defaults) -> list[str]:
@@ -118,6 +121,21 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
     if metric not in names:
         found.append(f"evaluation.metric is {metric!r}, which is not among the metric definitions: {', '.join(names)}.")
     return found
+
+
+def _buckets(request: Request, defaults: Defaults) -> list[str]:
+    """A job on a foreign bucket would be refused by S3 or KMS, minutes later and without saying which rule did it."""
+    readable = [*defaults.data_buckets, defaults.models_bucket, defaults.checkpoints_bucket]
+    places = {f"channels.{name}": uri for name, uri in request.get("channels", {}).items()}
+    if "source_dir" in request:
+        places["source_dir"] = request["source_dir"]
+    return [
+        f"{field} is {uri!r}, and the training role may not read that bucket. Upload to "
+        f"s3://{defaults.data_buckets[0]}/, or have the platform team add the bucket, and the key that encrypts it, to "
+        "data.read_only_buckets in the environment's settings."
+        for field, uri in places.items()
+        if uri.split("/")[2] not in readable
+    ]
 
 
 def _spot(request: Request, defaults: Defaults) -> list[str]:

@@ -130,6 +130,16 @@ def test_a_failure_is_told_with_its_reason_and_log(waiting: Any, capsys: pytest.
     assert "PermissionError" in capsys.readouterr().out
 
 
+def test_a_long_reason_still_fits_into_an_answer(waiting: Any) -> None:
+    def refuse(group_id: str) -> None:
+        raise PermissionError("x" * 10_000)
+
+    fulfil(_request(waiting), refuse, log=LOG)
+    ((answer, _),) = waiting.answers
+    assert len(json.dumps(answer).encode()) < 4096
+    assert answer["Reason"].endswith(f"See log stream {LOG}.")
+
+
 def test_a_missing_property_is_told(waiting: Any) -> None:
     fulfil(_request(waiting, ResourceProperties={}), lambda _: None, log=LOG)
     ((answer, _),) = waiting.answers

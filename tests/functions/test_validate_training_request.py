@@ -26,6 +26,8 @@ def _defaults(**changes: Any) -> dict[str, Any]:
         "metric_definitions": [{"Name": "eval_accuracy", "Regex": "eval_accuracy=([0-9.]+)"}],
         "evaluation": {"metric": "eval_accuracy", "minimum": 0.5},
         "checkpoints_bucket": "checkpoints",
+        "data_buckets": ["data", "lake"],
+        "models_bucket": "models",
         "volume_key": "arn:aws:kms:us-east-1:123456789012:key/1",
     } | changes
 
@@ -52,6 +54,19 @@ def test_the_shortest_request_takes_the_environments_defaults() -> None:
     assert (job["max_run"], job["max_wait"]) == (3600, 7200)
     assert job["checkpoint_s3_uri"].startswith("s3://checkpoints/text-classification/dev-sentiment-")
     assert job["evaluation"] == {"metric": "eval_accuracy", "minimum": 0.5}
+
+
+@pytest.mark.parametrize("bucket", ["data", "lake", "models", "checkpoints"])
+def test_a_job_may_read_the_environments_buckets_and_those_of_its_settings(bucket: str) -> None:
+    assert _run(_request(channels={"train": f"s3://{bucket}/train"}))["input_data"]
+
+
+def test_a_foreign_bucket_is_named_with_what_to_do() -> None:
+    refusal = _refusal(_request(channels={"train": "s3://elsewhere/train"}, source_dir="s3://mine/sourcedir.tar.gz"))
+    assert "channels.train is 's3://elsewhere/train'" in refusal
+    assert "source_dir is 's3://mine/sourcedir.tar.gz'" in refusal
+    assert "data.read_only_buckets" in refusal
+    assert "s3://data/" in refusal
 
 
 def test_hyperparameters_become_json_text_with_explicit_booleans() -> None:

@@ -10,13 +10,15 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 
+from hf_sagemaker.buckets import EnvironmentBuckets
+from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.placement import Placement
 
 ROOT = Path(__file__).parents[2]
 
 
 class Surroundings(Stack):
-    """A stack in one account and region, with a key, a network, a bucket and a role of a team's own."""
+    """A stack in one account and region, with keys, a network, buckets and a role of a team's own."""
 
     def __init__(self) -> None:
         context = json.loads((ROOT / "cdk.json").read_text())["context"]
@@ -24,6 +26,12 @@ class Surroundings(Stack):
         super().__init__(app, "Stack", env=Environment(account="123456789012", region="us-east-1"))
         self.key = kms.Key.from_key_arn(self, "TeamKey", f"arn:aws:kms:us-east-1:{self.account}:key/team")
         self.bucket = s3.Bucket.from_bucket_name(self, "TeamBucket", "team-bucket")
+        self.keys = EnvironmentKeys(
+            **{name: self._team_key(name) for name in ("data", "models", "images", "logs", "operations")}
+        )
+        self.buckets = EnvironmentBuckets(
+            **{name: s3.Bucket.from_bucket_name(self, name, name) for name in ("data", "models", "checkpoints")}
+        )
         self.role = iam.Role.from_role_arn(self, "TeamRole", f"arn:aws:iam::{self.account}:role/team", mutable=False)
         team_vpc = ec2.Vpc.from_vpc_attributes(
             self,
@@ -34,6 +42,9 @@ class Surroundings(Stack):
         )
         group = ec2.SecurityGroup.from_security_group_id(self, "TeamGroup", "sg-1", mutable=False)
         self.placement = Placement(vpc=team_vpc, subnets=team_vpc.isolated_subnets, security_groups=[group])
+
+    def _team_key(self, name: str) -> kms.IKey:
+        return kms.Key.from_key_arn(self, f"{name}-key", f"arn:aws:kms:us-east-1:{self.account}:key/{name}")
 
     @property
     def availability_zones(self) -> list[str]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 
 from hf_sagemaker import dlc_catalog
@@ -19,16 +18,7 @@ LAMBDA = Path(__file__).parents[2] / "lambda"
 
 def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
     """The definition; references show as `${…}`."""
-    buckets = {n: s3.Bucket.from_bucket_name(stack, n, n.lower()) for n in ("Models", "Checkpoints")}
-    roles = ExecutionRoles(
-        stack,
-        "Roles",
-        data_bucket=stack.bucket,
-        models_bucket=buckets["Models"],
-        checkpoints_bucket=buckets["Checkpoints"],
-        key=stack.key,
-        repository_prefix="hf-sagemaker/dev/",
-    )
+    roles = ExecutionRoles(stack, "Roles")
     images = {
         purpose: ExtendedImage(
             stack,
@@ -36,7 +26,7 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
             purpose=purpose,
             base=dlc_catalog.resolve(purpose, transformers=version, region="us-east-1"),
             repository_name=f"hf-sagemaker/dev/{purpose}",
-            key=stack.key,
+            keys=stack.keys,
             role=roles.building,
         )
         for purpose, version in (("training", "4.56.2"), ("inference", "4.51.3"))
@@ -51,9 +41,8 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
         inference_image=images["inference"],
         roles=roles,
         placement=stack.placement,
-        key=stack.key,
-        models_bucket=buckets["Models"],
-        checkpoints_bucket=buckets["Checkpoints"],
+        keys=stack.keys,
+        buckets=stack.buckets,
         function_root=LAMBDA,
     )
     (machine,) = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine").values()
@@ -79,7 +68,7 @@ def test_both_attempts_run_in_the_vpc_encrypted_isolated_and_with_checkpoints(
     assert job["VpcConfig"] == {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
     assert job["EnableInterContainerTrafficEncryption"] is True
     assert job["EnableNetworkIsolation"] is True
-    assert job["OutputDataConfig"]["KmsKeyId"].endswith("key/team")
+    assert job["OutputDataConfig"]["KmsKeyId"].endswith("key/models")
 
 
 def test_only_spot_waits(definition: dict[str, Any]) -> None:

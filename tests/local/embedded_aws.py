@@ -27,25 +27,29 @@ class RunningLocalCloud:
     state_dir: Path
     log: Path
     process: subprocess.Popen[str]
-    _clients: dict[str, Any] = field(default_factory=dict)  # made once each: EC2's takes a third of a second
+    _clients: dict[tuple[str, str], Any] = field(
+        default_factory=dict
+    )  # made once each: EC2's takes a third of a second
 
     @property
     def endpoint_url(self) -> str:
         return f"http://localhost:{self.port}"
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, account: str = "123456789012") -> Any:
         """A boto3 client of the service, in us-east-1, without retries and whatever the operator's configuration."""
-        if service not in self._clients:
-            self._clients[service] = self._session.client(
+        if (service, account) not in self._clients:
+            self._clients[service, account] = self._session.client(
                 service,
                 endpoint_url=self.endpoint_url,
+                aws_access_key_id=account,
+                aws_secret_access_key="test",
                 config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=300),
             )
-        return self._clients[service]
+        return self._clients[service, account]
 
     @cached_property
     def _session(self) -> boto3.Session:
-        return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+        return boto3.Session(region_name="us-east-1")
 
     def stop(self) -> int:
         """SIGTERM; answers the exit code."""

@@ -21,7 +21,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 
 app = cdk.App(builtin_cloud_formation_validation=False)
-environment = cdk.Environment(account="123456789012", region="us-east-1")
+environment = cdk.Environment(account=os.environ["ACCOUNT"], region="us-east-1")
 store = cdk.Stack(app, "CliStore", env=environment)
 bucket = s3.Bucket(
     store,
@@ -46,9 +46,9 @@ app.synth()
 """
 
 
-def synthesise(folder: Path, *, days: int) -> str:
+def synthesise(folder: Path, *, days: int, account: str = "123456789012") -> str:
     """The cloud assembly of a CDK app of two stacks, the second of which refers weakly to the first."""
-    source, assembly = folder / "source", folder / f"assembly-{days}"
+    source, assembly = folder / "source", folder / f"assembly-{account}-{days}"
     (source / "code").mkdir(parents=True, exist_ok=True)
     (source / "app.py").write_text(APP)
     (source / "code" / "handler.py").write_text(
@@ -56,6 +56,7 @@ def synthesise(folder: Path, *, days: int) -> str:
     )
     context = json.dumps({"@aws-cdk/core:defaultCrossStackReferences": "weak"})
     environment = environment_with_node() | {
+        "ACCOUNT": account,
         "DAYS": str(days),
         "CDK_OUTDIR": str(assembly),
         "CDK_CONTEXT_JSON": context,
@@ -69,11 +70,11 @@ def environment_with_node() -> dict[str, str]:
     return server_environment() | {"PATH": f"{node}{os.pathsep}{os.environ['PATH']}"}
 
 
-def cdk(localcloud: RunningLocalCloud, *arguments: str) -> str:
+def cdk(localcloud: RunningLocalCloud, *arguments: str, key_id: str = "test") -> str:
     """Run the CLI; answers what it wrote. Fails the test with it where the CLI fails."""
     environment = environment_with_node() | {
         "AWS_ENDPOINT_URL": localcloud.endpoint_url,
-        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_ACCESS_KEY_ID": key_id,
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -126,3 +127,21 @@ def test_the_cli_deploys_changes_and_destroys(localcloud: RunningLocalCloud, tmp
     stacks = localcloud.client("cloudformation").describe_stacks()["Stacks"]
     assert not [stack["StackName"] for stack in stacks if stack["StackName"].startswith("Cli")]
     assert bucket not in [each["Name"] for each in localcloud.client("s3").list_buckets()["Buckets"]]
+
+
+def test_the_cli_deploys_into_another_account_than_the_callers(localcloud: RunningLocalCloud, tmp_path: Path) -> None:
+    # Given an account that was bootstrapped by its own credentials, for a key id of twelve digits is that account's
+    other = "210987654321"
+    cdk(localcloud, "bootstrap", "--app", "", f"aws://{other}/us-east-1", key_id=other)
+
+    # When the stacks of that account are deployed by a caller of this one, through the bootstrap's roles
+    assembly = synthesise(tmp_path, days=30, account=other)
+    cdk(localcloud, "deploy", "--all", "--require-approval", "never", "--method", "direct", "--app", assembly)
+
+    # Then everything is there, and nothing here
+    name = localcloud.client("ssm", other).get_parameter(Name="/cli/bucket")["Parameter"]["Value"].split(":")[-1]
+    assert name in [each["Name"] for each in localcloud.client("s3", other).list_buckets()["Buckets"]]
+    assert name not in [each["Name"] for each in localcloud.client("s3").list_buckets()["Buckets"]]
+    function = localcloud.client("ssm", other).get_parameter(Name="/cli/function")["Parameter"]["Value"]
+    answer = localcloud.client("lambda", other).invoke(FunctionName=function)
+    assert json.loads(answer["Payload"].read()) == name

@@ -5,11 +5,23 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.local import data_resource_cases, network_resource_cases, services_resource_cases
+from tests.local import (
+    data_resource_cases,
+    guard_resource_cases,
+    internet_resource_cases,
+    network_resource_cases,
+    services_resource_cases,
+)
 from tests.local.embedded_aws import RunningLocalCloud, Stacks
 from tests.local.resource_case import Case, Clients, Properties
 
-CASES = [*network_resource_cases.CASES, *data_resource_cases.CASES, *services_resource_cases.CASES]
+CASES = [
+    *network_resource_cases.CASES,
+    *internet_resource_cases.CASES,
+    *data_resource_cases.CASES,
+    *guard_resource_cases.CASES,
+    *services_resource_cases.CASES,
+]
 
 # Outputs that some cases need of the resources beside theirs.
 BESIDE = {
@@ -19,6 +31,11 @@ BESIDE = {
     "Group": "OtherGroup",
     "Function": "Other",
     "Topic": "OtherTopic",
+    "Table": "OtherTable",
+    "Gateway": "OtherGateway",
+    "Address": "OtherAddress",
+    "Vpc": "OtherVpc",
+    "Queue": "OtherQueue",
 }
 
 
@@ -45,9 +62,10 @@ def assert_gone(case: Case, api: Clients, outputs: dict[str, str]) -> None:
 def test_is_created_changed_and_deleted(localcloud: RunningLocalCloud, stacks: Stacks, case: Case) -> None:
     api, name = localcloud.client, case.type_name.removeprefix("AWS::").replace("::", "-")
 
-    # When it is created, then boto3 shows it
+    # When it is created, then boto3 shows it, and nothing of it was left out
     stack = stacks.create(name, template(case, case.before))
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name, "CREATE_FAILED")
+    assert not any(stacks.reasons(name, "CREATE_COMPLETE").values())
     created = stacks.outputs(name)
     assert case.show(api, created) == case.first
 

@@ -20,6 +20,7 @@ import threading
 import time
 import uuid
 import zipfile
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,8 @@ from moto.awslambda.models import LambdaFunction
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
 from moto.logs.models import logs_backends
 
+from localcloud.accounts import credentials
+from localcloud.function_settings import remember
 from localcloud.settings import LocalCloud
 
 RUNNER = Path(__file__).with_name("function_process.py")
@@ -43,6 +46,26 @@ def install(cloud: LocalCloud) -> None:
     """Make moto create this module's backends for Lambda instead of its own."""
     LocalLambda.cloud = cloud
     lambda_simple_backends.backend = LocalLambda
+
+
+def start(function_arn: str, event: str) -> "Future[Invocation]":
+    """Run the function with the event, aside; its errors are the result's, not exceptions.
+
+    Raises UnknownFunctionException where there is no such function.
+    """
+    _, _, _, region, account, _, name, *qualifier = function_arn.split(":")
+    backend: Any = lambda_simple_backends[account][region]
+    function = backend.get_function(name, *qualifier)
+    result: Future[Invocation] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(backend.run(function, event))
+        except Exception as error:
+            result.set_exception(error)
+
+    threading.Thread(target=run, name=f"function {name}", daemon=True).start()
+    return result
 
 
 @dataclass(frozen=True)
@@ -66,15 +89,13 @@ class LocalLambda(LambdaSimpleBackend):
 
     def create_function(self, spec: dict[str, Any]) -> LambdaFunction:
         _assert_python(spec.get("Runtime"), spec.get("PackageType"))
-        function = super().create_function(spec)
-        return _keep_log_group(function, spec)
+        return remember(super().create_function(spec), spec)
 
     def update_function_configuration(
         self, function_name: str, qualifier: str, body: dict[str, Any]
     ) -> dict[str, Any] | None:
         _assert_python(body.get("Runtime", "python"), None)
         answer: dict[str, Any] | None = super().update_function_configuration(function_name, qualifier, body)
-        _keep_log_group(self.get_function(function_name, qualifier), body)
         return answer
 
     def invoke(
@@ -92,9 +113,9 @@ class LocalLambda(LambdaSimpleBackend):
         if kind == "DryRun":
             return b""
         if kind == "Event":
-            threading.Thread(target=self._run, args=(function, event), daemon=True).start()
+            threading.Thread(target=self.run, args=(function, event), daemon=True).start()
             return b""
-        invocation = self._run(function, event)
+        invocation = self.run(function, event)
         if invocation.error:
             response_headers["x-amz-function-error"] = invocation.error
         tail = invocation.log.encode()[-LOG_TAIL_BYTES:]
@@ -103,7 +124,8 @@ class LocalLambda(LambdaSimpleBackend):
         response_headers["Content-Length"] = str(len(invocation.payload))
         return invocation.payload
 
-    def _run(self, function: LambdaFunction, event: str) -> Invocation:
+    def run(self, function: LambdaFunction, event: str) -> Invocation:
+        """Invoke it and wait for its end."""
         request_id, begun = str(uuid.uuid4()), time.monotonic()
         stream = f"{datetime.now(UTC):%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
         code = self._extracted(function)
@@ -150,8 +172,7 @@ class LocalLambda(LambdaSimpleBackend):
             "AWS_ENDPOINT_URL": self.cloud.endpoint_url,
             "AWS_REGION": self.region_name,
             "AWS_DEFAULT_REGION": self.region_name,
-            "AWS_ACCESS_KEY_ID": "localcloud",
-            "AWS_SECRET_ACCESS_KEY": "localcloud",
+            **credentials(self.account_id),
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
@@ -245,11 +266,3 @@ def _assert_python(runtime: str | None, package_type: str | None) -> None:
             "InvalidParameterValueException",
             f"The embedded AWS runs Lambda functions of Python runtimes only; this one needs {wanted}.",
         )
-
-
-def _keep_log_group(function: LambdaFunction, spec: dict[str, Any]) -> LambdaFunction:
-    """moto knows no LoggingConfig; its functions have a log group all the same."""
-    group = (spec.get("LoggingConfig") or {}).get("LogGroup")
-    if group:
-        function.logs_group_name = group
-    return function

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterable
+from typing import Any
 
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import (
@@ -15,7 +16,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from localcloud import cloudformation, codebuild, control, functions, sagemaker, stepfunctions
+from localcloud import accounts, cloudformation, codebuild, control, functions, sagemaker, stepfunctions
 from localcloud.port import HOST
 from localcloud.settings import LocalCloud
 
@@ -30,6 +31,20 @@ class QuietRequestHandler(MotoRequestHandler):
         if self.verbose or status >= 400:
             operation = self.headers.get("X-Amz-Target") or ""
             print(f'{self.log_date_time_string()} "{self.requestline}" {operation} {status}', file=sys.stderr)
+
+
+class UploadsAsTheyCome:
+    """WSGI middleware. Python's urllib calls whatever it sends a form; werkzeug would parse it, and S3 see nothing."""
+
+    def __init__(self, aws: Any) -> None:
+        self._aws = aws
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        form = environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded")
+        if environ["REQUEST_METHOD"] == "PUT" and form:
+            environ["CONTENT_TYPE"] = "binary/octet-stream"
+        answer: Iterable[bytes] = self._aws(environ, start_response)
+        return answer
 
 
 def configure_moto(cloud: LocalCloud) -> None:
@@ -47,6 +62,7 @@ def configure_moto(cloud: LocalCloud) -> None:
 
 
 def install_modules(cloud: LocalCloud) -> None:
+    accounts.install()
     for module in (cloudformation, stepfunctions, functions, codebuild, sagemaker):
         module.install(cloud)
 
@@ -63,7 +79,9 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
     server = make_server(
         HOST,
         cloud.port,
-        control.ControlRoutes(cloud, DomainDispatcherApplication(create_backend_app), stop=stopping.set),
+        control.ControlRoutes(
+            cloud, UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app)), stop=stopping.set
+        ),
         threaded=True,
         request_handler=QuietRequestHandler,
         fd=listener.fileno(),

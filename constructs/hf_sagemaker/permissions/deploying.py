@@ -163,6 +163,7 @@ _LOOK_UPS = (
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",
     "ec2:DescribeAddresses",
+    "ec2:DescribeAvailabilityZones",
     "ec2:DescribeFlowLogs",
     "ec2:DescribeInternetGateways",
     "ec2:DescribeNatGateways",
@@ -173,6 +174,7 @@ _LOOK_UPS = (
     "ec2:DescribeSecurityGroups",
     "ec2:DescribeSubnets",
     "ec2:DescribeTags",
+    "ec2:DescribeVpcAttribute",
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
     "kms:ListAliases",
@@ -325,6 +327,12 @@ def deploy_network(scope: Construct) -> list[Permission]:
     arn, place = _here(scope)
     return [
         allow(_NETWORK, *(f"{arn}:ec2:{place}:{kind}/*" for kind in _NETWORK_KINDS), why_wildcards=_PREFIXES),
+        allow(
+            # The private names of interface endpoints lie in hosted zones of AWS.
+            ["route53:AssociateVPCWithHostedZone"],
+            f"{arn}:route53:::hostedzone/*",
+            why_wildcards="AWS owns the zones of its endpoints and chooses their ids.",
+        ),
         allow(_LOOK_UPS, "*", why_wildcards="Look-ups and log delivery know no resource types."),
     ]
 

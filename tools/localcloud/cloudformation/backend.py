@@ -150,7 +150,7 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
         role_arn: str | None = None,
     ) -> tuple[str, str]:
         validate_create_change_set(change_set_name)
-        templates.checked(template, self.types.keys())
+        templates.checked(template, self.types)
         if change_set_type == "UPDATE":
             stack: DeployedStack = self.get_stack(stack_name)
         else:
@@ -222,7 +222,7 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
 
     def _deployment(self, stack: DeployedStack, text: str, given: dict[str, str]) -> Deployment:
         """Checks the template; from here on the stack is what it says. Raises ValidationError."""
-        template = templates.checked(text, self.types.keys())
+        template = templates.checked(text, self.types)
         texts = effective_parameters(template, given)
         values = parameter_values(template, texts, self.api)
         stack.template, stack.template_dict = text, template

@@ -4,9 +4,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.exceptions import ServiceException
 
+from localcloud.cloudformation import reasons
 from localcloud.cloudformation.intrinsics import Resolver, Surroundings
 from localcloud.cloudformation.resource import (
     AwsApi,
@@ -15,9 +15,10 @@ from localcloud.cloudformation.resource import (
     Request,
     ResourceError,
     ResourceType,
+    WatchedProperties,
 )
 from localcloud.cloudformation.stack import DeployedStack, Output, ResourceRecord
-from localcloud.cloudformation.template import Template, in_dependency_order
+from localcloud.cloudformation.template import Template, dependencies, in_dependency_order
 
 LOG = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class Deployment:
             # Whatever goes wrong in a resource is that resource's failure, and the stack's to tell and to undo.
             LOG.info("%s of %s failed", verb, logical_id, exc_info=error)
             physical_id = self._physical_id(logical_id)
-            self._stack.tell(logical_id, type_name, physical_id, f"{verb}_FAILED", reason(error))
+            self._stack.tell(logical_id, type_name, physical_id, f"{verb}_FAILED", reasons.of(error))
             raise ResourceFailedError(logical_id) from error
         self._deployed[logical_id] = self._stack.resources[logical_id].deployed
 
@@ -145,8 +146,10 @@ class Deployment:
 
         stack.tell(logical_id, type_name, "", "CREATE_IN_PROGRESS")
         self._undo.append(lambda: self._undo_creation(logical_id))
-        note(self._types[type_name].create(self._request(logical_id, properties, note)))
-        stack.tell(logical_id, type_name, self._physical_id(logical_id), "CREATE_COMPLETE")
+        request = self._request(logical_id, properties, note)
+        note(self._types[type_name].create(request))
+        left_out = reasons.left_out(self._types[type_name].left_out(request))
+        stack.tell(logical_id, type_name, self._physical_id(logical_id), "CREATE_COMPLETE", left_out)
 
     def _update(self, record: ResourceRecord, definition: dict[str, Any], properties: Properties) -> None:
         stack, logical_id, type_name = self._stack, record.logical_id, record.type_name
@@ -154,14 +157,23 @@ class Deployment:
         before = record.properties
 
         def undo() -> None:
-            request = self._request(logical_id, before)
-            restored = self._types[type_name].update(request, record.deployed, properties)
+            now = stack.resources[logical_id]
+            restored = self._types[type_name].update(self._request(logical_id, before), now.deployed, properties)
             stack.resources[logical_id] = ResourceRecord(logical_id, type_name, record.definition, before, restored)
+            self._note_replaced(now, restored)
 
         self._undo.append(undo)
-        updated = self._types[type_name].update(self._request(logical_id, properties), record.deployed, before)
+        request = self._request(logical_id, properties)
+        updated = self._types[type_name].update(request, record.deployed, before)
         stack.resources[logical_id] = ResourceRecord(logical_id, type_name, definition, properties, updated)
-        stack.tell(logical_id, type_name, updated.physical_id, "UPDATE_COMPLETE")
+        self._note_replaced(record, updated)
+        left_out = reasons.left_out(self._types[type_name].left_out(request, before))
+        stack.tell(logical_id, type_name, updated.physical_id, "UPDATE_COMPLETE", left_out)
+
+    def _note_replaced(self, record: ResourceRecord, updated: Deployed) -> None:
+        changed = updated.physical_id != record.deployed.physical_id
+        if changed and self._types[record.type_name].replaces_itself:
+            self._replaced.append(record)
 
     def _replace(self, record: ResourceRecord, definition: dict[str, Any], properties: Properties) -> None:
         stack, logical_id, type_name = self._stack, record.logical_id, record.type_name
@@ -184,19 +196,28 @@ class Deployment:
 
     def _roll_back(self) -> str:
         status = "UPDATE_ROLLBACK_COMPLETE"
+        self._replaced = []  # What the update meant to replace is back; from here on, what going back replaces.
         for undo in reversed(self._undo):
             try:
                 undo()
             except Exception as error:
-                LOG.warning("rollback of %s: %s", self._stack.name, reason(error))
+                LOG.warning("rollback of %s: %s", self._stack.name, reasons.of(error))
                 status = "UPDATE_ROLLBACK_FAILED"
+        self._delete(self._replaced, replaced=True)
         return status
 
     def _delete(self, records: list[ResourceRecord], *, replaced: bool = False) -> list[str]:
-        """Delete the records, dependents first; answers the logical ids that could not be deleted."""
+        """Delete the records, dependents first; answers the logical ids that could not be deleted.
+
+        What one of those depends on stays too, so that its deletion can be tried again.
+        """
         failed = []
+        needed: set[str] = set()
         for record in _dependents_first(records):
             told = record.logical_id, record.type_name, record.deployed.physical_id
+            if record.logical_id in needed:
+                needed |= dependencies(record.definition)
+                continue
             if record.retained_on_replace if replaced else record.retained_on_delete:
                 self._stack.tell(*told, "DELETE_SKIPPED")
             else:
@@ -206,8 +227,9 @@ class Deployment:
                     self._types[record.type_name].delete(request, record.deployed)
                 except Exception as error:
                     LOG.info("deletion of %s failed", record.logical_id, exc_info=error)
-                    self._stack.tell(*told, "DELETE_FAILED", reason(error))
+                    self._stack.tell(*told, "DELETE_FAILED", reasons.of(error))
                     failed.append(record.logical_id)
+                    needed |= dependencies(record.definition)
                     continue
                 self._stack.tell(*told, "DELETE_COMPLETE")
             if self._stack.resources.get(record.logical_id) is record:
@@ -221,7 +243,7 @@ class Deployment:
                 if self._resolver.wanted(output):
                     outputs.append(self._output(key, output))
             except ServiceException as error:
-                raise ResourceFailedError(f"output {key}: {reason(error)}") from error
+                raise ResourceFailedError(f"output {key}: {reasons.of(error)}") from error
         self._stack.outputs = outputs
 
     def _output(self, key: str, output: dict[str, Any]) -> Output:
@@ -240,7 +262,7 @@ class Deployment:
             stack_id=self._stack.stack_id,
             stack_name=self._stack.name,
             logical_id=logical_id,
-            properties=properties,
+            properties=WatchedProperties(properties),
             stack_tags=self._stack.tags,
             exists=exists,
         )
@@ -248,16 +270,6 @@ class Deployment:
     def _physical_id(self, logical_id: str) -> str:
         record = self._stack.resources.get(logical_id)
         return record.deployed.physical_id if record else ""
-
-
-def reason(error: Exception) -> str:
-    """What a person reads about a resource that failed."""
-    if isinstance(error, ClientError):
-        answer = error.response["Error"]
-        return f"{answer.get('Message')} (Service: {error.operation_name}, Error Code: {answer.get('Code')})"
-    if isinstance(error, (ResourceError, BotoCoreError, ServiceException)):
-        return str(getattr(error, "message", None) or error)
-    return f"{type(error).__name__}: {error}"
 
 
 def _dependents_first(records: list[ResourceRecord]) -> list[ResourceRecord]:

@@ -13,10 +13,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localcloud.cloudformation.api_shapes import accepted
+from localcloud.accounts import credentials
+from localcloud.cloudformation.api_shapes import accepted, member_names
 
 Properties = dict[str, Any]
 SUFFIX = string.ascii_uppercase + string.digits
+NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,42 @@ class Deployed:
 
     physical_id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class WatchedProperties(dict[str, Any]):
+    """Properties that know which of them a resource type has read, so that none is left out without a trace.
+
+    lost: members inside them, by path, that no API call took.
+    """
+
+    def __init__(self, properties: Mapping[str, Any]) -> None:
+        super().__init__(properties)
+        self.read: set[str] = set()
+        self.lost: set[str] = set()
+
+    def __getitem__(self, name: str) -> Any:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.read.add(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.read.add(name)
+        return super().get(name, default)
+
+    def not_applied(self, before: Mapping[str, Any] | None = None) -> list[str]:
+        """What is set and was not read. before: an update's, in which only what has changed counts."""
+        changed = {name: value for name, value in self.items() if before is None or before.get(name) != value}
+        unread = {name for name, value in changed.items() if name not in self.read and value not in NOTHING}
+        return sorted(unread | {path for path in self.lost if path.split(".")[0] in changed})
+
+
+def made_up_name(stack_name: str, logical_id: str, *, longest: int = 128) -> str:
+    """Stack, logical id and a random end, as CloudFormation names what has no name."""
+    end = "-" + "".join(secrets.choice(SUFFIX) for _ in range(12))
+    return f"{stack_name}-{logical_id}"[: longest - len(end)].rstrip("-") + end
 
 
 class AwsApi:
@@ -39,7 +77,12 @@ class AwsApi:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        return boto3.Session(aws_access_key_id="cloudformation", aws_secret_access_key="local", region_name=self.region)
+        own = credentials(self.account)
+        return boto3.Session(
+            aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.region,
+        )
 
     def __call__(self, service: str) -> Any:
         with self._making:
@@ -64,7 +107,7 @@ class Request:
     stack_id: str
     stack_name: str
     logical_id: str
-    properties: Properties
+    properties: WatchedProperties
     stack_tags: Mapping[str, str]
     exists: Callable[[Deployed], None]
 
@@ -73,9 +116,8 @@ class Request:
         given = self.properties.get(property_name)
         if given:
             return str(given)
-        end = "-" + "".join(secrets.choice(SUFFIX) for _ in range(12))
-        start = f"{self.stack_name}-{self.logical_id}"[: longest - len(end)].rstrip("-")
-        return (start + end).lower() if lower else start + end
+        made_up = made_up_name(self.stack_name, self.logical_id, longest=longest)
+        return made_up.lower() if lower else made_up
 
     def tags(self) -> list[dict[str, str]]:
         """Tags of the resource and its stack, as `Key` and `Value`."""
@@ -89,17 +131,30 @@ class Request:
 
     def arguments(self, service: str, operation: str, **own: Any) -> dict[str, Any]:
         """Properties that `operation` of `service` accepts, as it spells them, and `own` in place of theirs."""
-        return accepted(self.api(service), operation, self.properties | own)
+        client = self.api(service)
+        known = member_names(client, operation)
+        self.properties.read.update(name for name in self.properties if name.lower() in known)
+        given = {name: value for name, value in self.properties.items() if name not in own}
+        return accepted(client, operation, given, self.properties.lost) | accepted(client, operation, own)
 
 
 class ResourceType(ABC):
     """create, update and delete of one resource type. An error of the AWS API fails the resource.
 
     replaced_by: properties whose change makes CloudFormation replace the resource, from its reference pages.
+    read_by_deletion: properties that nothing needs to know before.
+    replaces_itself: an update may answer another physical id; then the one from before is to be deleted.
     """
 
     type_name: ClassVar[str]
     replaced_by: ClassVar[frozenset[str]] = frozenset()
+    read_by_deletion: ClassVar[frozenset[str]] = frozenset()
+    replaces_itself: ClassVar[bool] = False
+
+    def left_out(self, request: Request, before: Properties | None = None) -> list[str]:
+        """Properties that neither creation nor, with `before`, an update has applied."""
+        known = self.read_by_deletion | (self.replaced_by if before else frozenset())
+        return [name for name in request.properties.not_applied(before) if name not in known]
 
     def must_replace(self, before: Properties, after: Properties) -> bool:
         return any(before.get(name) != after.get(name) for name in self.replaced_by)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Container, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -46,7 +46,7 @@ def parse(text: str) -> Template:
     return template
 
 
-def checked(text: str, known: Collection[str]) -> Template:
+def checked(text: str, known: Container[str]) -> Template:
     """The template, once everything that can be known to be wrong before anything is created has been looked for.
 
     known: the resource types that can be deployed. Raises ValidationError, which names every type that is not among
@@ -70,7 +70,7 @@ def checked(text: str, known: Collection[str]) -> Template:
     return template
 
 
-def unknown_types(template: Template, known: Collection[str]) -> dict[str, list[str]]:
+def unknown_types(template: Template, known: Container[str]) -> dict[str, list[str]]:
     """Logical ids by resource type, for every type that is not in `known`."""
     unknown: dict[str, list[str]] = {}
     for logical_id, resource in template["Resources"].items():

@@ -17,6 +17,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
+from localcloud.accounts import credentials
 from localcloud.codebuild import buildspec
 from localcloud.codebuild.shell import BuildShell
 from localcloud.images import docker
@@ -175,8 +176,7 @@ class Build:
             "AWS_REGION": request.region,
             "AWS_DEFAULT_REGION": request.region,
             "AWS_ENDPOINT_URL": self._cloud.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "localcloud",
-            "AWS_SECRET_ACCESS_KEY": "localcloud",
+            **credentials(request.arn.split(":")[4]),
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 from moto.ecr.models import ecr_backends
 
+from localcloud.accounts import credentials
 from localcloud.images import deep_learning_containers
 from localcloud.images.container import Container
 from localcloud.images.store import Image, ImageStore, UnknownImageError
@@ -20,8 +21,6 @@ _IMAGE_URI = re.compile(
     r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
-# Any key is accepted; these are not anybody's.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "localcloud", "AWS_SECRET_ACCESS_KEY": "localcloud"}
 
 
 class Compute:
@@ -38,9 +37,10 @@ class Compute:
 
     def client(self, service: str, region: str) -> Any:
         """A client for this cloud itself; any number of threads may use it."""
+        own = credentials(self.cloud.account)
         session: Any = boto3.session.Session(  # Any: its type knows literal names only
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
             region_name=region,
         )
         config = Config(proxies={}, max_pool_connections=20, retries={"total_max_attempts": 3})
@@ -84,15 +84,15 @@ class Compute:
         with self._lock:
             self._containers.pop(container.folder.name, None)
 
-    def environment(self, region: str) -> dict[str, str]:
-        """What every container gets: how to reach this cloud, and no way to the hub."""
+    def environment(self, region: str, account: str) -> dict[str, str]:
+        """What every container gets: how to reach this cloud, as whom, and no way to the hub."""
         return {
             "AWS_ENDPOINT_URL": self.cloud.endpoint_url,
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_EC2_METADATA_DISABLED": "true",
             "HF_HUB_OFFLINE": "1",
-            **CREDENTIALS,
+            **credentials(account),
         }
 
     def describe(self) -> list[dict[str, Any]]:

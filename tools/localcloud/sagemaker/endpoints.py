@@ -192,7 +192,7 @@ class Endpoint:
             if model.data:
                 s3 = self.compute.client("s3", self.region)
                 download_model(s3, model.data, container.folder / "model.tar.gz", target)
-            serving.start({**self.compute.environment(self.region), **model.environment})
+            serving.start({**self.compute.environment(self.region, self.account), **model.environment})
         except BaseException:
             self.compute.remove(container)
             raise

@@ -190,7 +190,7 @@ class TrainingJob:
 
     def _environment(self, container: Container) -> dict[str, str]:
         return {
-            **self.compute.environment(self.region),
+            **self.compute.environment(self.region, self.account),
             **(self.request.get("Environment") or {}),
             "TRAINING_JOB_NAME": self.training_job_name,
             "TRAINING_JOB_ARN": self.arn,

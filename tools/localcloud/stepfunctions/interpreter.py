@@ -1,11 +1,15 @@
 """Where moto's Step Functions interpreter is extended, and what each extension replaces."""
 
 import logging
+import sys
 import uuid
 from typing import Any
 
+import boto3
+from botocore.config import Config
 from moto.stepfunctions import models
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSeconds
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_factory
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk,
@@ -14,10 +18,20 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
     state_task_service_for,
 )
 from moto.stepfunctions.parser.asl.component.state.fail import state_fail
+from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
+from localcloud.accounts import credentials
 from localcloud.settings import LocalCloud
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
+
+# As moto's: a task's parameters are the service's to judge, and its retries are the state machine's.
+CLIENT_CONFIG = Config(
+    parameter_validation=False,
+    retries={"total_max_attempts": 1},
+    connect_timeout=TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS,
+    read_timeout=TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS,
+)
 
 
 class StepFunctionsBackend(StepFunctionsParserBackend):
@@ -35,6 +49,7 @@ def install(cloud: LocalCloud) -> None:
     machines: Any = models
     machines.stepfunctions_backends = stepfunctions_parser_backends
     _add_service("sagemaker", SageMakerTask)
+    _call_as_the_role()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES["sagemaker"] = "SageMaker"
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.
@@ -54,3 +69,23 @@ def _add_service(name: str, task: type[Any]) -> None:
 
     factory: Any = state_task_factory
     factory.state_task_service_for = service_for
+
+
+def _call_as_the_role() -> None:
+    """Replaces moto's clients for tasks, which call as the default account: the role's account is the caller."""
+    before = boto_client.boto_client_for
+
+    def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+        own = credentials(state_credentials.role_arn.split(":")[4])
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            region_name=region,
+            aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
+            config=CLIENT_CONFIG,
+        )
+
+    # Each service's module has imported it by name.
+    for module in list(sys.modules.values()):
+        if getattr(module, "boto_client_for", None) is before:
+            module.boto_client_for = client_for  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ from localcloud.cloudformation.resource import (
 class Repository(ResourceType):
     type_name = "AWS::ECR::Repository"
     replaced_by = frozenset({"RepositoryName", "EncryptionConfiguration"})
+    read_by_deletion = frozenset({"EmptyOnDelete"})
 
     def create(self, request: Request) -> Deployed:
         name = request.name("RepositoryName", longest=256, lower=True)

@@ -155,6 +155,7 @@ class ManagedPolicy(ResourceType):
 class Key(ResourceType):
     type_name = "AWS::KMS::Key"
     replaced_by = frozenset({"KeySpec", "KeyUsage", "Origin", "MultiRegion"})
+    read_by_deletion = frozenset({"PendingWindowInDays"})
 
     def create(self, request: Request) -> Deployed:
         tags = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in request.tags()]

@@ -8,7 +8,7 @@ from moto.cloudformation.parsing import generate_resource_name, get_model_map
 
 from localcloud.cloudformation.resource import Deployed, Properties, Request, ResourceType
 
-# Nested stacks and custom resources need more than a model: they stay unknown, which is an error, not a silent skip.
+# Nested stacks need more than a model: they stay unknown, which is an error, not a silent skip.
 NOT_TAKEN = {"AWS::CloudFormation::Stack", "?", "AWS::SERVICE::RESOURCE"}
 
 

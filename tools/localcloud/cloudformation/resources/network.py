@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.vpcs import VPCEndPoint
+
 from localcloud.cloudformation.api_shapes import accepted
 from localcloud.cloudformation.resource import (
     Deployed,
@@ -163,7 +166,7 @@ class VpcEndpoint(ResourceType):
 
     def create(self, request: Request) -> Deployed:
         endpoint = request.api("ec2").create_vpc_endpoint(
-            **request.arguments("ec2", "CreateVpcEndpoint"),
+            **request.arguments("ec2", "CreateVpcEndpoint", VpcEndpointType=_kind(request)),
             TagSpecifications=tag_specifications(request, "vpc-endpoint"),
         )["VpcEndpoint"]
         return self._deployed(endpoint)
@@ -171,21 +174,30 @@ class VpcEndpoint(ResourceType):
     def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
         ec2 = request.api("ec2")
         changes: dict[str, Any] = {"VpcEndpointId": deployed.physical_id}
-        if "PolicyDocument" in request.properties:
-            changes["PolicyDocument"] = request.properties["PolicyDocument"]
-        else:
-            changes["ResetPolicy"] = "PolicyDocument" in before
+        # Not by ResetPolicy, which moto does not know: the policy that an endpoint without one has.
+        changes["PolicyDocument"] = request.properties.get("PolicyDocument", VPCEndPoint.DEFAULT_POLICY)
         for name, (add, remove) in self.changed_by.items():
             were, are = set(before.get(name, [])), set(request.properties.get(name, []))
             changes |= {key: sorted(ids) for key, ids in ((add, are - were), (remove, were - are)) if ids}
-        if "PrivateDnsEnabled" in request.properties:
-            changes["PrivateDnsEnabled"] = request.properties["PrivateDnsEnabled"]
         ec2.modify_vpc_endpoint(**accepted(ec2, "ModifyVpcEndpoint", changes))
+        self._finish(request, deployed.physical_id, changes)
         retag(request, deployed, before)
         return deployed
 
     def delete(self, request: Request, deployed: Deployed) -> None:
         delete_if_there(request.api("ec2").delete_vpc_endpoints, VpcEndpointIds=[deployed.physical_id])
+
+    def _finish(self, request: Request, endpoint_id: str, changes: dict[str, Any]) -> None:
+        """What moto's ModifyVpcEndpoint does not do: names inside the VPC, and the gateway's routes."""
+        backend = ec2_backends[request.api.account][request.api.region]
+        endpoint = backend.vpc_end_points[endpoint_id]
+        if "PrivateDnsEnabled" in request.properties:
+            endpoint.private_dns_enabled = str(request.properties["PrivateDnsEnabled"]).lower() == "true"
+        prefixes = endpoint.destination_prefix_list_id
+        for table in changes.get("AddRouteTableIds", []):
+            backend.create_route(table, None, gateway_id=endpoint_id, destination_prefix_list_id=prefixes)
+        for table in changes.get("RemoveRouteTableIds", []):
+            backend.delete_route(table, prefixes)
 
     def _deployed(self, endpoint: dict[str, Any]) -> Deployed:
         attributes = {
@@ -197,6 +209,10 @@ class VpcEndpoint(ResourceType):
             "NetworkInterfaceIds": endpoint.get("NetworkInterfaceIds", []),
         }
         return Deployed(endpoint["VpcEndpointId"], attributes)
+
+
+def _kind(request: Request) -> str:
+    return str(request.properties.get("VpcEndpointType", "Gateway"))
 
 
 class FlowLog(ImmutableResource):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from moto.logs.models import logs_backends
+
 from localcloud.cloudformation.resource import (
     Deployed,
     Properties,
@@ -27,12 +29,14 @@ class LogGroup(ResourceType):
         return deployed
 
     def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
-        logs, name, key = request.api("logs"), deployed.physical_id, request.properties.get("KmsKeyId")
+        name = deployed.physical_id
         self._retain(request, name, before)
-        if key and key != before.get("KmsKeyId"):
-            logs.associate_kms_key(logGroupName=name, kmsKeyId=key)
-        elif not key and "KmsKeyId" in before:
-            logs.disassociate_kms_key(logGroupName=name)
+        # Not by AssociateKmsKey and DisassociateKmsKey: moto knows neither.
+        group = logs_backends[request.api.account][request.api.region].groups[name]
+        group.kms_key_id = request.properties.get("KmsKeyId")
+        if request.tag_map():
+            arn = str(deployed.attributes["Arn"]).removesuffix(":*")
+            request.api("logs").tag_resource(resourceArn=arn, tags=request.tag_map())
         return deployed
 
     def delete(self, request: Request, deployed: Deployed) -> None:

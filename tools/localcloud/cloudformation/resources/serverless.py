@@ -5,7 +5,6 @@ import json
 import zipfile
 from typing import Any
 
-from localcloud.cloudformation.api_shapes import accepted
 from localcloud.cloudformation.resource import (
     Deployed,
     ImmutableResource,
@@ -16,6 +15,16 @@ from localcloud.cloudformation.resource import (
     delete_if_there,
 )
 
+DEFAULTS: Properties = {
+    "DeadLetterConfig": {"TargetArn": ""},
+    "Description": "",
+    "Environment": {"Variables": {}},
+    "EphemeralStorage": {"Size": 512},
+    "KmsKeyArn": "",
+    "TracingConfig": {"Mode": "PassThrough"},
+    "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": []},
+}
+
 
 class Function(ResourceType):
     type_name = "AWS::Lambda::Function"
@@ -23,12 +32,8 @@ class Function(ResourceType):
 
     def create(self, request: Request) -> Deployed:
         name = request.name("FunctionName", longest=64)
-        properties = {key: value for key, value in request.properties.items() if key != "Code"}
-        properties |= {"FunctionName": name, "Tags": request.tag_map()}
-        client = request.api("lambda")
-        function = client.create_function(
-            **accepted(client, "CreateFunction", properties), Code=_code(request.properties)
-        )
+        arguments = request.arguments("lambda", "CreateFunction", FunctionName=name, Tags=request.tag_map(), Code=None)
+        function = request.api("lambda").create_function(**arguments, Code=_code(request.properties))
         deployed = Deployed(name, {"Arn": function["FunctionArn"]})
         request.exists(deployed)
         self._set_concurrency(request, name, {})
@@ -39,12 +44,11 @@ class Function(ResourceType):
         if now["Code"] != before["Code"] or now.get("Architectures") != before.get("Architectures"):
             architectures = {"Architectures": now["Architectures"]} if "Architectures" in now else {}
             client.update_function_code(FunctionName=name, **_code(now), **architectures)
-        configuration = request.arguments("lambda", "UpdateFunctionConfiguration", FunctionName=name)
         # What is no longer set goes back to its default, which the API does only when it is told.
-        for key, default in (("Environment", {"Variables": {}}), ("Description", "")):
-            if key in before and key not in now:
-                configuration[key] = default
-        client.update_function_configuration(**configuration)
+        gone = {key: default for key, default in DEFAULTS.items() if key in before and key not in now}
+        client.update_function_configuration(
+            **request.arguments("lambda", "UpdateFunctionConfiguration", FunctionName=name, **gone)
+        )
         self._set_concurrency(request, name, before)
         if request.tag_map():
             client.tag_resource(Resource=deployed.attributes["Arn"], Tags=request.tag_map())

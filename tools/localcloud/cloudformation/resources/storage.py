@@ -1,6 +1,7 @@
 """Amazon S3: buckets and their policies."""
 
 import json
+import re
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -30,7 +31,7 @@ class Bucket(ResourceType):
         arguments: dict[str, Any] = {"Bucket": name}
         if region != "us-east-1":
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": region}
-        if request.properties.get("ObjectLockEnabled"):
+        if str(request.properties.get("ObjectLockEnabled")).lower() == "true":
             arguments["ObjectLockEnabledForBucket"] = True
         s3.create_bucket(**arguments)
         attributes = {
@@ -73,15 +74,20 @@ class Bucket(ResourceType):
             )
         elif "OwnershipControls" in before:
             s3.delete_bucket_ownership_controls(Bucket=name)
+        if "AccessControl" in now or "AccessControl" in before:
+            # `LogDeliveryWrite` is `log-delivery-write` in the API.
+            words = re.findall("[A-Z][a-z]*", str(now.get("AccessControl", "Private")))
+            s3.put_bucket_acl(Bucket=name, ACL="-".join(words).lower())
         if "BucketEncryption" in now:
-            s3.put_bucket_encryption(
-                Bucket=name, ServerSideEncryptionConfiguration=_encryption(now["BucketEncryption"])
-            )
+            configuration = {"ServerSideEncryptionConfiguration": _encryption(now["BucketEncryption"])}
+            s3.put_bucket_encryption(Bucket=name, **accepted(s3, "PutBucketEncryption", configuration, now.lost))
         elif "BucketEncryption" in before:
             s3.delete_bucket_encryption(Bucket=name)
         if "VersioningConfiguration" in now or "VersioningConfiguration" in before:
             wanted = now.get("VersioningConfiguration", {"Status": "Suspended"})
             s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=wanted)
+        self._configure_object_lock(request, name, before)
+        self._configure_replication(request, name, before)
         self._configure_lifecycle(request, name, before)
         self._configure_logging(request, name, before)
         self._configure_cors(request, name, before)
@@ -90,6 +96,24 @@ class Bucket(ResourceType):
             s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": request.tags()})
         elif "Tags" in before:
             s3.delete_bucket_tagging(Bucket=name)
+
+    def _configure_object_lock(self, request: Request, name: str, before: Properties) -> None:
+        s3, configuration = request.api("s3"), request.properties.get("ObjectLockConfiguration")
+        if configuration is None and "ObjectLockConfiguration" not in before:
+            return
+        wanted = {"ObjectLockConfiguration": configuration or {"ObjectLockEnabled": "Enabled"}}
+        s3.put_object_lock_configuration(Bucket=name, **accepted(s3, "PutObjectLockConfiguration", wanted))
+
+    def _configure_replication(self, request: Request, name: str, before: Properties) -> None:
+        s3, configuration = request.api("s3"), request.properties.get("ReplicationConfiguration")
+        if configuration:
+            # `Id` is `ID` in the API, and the rest is the API's own.
+            wanted = {"ReplicationConfiguration": configuration}
+            s3.put_bucket_replication(
+                Bucket=name, **accepted(s3, "PutBucketReplication", wanted, request.properties.lost)
+            )
+        elif "ReplicationConfiguration" in before:
+            s3.delete_bucket_replication(Bucket=name)
 
     def _configure_lifecycle(self, request: Request, name: str, before: Properties) -> None:
         s3, configuration = request.api("s3"), request.properties.get("LifecycleConfiguration")
@@ -152,13 +176,14 @@ class BucketPolicy(ResourceType):
 
 
 def _encryption(configuration: Properties) -> dict[str, Any]:
-    rules = []
-    for rule in configuration["ServerSideEncryptionConfiguration"]:
-        written = {"BucketKeyEnabled": str(rule.get("BucketKeyEnabled", False)).lower() == "true"}
-        if "ServerSideEncryptionByDefault" in rule:
-            written["ApplyServerSideEncryptionByDefault"] = rule["ServerSideEncryptionByDefault"]
-        rules.append(written)
-    return {"Rules": rules}
+    """The rules, with a default where a template leaves it out, as in the rule that only blocks an encryption."""
+    default = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    return {"Rules": [_encryption_rule(default | rule) for rule in configuration["ServerSideEncryptionConfiguration"]]}
+
+
+def _encryption_rule(rule: Properties) -> dict[str, Any]:
+    renamed = {"ServerSideEncryptionByDefault": "ApplyServerSideEncryptionByDefault"}
+    return {"BucketKeyEnabled": False} | {renamed.get(name, name): value for name, value in rule.items()}
 
 
 TYPES = (Bucket, BucketPolicy)

@@ -1,0 +1,55 @@
+"""What docs/network.md says that a network costs, against the templates that it would be paid for."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aws_cdk import App, RemovalPolicy, Stage
+from aws_cdk.assertions import Template
+
+from stacks.network_stack import NetworkStack
+from stacks.settings import EnvironmentSettings
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs/network.md").read_text()
+PRICE = {name: float(price) for name, price in re.findall(r"^\| ([^|`]+) \| (\d\.\d+) \|$", TEXT, re.MULTILINE)}
+ROWS = re.findall(r"^\| `(\{.*?\})` \| (\d) \| (\d+) \| (\d+) \| ([\d.]+) \| (\d+) \|$", TEXT, re.MULTILINE)
+HOURS_PER_MONTH = 730
+
+
+def _resources(network: dict[str, Any], zones: int) -> Template:
+    content = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
+    fields = {"availability_zones": [f"us-east-1{letter}" for letter in "abc"[:zones]]} | network
+    if network.get("interface_endpoints", {}).get("owner") == "shared":
+        subnets = [f"subnet-0a1b2c3{i}" for i in range(zones)]
+        fields["vpc"] = {"vpc_id": "vpc-0a1b2c3d", "subnet_ids": subnets, "s3_endpoint_id": "vpce-0a1b2c3d"}
+    settings = EnvironmentSettings(**content | {"network": fields})
+    assert not settings.problems()
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    stage = Stage(App(context=context, builtin_cloud_formation_validation=False), "dev")
+    return Template.from_stack(NetworkStack(stage, "Network", settings=settings, removal_policy=RemovalPolicy.DESTROY))
+
+
+def test_the_document_has_prices_and_rows() -> None:
+    assert set(PRICE) == {"interface endpoint in one zone", "NAT gateway with its public address"}
+    assert ROWS
+
+
+@pytest.mark.parametrize(("network", "zones", "interfaces", "gateways", "hourly", "monthly"), ROWS)
+def test_the_table_is_what_the_template_costs(
+    network: str, zones: str, interfaces: str, gateways: str, hourly: str, monthly: str
+) -> None:
+    # Given the network that the row is about
+    template = _resources(yaml.safe_load(network), int(zones))
+    # When what is paid for is counted
+    endpoints = template.find_resources("AWS::EC2::VPCEndpoint", {"Properties": {"VpcEndpointType": "Interface"}})
+    paid = sum(len(endpoint["Properties"]["SubnetIds"]) for endpoint in endpoints.values())
+    nat = len(template.find_resources("AWS::EC2::NatGateway"))
+    cost = paid * PRICE["interface endpoint in one zone"] + nat * PRICE["NAT gateway with its public address"]
+    # Then the row says so
+    assert (int(interfaces), int(gateways)) == (paid, nat)
+    assert float(hourly) == pytest.approx(cost)
+    assert int(monthly) == round(cost * HOURS_PER_MONTH)
