@@ -28,7 +28,7 @@ WATCH = sh -c '"$$@" & pid=$$!; s=0; while kill -0 $$pid 2>/dev/null; do sleep 1
   [ $$((s % 8)) -ne 0 ] || echo "  $$s s …"; done; wait $$pid' watch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images demo test check synth bootstrap deploy destroy diff schema catalogs snapshots lock format benchmark clean
+.PHONY: help setup images demo test compliance check synth bootstrap deploy destroy diff schema catalogs snapshots lock format benchmark clean
 
 help: ## What there is to type
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ images: $(READY) ## The stand-ins of both container images, which demo and test 
 
 test: setup images ## Every test; at most ten minutes once set up
 	@$(BIN)/pytest
+
+compliance: setup ## The security gate: controls, packs, attacks and duties; evidence in build/compliance/
+	@$(BIN)/pytest tests/compliance tests/application/test_changes.py
 
 check: setup ## The whole gate: format, lint, types, tests
 	@$(BIN)/ruff format --check --quiet . || { echo "Run make format."; exit 1; }
