@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hf_sagemaker.controls.templates import as_list
 from tests.compliance.mutant import Mutant, Stacks, bodies, first
 
 KEY = "AWS::KMS::Key"
@@ -22,25 +23,16 @@ def _short_waiting_period(stacks: Stacks) -> None:
 
 
 def _decrypts_with_any_key(stacks: Stacks) -> None:
-    statement = next(s for s in _role_statements(stacks) if "kms:Decrypt" in s["Action"])
-    statement["Resource"] = "arn:aws:kms:us-east-1:210987654321:key/*"
+    _statement(stacks, "kms:Decrypt")["Resource"] = "arn:aws:kms:us-east-1:210987654321:key/*"
 
 
 def _grants_for_anybody(stacks: Stacks) -> None:
-    statement = next(s for s in _role_statements(stacks) if "kms:CreateGrant" in s["Action"])
-    statement.pop("Condition")
+    _statement(stacks, "kms:CreateGrant").pop("Condition")
 
 
 def _training_disables_a_key(stacks: Stacks) -> None:
-    statement = next(s for s in _role_statements(stacks) if "kms:Decrypt" in s["Action"])
-    statement["Action"] = (
-        [statement["Action"], "kms:DisableKey"]
-        if isinstance(statement["Action"], str)
-        else [
-            *statement["Action"],
-            "kms:DisableKey",
-        ]
-    )
+    statement = _statement(stacks, "kms:Decrypt")
+    statement["Action"] = [*as_list(statement["Action"]), "kms:DisableKey"]
 
 
 def _logs_of_all_accounts(stacks: Stacks) -> None:
@@ -54,13 +46,11 @@ def _key_statements(stacks: Stacks, *, all_keys: bool = False) -> list[dict[str,
     return [statement for key in statements for statement in key] if all_keys else statements[0]
 
 
-def _role_statements(stacks: Stacks) -> list[dict[str, Any]]:
-    return [
-        statement
-        for body in bodies(stacks, "AWS::IAM::ManagedPolicy")
-        for statement in body["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Allow" and "Action" in statement
-    ]
+def _statement(stacks: Stacks, action: str) -> dict[str, Any]:
+    """The statement that grants this action to training jobs."""
+    policy = first(stacks, "AWS::IAM::ManagedPolicy", "/Roles/TrainingPolicy/")
+    statements: list[dict[str, Any]] = policy["Properties"]["PolicyDocument"]["Statement"]
+    return next(statement for statement in statements if action in statement["Action"])
 
 
 def _is_for_logs(statement: dict[str, Any]) -> bool:

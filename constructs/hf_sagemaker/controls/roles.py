@@ -141,14 +141,19 @@ def _may(templates: Templates, role: Resource, action: str) -> bool:
 
 
 CONTROLS = (
-    Control(30, "every service trust has `aws:SourceAccount`", "confused deputy", trusts_services_for_this_account),
+    Control(
+        30,
+        "every service trust has `aws:SourceAccount` (and SourceArn if supported)",
+        "confused deputy",
+        trusts_services_for_this_account,
+    ),
     Control(31, "no `*`/account-wide AssumeRole", "CKV_AWS_60/61", trusts_nobody_else),
     Control(
         32,
         "OIDC: `aud` and exact `sub` (environment), StringEquals, no `*`",
         "GitHub docs",
         trusts_exact_identities,
-        comes_with="the delivery pipeline",
+        comes_with="Delivery",
     ),
     Control(33, "every role has PermissionsBoundary (option)", "boundary", has_a_boundary),
     Control(34, "build ≠ train ≠ host ≠ deploy role", "separation", separates_duties),
