@@ -30,8 +30,8 @@ class Mutant:
             return True
         return any(_matches(pattern, request.action.lower()) for pattern in self.actions)
 
-    def of(self, request: Request) -> Request:
-        """The same request under the weakened policy."""
+    def of(self, request: Request, expected: bool) -> Request:
+        """The same request under the weakened policy. expected: how it is decided under the whole one."""
 
         def weakened(policies: Iterable[str]) -> list[str]:
             return [self.name if policy == self.policy else policy for policy in policies]
@@ -39,6 +39,8 @@ class Mutant:
         return replace(
             request,
             id=f"{self.name} / {request.id}",
+            group=self.name,
+            expected=expected,
             identity=weakened(request.identity),
             boundary=weakened(request.boundary),
             scp=weakened(request.scp),

@@ -1,7 +1,7 @@
 // Decides IAM requests with @cloud-copilot/iam-simulate: one JSON document in, one out, one process for all of them.
 //
 // In:  {policies: {<id>: <document>}, requests: [{id, principal, action, resource, account, context,
-//       identity, boundary, scp, endpoint: [<policy id>], resource_policy: <policy id> | null}]}
+//       identity, boundary, scp, endpoint: [<policy id>], resource_policy: <policy id> | null, group, expected}]}
 // Out: {<request id>: {decision, ignored, by} | {error}}; decision: Allowed, ExplicitlyDenied or ImplicitlyDenied;
 //       ignored: context keys that the action does not know, and that were therefore dropped without a word;
 //       by: the statements that decided, as `<policy id>#<statement, counted from 0>`.
@@ -75,6 +75,12 @@ async function decide(request) {
   }
 }
 
+// A group is done with the first of its requests that is not decided as expected: the others would show nothing new.
 const decisions = {}
-for (const request of input.requests) decisions[request.id] = await decide(request)
+const done = new Set()
+for (const request of input.requests) {
+  if (done.has(request.group)) continue
+  const decision = (decisions[request.id] = await decide(request))
+  if (request.group && (decision.decision === 'Allowed') !== request.expected) done.add(request.group)
+}
 process.stdout.write(JSON.stringify(decisions))

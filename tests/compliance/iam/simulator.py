@@ -18,6 +18,8 @@ class Request:
     id: names it in the decisions. principal: ARN of a session, or the name of a service.
     account: that owns the resource. context: what the service and the caller say of the request.
     identity, boundary, scp, endpoint: ids of the policies of each kind; resource_policy: of the resource's own.
+    group, expected: of several requests of a group, those after the first that is not decided as expected are left
+        undecided. Omitted: it is decided in any case.
     """
 
     id: str
@@ -31,6 +33,8 @@ class Request:
     scp: Sequence[str] = ()
     endpoint: Sequence[str] = ()
     resource_policy: str | None = None
+    group: str | None = None
+    expected: bool | None = None
 
     @property
     def policies(self) -> set[str]:

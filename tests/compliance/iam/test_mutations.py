@@ -42,15 +42,15 @@ def test_an_idle_safeguard_is_found(world: World, requests: Mapping[str, tuple[R
 
 
 def _survivors(weakened: Sequence[Mutant], world: World, requests: Mapping[str, tuple[Request, bool]]) -> list[str]:
-    concerned = {mutant.name: [r.id for r, _ in requests.values() if mutant.concerns(r)] for mutant in weakened}
+    tried = {m.name: [m.of(r, expected) for r, expected in requests.values() if m.concerns(r)] for m in weakened}
     decisions = decide(
-        (mutant.of(requests[name][0]) for mutant in weakened for name in concerned[mutant.name]),
+        (request for group in tried.values() for request in group),
         {**world.policies, **{mutant.name: mutant.document for mutant in weakened}},
     )
     undecided = [name for name, decision in decisions.items() if decision.allowed is None]
     assert not undecided, "\n".join(undecided)
     return [
-        mutant.name
-        for mutant in weakened
-        if all(decisions[mutant.of(requests[r][0]).id].allowed == requests[r][1] for r in concerned[mutant.name])
+        name
+        for name, group in tried.items()
+        if all(request.id in decisions and decisions[request.id].allowed == request.expected for request in group)
     ]
