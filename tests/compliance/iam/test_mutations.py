@@ -10,8 +10,6 @@ from tests.compliance.iam.simulator import Request, decide
 IDLE = {
     r".*#UnencryptedOutput without Null sagemaker:OutputKmsKey": "Documents give the key this name or the other, and "
     "the simulator knows the other one only. Without this condition, a service that uses this name would refuse all.",
-    r".*Key\w+#\d+ without StringEquals kms:CallerAccount": "Says what the statement's principal says already.",
-    r".*Guardrails/Boundary\w+#ForeignImages without it": "What the boundary allows names the same registries.",
 }
 """Safeguards whose absence no request can show, with the reason."""
 

@@ -12,7 +12,6 @@ from cloudsplaining.scan.policy_document import PolicyDocument
 from policy_sentry.querying.actions import get_action_data, get_actions_that_support_wildcard_arns_only
 
 from hf_sagemaker.controls.templates import Templates, statements
-from tests.compliance.iam import findings
 from tests.compliance.iam.policy_model import PolicyModel
 from tests.compliance.iam.requests import World
 
@@ -43,7 +42,6 @@ def _granting(model: PolicyModel) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield policy, statement
 
 
-@findings.static("patterns")
 def test_no_action_that_is_allowed_is_a_pattern(model: PolicyModel) -> None:
     # Whatever the policy lies on: roles, keys, buckets, topics, VPC endpoints; and the limits of roles
     wild = [
@@ -66,7 +64,6 @@ def test_every_policy_is_ours_and_stands_on_its_own(model: PolicyModel) -> None:
         assert ":aws:policy/" not in json.dumps(role.properties.get("PermissionsBoundary", "")), role.path
 
 
-@findings.static("everything")
 def test_resource_is_everything_only_where_nothing_can_be_named(model: PolicyModel) -> None:
     unlimited = {
         action
@@ -88,7 +85,6 @@ def _without_resource_type(service: str) -> set[str]:
     return set(get_actions_that_support_wildcard_arns_only(service))
 
 
-@findings.static("unknown")
 def test_every_action_is_granted_on_a_resource_that_it_knows(model: PolicyModel) -> None:
     # Granted on any other type of resource, an action is not granted at all
     idle = {
@@ -140,7 +136,6 @@ def test_every_service_that_is_trusted_acts_for_this_account(model: PolicyModel)
         ), policy
 
 
-@findings.static("services")
 def test_every_service_in_a_resource_policy_acts_for_this_account(model: PolicyModel) -> None:
     for kind in ("AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"):
         for resource in model.templates.resources(kind):
