@@ -76,7 +76,7 @@ def test_an_acknowledged_breach_does_not(app: App, control: Callable[..., None],
     acknowledge(_parameter(app, "Other"), "Its value is decided elsewhere, by its owner.", "HfSageMaker::Control-1")
     assert Gate(app).synthesise(tmp_path) == []
     evidence = json.loads((tmp_path / "dev.json").read_text())
-    assert evidence["counts"] == {"pass": 0, "excused": 1, "later": 0, "failed": 0, "acknowledgements": 1}
+    assert evidence["counts"] == {"pass": 0, "excused": 1, "later": 0, "failed": 0, "acknowledgements": 1, "reasons": 1}
     assert evidence["controls"][0]["acknowledgements"] == [
         {
             "path": "dev/Data/Other",

@@ -10,7 +10,8 @@ THE_APP = "the app"
 """Where an acknowledgement is that is at no path."""
 _SHORTEST_REASON = 30
 _BELOW_A_STACK = 2
-_ON_FLOW_LOGS = ("CloudFormation-Validate::F3002", "CloudFormation-Validate::F3003")
+_BY_THE_CDK = "AWS::EC2::FlowLog DestinationOptions accepts properties in camelCase"
+"""Begins the reason with which the CDK acknowledges two rules on every flow log, whether the engine finds it or not."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def excuses(suppressions: Iterable[Suppression]) -> list[Excuse]:
     """The acknowledgements that were used, in the order of their constructs."""
     grouped: dict[tuple[str, str], list[Suppression]] = {}
     for suppression in suppressions:
-        if not _is_the_cdks(suppression.acknowledged_at, suppression.acknowledged_id):
+        if not suppression.reason.startswith(_BY_THE_CDK):
             grouped.setdefault((suppression.acknowledged_at, suppression.reason), []).append(suppression)
     return [
         Excuse(
@@ -56,7 +57,7 @@ def problems(
         (ack.path, f"acknowledges {ack.rule}, which nothing there breaks: take it away, or mend its id")
         for ack in made
         if (ack.path, ack.rule) not in used
-        and not _is_the_cdks(ack.path, ack.rule)
+        and not ack.reason.startswith(_BY_THE_CDK)
         and ack.rule.split("::")[0] not in silent
     ]
     unsaid = [
@@ -70,8 +71,3 @@ def problems(
         if excuse.path.count("/") < _BELOW_A_STACK
     ]
     return [(path or THE_APP, sentence) for path, sentence in (*stale, *unsaid, *wide)]
-
-
-def _is_the_cdks(path: str, rule: str) -> bool:
-    """Whether the CDK acknowledged it, which it does on every flow log, whether the engine finds something or not."""
-    return rule in _ON_FLOW_LOGS and path.endswith("/FlowLog")

@@ -55,7 +55,11 @@ def evidence(
         "environment": templates.name,
         "account": templates.account,
         "region": templates.region,
-        "counts": {**{status: counts[status] for status in STATUSES}, "acknowledgements": len(made)},
+        "counts": {
+            **{status: counts[status] for status in STATUSES},
+            "acknowledgements": len(made),
+            "reasons": len({excuse.reason for excuse in made}),
+        },
         "problems": list(problems),
         "controls": controls,
         "acknowledgements": [_excuse(excuse) for excuse in made],

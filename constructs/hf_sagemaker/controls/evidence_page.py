@@ -20,7 +20,8 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
     yield (
         f"Account {content['account']}, {content['region']}. {len(content['controls'])} controls: "
         f"{counts['pass']} proved, {counts['excused']} acknowledged, {counts['later']} come later, "
-        f"{counts['failed']} fail. {counts['acknowledgements']} acknowledgements, the packs' included."
+        f"{counts['failed']} fail. {counts['acknowledgements']} acknowledgements for {counts['reasons']} reasons, "
+        "the packs' included."
     )
     yield from _failures(content)
     yield from _controls(content["controls"])

@@ -103,15 +103,16 @@ def knows_resource_types(action: str) -> bool:
 @cache
 def is_condition_key(key: str) -> bool:
     """Whether a policy may name this condition key."""
-    name = key.lower()
-    return any(fnmatchcase(name, pattern) for pattern in (*_GLOBAL_KEYS, *_NEWER_KEYS, *_service_keys()))
+    known, name = _condition_keys(), key.lower()
+    return name in known or any(fnmatchcase(name, pattern) for pattern in known if "*" in pattern)
 
 
 @cache
-def _service_keys() -> frozenset[str]:
-    """Condition keys of all services in lower case, with `*` for what a policy's author fills in."""
-    return frozenset(
+def _condition_keys() -> frozenset[str]:
+    """Condition keys in lower case, with `*` for what a policy's author fills in."""
+    of_services = (
         re.sub(r"\$\{\w+\}|<\w+>", "*", key.lower())
         for service in table()["services"].values()
         for key in service["condition_keys"]
     )
+    return frozenset((*_GLOBAL_KEYS, *_NEWER_KEYS, *of_services))

@@ -1,6 +1,6 @@
 """Controls 23 to 29, 36 and 37: what identity policies grant, and that IAM reads them as we do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hf_sagemaker.controls.control import Breach, Control, Proof, judge
 from hf_sagemaker.controls.iam_actions import knows_resource_types, matching, table
@@ -123,7 +123,7 @@ def _is_unrestricted(statement: Statement) -> bool:
     return "NotResource" in statement or any(is_everything(resource) for resource in statement.get("Resource", []))
 
 
-def _all(granted: list[Statement], actions: list[str]) -> bool:
+def _all(granted: Sequence[Statement], actions: Sequence[str]) -> bool:
     return all(any(covers(statement, action) for statement in granted) for action in actions)
 
 

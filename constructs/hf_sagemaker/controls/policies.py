@@ -1,9 +1,10 @@
 """Who may do what, as the templates say: the policies of roles, of resources, and the trust in roles."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
 from typing import Any
 
 from hf_sagemaker.controls.templates import Resource, Templates, as_list, statements
@@ -23,6 +24,9 @@ _OF_RESOURCES = {
     "AWS::SecretsManager::ResourcePolicy": "ResourcePolicy",
 }
 
+_ENVIRONMENTS_AT_HAND = 2
+"""Of how many environments what was read is kept: the one that is being judged, and its like in a test."""
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -37,34 +41,47 @@ class Policy:
     document: Mapping[str, Any]
     names_principals: bool = False
 
-    @property
+    @cached_property
     def statements(self) -> list[Statement]:
         """Its statements, with Action and Resource as lists."""
         return list(statements(self.document))
 
-    @property
+    @cached_property
     def allows(self) -> list[Statement]:
         """Its Allow statements."""
         return [statement for statement in self.statements if statement.get("Effect") == "Allow"]
 
 
-def is_boundary(templates: Templates, policy: Resource) -> bool:
-    """Whether the policy only limits: it is the permissions boundary of a role, and is attached to nobody."""
-    roles = list(templates.resources(*IDENTITIES))
-    return any(policy.is_named_by(role.properties.get("PermissionsBoundary")) for role in roles) and not (
-        any(policy.properties.get(kind) for kind in ("Roles", "Users", "Groups"))
-        or any(policy.is_named_by(role.properties.get("ManagedPolicyArns", [])) for role in roles)
-    )
+@lru_cache(maxsize=_ENVIRONMENTS_AT_HAND)
+def boundaries(templates: Templates) -> Sequence[Resource]:
+    """The policies that only limit: they are the permissions boundary of a role, and attached to nobody."""
+    identities = list(templates.resources(*IDENTITIES))
+    limiting = json.dumps([identity.properties.get("PermissionsBoundary") for identity in identities])
+    granting = json.dumps([identity.properties.get("ManagedPolicyArns") for identity in identities])
+    return [
+        policy
+        for policy in templates.resources(ATTACHABLE)
+        if policy.is_named_by(limiting)
+        and not policy.is_named_by(granting)
+        and not any(policy.properties.get(kind) for kind in ("Roles", "Users", "Groups"))
+    ]
 
 
-def identity_policies(templates: Templates) -> Iterator[Policy]:
+@lru_cache(maxsize=_ENVIRONMENTS_AT_HAND)
+def identity_policies(templates: Templates) -> Sequence[Policy]:
     """The policies that grant something to roles, users and groups; permissions boundaries grant nothing."""
-    for resource in templates.resources(ATTACHABLE, *INLINE):
-        if resource.type != ATTACHABLE or not is_boundary(templates, resource):
-            yield Policy(resource, resource.properties.get("PolicyDocument", {}))
-    for resource in templates.resources(*IDENTITIES):
-        for inline in resource.properties.get("Policies", []):
-            yield Policy(resource, inline["PolicyDocument"])
+    return [
+        *(
+            Policy(resource, resource.properties.get("PolicyDocument", {}))
+            for resource in templates.resources(ATTACHABLE, *INLINE)
+            if resource not in boundaries(templates)
+        ),
+        *(
+            Policy(identity, inline["PolicyDocument"])
+            for identity in templates.resources(*IDENTITIES)
+            for inline in identity.properties.get("Policies", [])
+        ),
+    ]
 
 
 def resource_policies(templates: Templates) -> Iterator[Policy]:
@@ -82,9 +99,8 @@ def trust_policies(templates: Templates) -> Iterator[Policy]:
 
 def limits(templates: Templates) -> Iterator[Policy]:
     """The policies that only limit: permissions boundaries, those of VPC endpoints, of organisations."""
-    for resource in templates.resources(ATTACHABLE):
-        if is_boundary(templates, resource):
-            yield Policy(resource, resource.properties.get("PolicyDocument", {}))
+    for resource in boundaries(templates):
+        yield Policy(resource, resource.properties.get("PolicyDocument", {}))
     for resource in templates.resources("AWS::EC2::VPCEndpoint"):
         if document := resource.properties.get("PolicyDocument"):
             yield Policy(resource, document, names_principals=True)
@@ -103,15 +119,16 @@ def every_policy(templates: Templates) -> Iterator[Policy]:
 
 def policies_of(templates: Templates, role: Resource) -> Iterator[Policy]:
     """The policies that grant something to this role, wherever they are attached."""
-    attached = role.properties.get("ManagedPolicyArns", [])
+    attached = json.dumps(role.properties.get("ManagedPolicyArns", []))
     for policy in identity_policies(templates):
         holder = policy.resource
-        named = (*as_list(holder.properties.get("Roles")), holder.properties.get("RoleName"))
-        if holder is role or any(role.is_named_by(name) for name in named) or holder.is_named_by(attached):
+        named = [holder.properties.get("Roles"), holder.properties.get("RoleName")]
+        if holder is role or role.is_named_by(named) or holder.is_named_by(attached):
             yield policy
 
 
-def allowed(templates: Templates, role: Resource) -> list[Statement]:
+@lru_cache(maxsize=_ENVIRONMENTS_AT_HAND * 50)
+def allowed(templates: Templates, role: Resource) -> Sequence[Statement]:
     """Every Allow statement that grants something to this role."""
     return [statement for policy in policies_of(templates, role) for statement in policy.allows]
 
@@ -136,7 +153,7 @@ def is_everything(resource: object) -> bool:
 
 def principals(statement: Statement, kind: str) -> list[Any]:
     """The principals of that kind (`AWS`, `Service`, `Federated`); `*`, and all but some, is of kind AWS."""
-    principal = "*" if "NotPrincipal" in statement else statement.get("Principal", {})
+    principal: Any = "*" if "NotPrincipal" in statement else statement.get("Principal", {})
     if principal == "*":
         return ["*"] if kind == "AWS" else []
     return as_list(principal.get(kind))
