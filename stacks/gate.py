@@ -57,7 +57,8 @@ class Gate:
         faults = acknowledged.problems(
             [*self._above_stacks(), *acknowledgements(assembly)],
             report.suppressions,
-            silent=[] if self._engine_judges else [ENGINE.replace(" ", "-")],
+            # An annotation that is acknowledged is in no report.
+            silent=["Annotation", *([] if self._engine_judges else [ENGINE.replace(" ", "-")])],
         )
         for name, templates in environments(assembly).items():
             content = evidence(
