@@ -78,9 +78,11 @@ class DeployingRole(Construct):
             + " ".join(dict.fromkeys(wildcards.values()))
             + " It decrypts with keys that carry the environment's tag, only through Step Functions, which encrypts a "
             "state machine with its creator's rights (control 4); it hands the environment's roles, by prefix, to the "
-            "services that they are for (28). " + (_BOUNDED if boundary_arn else _UNBOUNDED),
+            "services that they are for (28). It makes the parameters into which a build writes what it built, and "
+            "gives them their first value (34). " + (_BOUNDED if boundary_arn else _UNBOUNDED),
             *wildcards,
             "HfSageMaker::Control-4",
             "HfSageMaker::Control-28",
             "HfSageMaker::Control-33",
+            "HfSageMaker::Control-34",
         )

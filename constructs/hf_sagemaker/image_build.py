@@ -94,7 +94,7 @@ class ImageBuild(Construct):
             logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
             timeout=Duration.hours(1),
             queued_timeout=Duration.hours(1),
-            build_spec=codebuild.BuildSpec.from_object(_BUILD),
+            build_spec=codebuild.BuildSpec.from_object(BUILD_SPECIFICATION),
         )
         self.project.node.add_dependency(access)
         acknowledge(
@@ -135,7 +135,7 @@ class ImageBuild(Construct):
 _LOGIN = 'aws ecr get-login-password --region "$AWS_REGION" | docker login --username AWS --password-stdin'
 # In a shell of its own: what it sets holds for it alone.
 _BUILD_AND_PUSH = f"(\n{Path(__file__).with_name('image_build.sh').read_text(encoding='utf-8')})"
-_BUILD = {
+BUILD_SPECIFICATION = {
     "version": "0.2",
     "env": {"shell": "bash"},
     "phases": {

@@ -159,6 +159,7 @@ def test_the_longest_request_fits_into_an_execution_and_a_longer_one_is_refused(
 
 # --- Every way through it (59, 63), in the interpreter of the embedded AWS ---
 
+DIGEST = "sha256:" + "1" * 64
 JOB = {"spot": True, "evaluation": {"metric": "eval_accuracy", "minimum": 0.5}}
 TRAINED = {"TrainingJobName": "job", "TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}
 STOPPED = {"TrainingJobName": "job", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
@@ -193,6 +194,7 @@ REFUSED = _failure("InvalidTrainingRequest", json.dumps({"errorMessage": "max_ru
 NO_ROOM = _job_failure("CapacityError: Unable to provision requested ML compute capacity.")
 BAD_SCRIPT = _job_failure("AlgorithmError: no such file")
 TIMEOUT = _failure("States.Timeout")
+UNREADABLE = _failure("Ssm.SsmException", "not authorized")
 DENIED = _failure("SageMaker.SageMakerException", "not authorized")
 
 # What tasks answer or how they fail, when not as in WORKS; the way it ends: an error, or None; a word of its cause.
@@ -201,6 +203,10 @@ WAYS: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "on demand because the request says so": ({"Validate": JOB | {"spot": False}}, None, ""),
     "people cannot be told that it worked": ({"Notify": _failure("SNS.NotFoundException", "gone")}, None, ""),
     "a wrong request": ({"Validate": REFUSED}, "InvalidTrainingRequest", "max_run is wrong"),
+    "no training image yet": ({"ReadTrainingImage": {"uri": "none"}}, "ImageNotBuilt", "run hfsm build"),
+    "no inference image yet": ({"ReadInferenceImage": {"uri": "none"}}, "ImageNotBuilt", "run hfsm build"),
+    "an image of somebody else's": ({"ReadTrainingImage": {"uri": f"other@{DIGEST}"}}, "ImageNotBuilt", "other@"),
+    "the digest cannot be read": ({"ReadTrainingImage": UNREADABLE}, "Ssm.SsmException", "not authorized"),
     "the validation takes too long": ({"Validate": TIMEOUT}, "States.Timeout", "no cause"),
     "no spot capacity": ({"TrainOnSpot": NO_ROOM}, None, ""),
     "waited too long for spot": ({"TrainOnSpot": WAITED}, None, ""),
@@ -270,7 +276,14 @@ def runs(full_environments: dict[str, Templates], tmp_path_factory: pytest.TempP
     install(LocalCloud(port=1, **folders))
     backend = StepFunctionsParserBackend("us-east-1", "123456789012")
     definition = _definition(full_environments["prod"])
-    return {way: _run(backend, _with_answers(definition, WORKS | answers)) for way, (answers, _, _) in WAYS.items()}
+    works = WORKS | _images(definition)
+    return {way: _run(backend, _with_answers(definition, works | answers)) for way, (answers, _, _) in WAYS.items()}
+
+
+def _images(definition: Definition) -> dict[str, Any]:
+    """What the parameters say of images that were built, by the states that read them."""
+    built = {name: definition["States"][f"{name}Built"]["Choices"][0] for name in ("TrainingImage", "InferenceImage")}
+    return {f"Read{n}": {"uri": c["StringMatches"].replace("sha256:*", DIGEST)} for n, c in built.items()}
 
 
 @pytest.mark.parametrize("way", WAYS)

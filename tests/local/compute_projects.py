@@ -40,9 +40,18 @@ class Projects:
         self.s3.create_bucket(Bucket=self.bucket)
 
     def create(
-        self, files: dict[str, str], *, kind: str = "training", buildspec: str = BUILDSPEC, tag: str = "1"
+        self,
+        files: dict[str, str],
+        *,
+        kind: str = "training",
+        buildspec: str = BUILDSPEC,
+        tag: str = "1",
+        variables: dict[str, str] | None = None,
     ) -> tuple[str, str]:
-        """(name of the project, name of the image that it builds). kind: of the Deep Learning Container below."""
+        """(name of the project, name of the image that it builds). kind: of the Deep Learning Container below.
+
+        variables: of the project, beside those that every test has, or instead of them.
+        """
         name = f"tests-{uuid.uuid4().hex[:8]}"
         self.put_source(name, files)
         repository = self.ecr.create_repository(repositoryName=f"tests/{name}", imageTagMutability="IMMUTABLE")
@@ -52,7 +61,7 @@ class Projects:
             "BASE_IMAGE": f"{REGISTRY}/huggingface-pytorch-{kind}:1.0",
             "REPOSITORY_URI": uri,
             "IMAGE_TAG": tag,
-        }
+        } | (variables or {})
         self.codebuild.create_project(
             name=name,
             source={"type": "S3", "location": f"{self.bucket}/{name}.zip", "buildspec": buildspec},

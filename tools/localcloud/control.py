@@ -10,12 +10,13 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from localcloud import sagemaker
+from localcloud import registry, sagemaker
 from localcloud.settings import LocalCloud
 
 PREFIX = "/_localcloud/"
 _ANSWER_SECONDS = 0.2
 INTERRUPT = re.compile(r"training-jobs/([^/]+)/interrupt")
+REPUBLISH = re.compile(r"base-images/([^/]+)/([^/]+)/republish")
 
 Answer = tuple[HTTPStatus, dict[str, Any]]
 
@@ -46,6 +47,8 @@ class ControlRoutes:
             return HTTPStatus.OK, self.status()
         if method == "POST" and interrupt:
             return self._interrupt(unquote(interrupt[1]))
+        if method == "POST" and (base := REPUBLISH.fullmatch(route)):
+            return HTTPStatus.OK, {"digest": registry.republish(unquote(base[1]), unquote(base[2]))}
         if method == "POST" and route == "shutdown":
             # Later, so that the answer is out before the process ends. Not when the response is closed: a client that
             # does not wait for the answer keeps werkzeug from ever closing it.
@@ -53,7 +56,8 @@ class ControlRoutes:
             return HTTPStatus.ACCEPTED, {"message": "stopping"}
         return HTTPStatus.NOT_FOUND, {
             "message": f"{method} {PREFIX}{route} is no control route. There are GET {PREFIX}status, "
-            f"POST {PREFIX}training-jobs/NAME/interrupt and POST {PREFIX}shutdown."
+            f"POST {PREFIX}training-jobs/NAME/interrupt, POST {PREFIX}base-images/REPOSITORY/TAG/republish and "
+            f"POST {PREFIX}shutdown."
         }
 
     def status(self) -> dict[str, Any]:
