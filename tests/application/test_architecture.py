@@ -24,6 +24,7 @@ WITHOUT_CDK = [
     "stacks/network_settings.py",
     "stacks/settings_files.py",
     "constructs/hf_sagemaker/dlc_catalog.py",
+    "constructs/hf_sagemaker/nearest_regions.py",
     "constructs/hf_sagemaker/instance_types.py",
     "constructs/hf_sagemaker/service_regions.py",
 ]
