@@ -1,4 +1,4 @@
-"""Guardrail policies: one service control policy per environment, for its account. Deployed once per organisation."""
+"""Guardrail policies: one service control policy per account of the environments. Deployed once per organisation."""
 
 from collections.abc import Mapping
 
@@ -16,10 +16,10 @@ LONGEST_POLICY = 5120
 
 
 class GuardrailPolicyStack(Stack):
-    """Offers `policies`, by environment.
+    """Offers `policies`, by account.
 
-    Several environments in one account make several policies for it, and each of them holds: such an account can do
-    only what all of them allow.
+    Where several environments share an account, its policy allows what any of them allows: a service control policy
+    cannot tell them apart, and several would leave only what all allow. Their boundaries keep them apart.
     """
 
     def __init__(
@@ -33,38 +33,46 @@ class GuardrailPolicyStack(Stack):
         """Raises PolicyTooLongError when a policy is longer than AWS Organizations takes."""
         super().__init__(scope, construct_id, termination_protection=True)
         self.policies: dict[str, organizations.CfnPolicy] = {}
-        for name, settings in environments.items():
-            statements = [
-                *job_denials(
-                    instance_types=instance_types(settings),
-                    isolation=settings.isolation,
-                    image_accounts=[settings.account, *image_accounts(settings)],
-                ),
-                *account_denials(
-                    deployers=[*_deployers(self.partition, name, settings), *organization.deployers],
-                    keys_may_go=settings.disposable,
-                ),
-            ]
-            self.policies[name] = organizations.CfnPolicy(
-                self,
-                "".join(word.capitalize() for word in name.split("-")) + "Policy",
-                name=f"hf-sagemaker-{name}",
-                type="SERVICE_CONTROL_POLICY",
-                description=f"What nobody may do in the account of {name}",
-                content=policy_document(
-                    f"service control policy of {name}",
-                    statements,
-                    longest=LONGEST_POLICY,
-                    mend=f"Allow fewer instance types in environments/{name}.yaml.",
-                ),
-                target_ids=[settings.account],
-            )
+        for account in sorted({settings.account for settings in environments.values()}):
+            here = {name: settings for name, settings in environments.items() if settings.account == account}
+            self.policies[account] = self._policy(account, here, organization)
+
+    def _policy(
+        self, account: str, environments: Mapping[str, EnvironmentSettings], organization: OrganizationSettings
+    ) -> organizations.CfnPolicy:
+        names, all_settings = ", ".join(environments), environments.values()
+        statements = [
+            *job_denials(
+                instance_types=sorted({name for each in all_settings for name in instance_types(each)}),
+                isolation=all(each.isolation for each in all_settings),
+                image_accounts=[account, *(owner for each in all_settings for owner in image_accounts(each))],
+            ),
+            *account_denials(
+                deployers=sorted({d for name, each in environments.items() for d in _deployers(self, name, each)})
+                + organization.deployers,
+                keys_may_go=any(each.disposable for each in all_settings),
+            ),
+        ]
+        return organizations.CfnPolicy(
+            self,
+            f"Account{account}",
+            name=f"hf-sagemaker-{account}",
+            type="SERVICE_CONTROL_POLICY",
+            description=f"What nobody may do in the account of {names}",
+            content=policy_document(
+                f"service control policy of {names}",
+                statements,
+                longest=LONGEST_POLICY,
+                mend=f"Allow fewer instance types in the settings of {names}, or give them accounts of their own.",
+            ),
+            target_ids=[account],
+        )
 
 
-def _deployers(partition: str, name: str, settings: EnvironmentSettings) -> list[str]:
+def _deployers(stack: Stack, name: str, settings: EnvironmentSettings) -> list[str]:
     """The CDK's execution role of the environment, and the environment's own."""
     qualifier = DefaultStackSynthesizer.DEFAULT_QUALIFIER
-    roles = f"arn:{partition}:iam::{settings.account}:role"
+    roles = f"arn:{stack.partition}:iam::{settings.account}:role"
     return [
         f"{roles}/cdk-{qualifier}-cfn-exec-role-{settings.account}-{settings.region}",
         f"{roles}{settings.roles.path}{name}-Guardrails-Deploying*",

@@ -28,6 +28,15 @@ GROUP = {
 }
 
 
+FLOWS = {
+    "ResourceId": {"Ref": "Vpc"},
+    "ResourceType": "VPC",
+    "TrafficType": "ALL",
+    "LogGroupName": "flows",
+    "DeliverLogsPermissionArn": ROLE_ARN,
+}
+
+
 def rules(direction: str) -> Callable[[Clients, dict[str, str]], Any]:
     def show(api: Clients, outputs: dict[str, str]) -> Any:
         group_id = outputs.get("GroupId") or outputs["OtherGroup"]
@@ -149,6 +158,34 @@ CASES = [
         [("tcp", 22, 1, 0), ("tcp", 443, 1, 0)],
         {"Vpc": VPC, "Group": GROUP},
         replaced=True,
+    ),
+    Case(
+        "AWS::EC2::SecurityGroupIngress",
+        {"GroupId": {"Ref": "Group"}, "IpProtocol": "-1", "CidrIp": "10.0.0.0/8", "Description": "one"},
+        {"GroupId": {"Ref": "Group"}, "IpProtocol": "-1", "CidrIp": "10.0.0.0/8", "Description": "two"},
+        lambda api, outputs: [
+            rule["IpRanges"][0]["Description"]
+            for group in api("ec2").describe_security_groups(GroupIds=[outputs["OtherGroup"]])["SecurityGroups"]
+            for rule in group["IpPermissions"]
+        ],
+        ["one"],
+        ["two"],
+        {"Vpc": VPC, "Group": GROUP},
+    ),
+    Case(
+        "AWS::EC2::FlowLog",
+        FLOWS | {"Tags": [{"Key": "colour", "Value": "red"}]},
+        FLOWS | {"Tags": [{"Key": "colour", "Value": "blue"}]},
+        lambda api, outputs: [
+            tag["Value"]
+            for log in api("ec2").describe_flow_logs(FlowLogIds=[outputs["Ref"]])["FlowLogs"]
+            for tag in log["Tags"]
+            if tag["Key"] == "colour"
+        ],
+        ["red"],
+        ["blue"],
+        {"Vpc": VPC, "Role": role("vpc-flow-logs.amazonaws.com")},
+        gone=[],
     ),
     Case(
         "AWS::EC2::FlowLog",

@@ -10,6 +10,7 @@ from tests.local import (
     guard_resource_cases,
     internet_resource_cases,
     network_resource_cases,
+    sagemaker_resource_cases,
     services_resource_cases,
 )
 from tests.local.embedded_aws import RunningLocalCloud, Stacks
@@ -20,6 +21,7 @@ CASES = [
     *internet_resource_cases.CASES,
     *data_resource_cases.CASES,
     *guard_resource_cases.CASES,
+    *sagemaker_resource_cases.CASES,
     *services_resource_cases.CASES,
 ]
 

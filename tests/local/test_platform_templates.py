@@ -1,76 +1,12 @@
 """What CloudFormation makes of a template: what it refuses, resolves, changes and undoes."""
 
-import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.embedded_aws import RunningLocalCloud, Stacks
-
-
-def parameter(value: Any, **properties: Any) -> dict[str, Any]:
-    return {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": value, **properties}}
-
-
-def template(resources: dict[str, Any], **sections: Any) -> str:
-    return json.dumps({"Resources": resources, **sections})
-
-
-def value_of(localcloud: RunningLocalCloud, name: str) -> str:
-    return str(localcloud.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
-
-
-def exists(localcloud: RunningLocalCloud, name: str) -> bool:
-    return bool(localcloud.client("ssm").get_parameters(Names=[name])["Parameters"])
-
-
-UNKNOWN = {
-    "Good": parameter("1", Name="/unknown/good"),
-    "Farm": {"Type": "AWS::Quantum::Farm"},
-    "Field": {"Type": "AWS::Quantum::Field"},
-    "Second": {"Type": "AWS::Quantum::Field"},
-    "Nested": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "x"}},
-}
-
-
-def assert_names_all_unknown(message: str) -> None:
-    assert "AWS::Quantum::Farm (Farm)" in message
-    assert "AWS::Quantum::Field (Field, Second)" in message
-    assert "AWS::CloudFormation::Stack (Nested)" in message
-    assert "Good" not in message
-
-
-def test_unknown_types_are_all_named_and_nothing_is_created(localcloud: RunningLocalCloud, stacks: Stacks) -> None:
-    # When a stack is created that holds types that nobody knows
-    with pytest.raises(ClientError) as refused:
-        stacks.create("unknown-types", template(UNKNOWN))
-
-    # Then all of them are named with their logical ids, and neither the stack nor its good resource is there
-    assert refused.value.response["Error"]["Code"] == "ValidationError"
-    assert_names_all_unknown(str(refused.value))
-    assert not exists(localcloud, "/unknown/good")
-    with pytest.raises(ClientError, match="does not exist"):
-        stacks.api.describe_stacks(StackName="unknown-types")
-
-
-def test_unknown_types_are_refused_in_updates_and_change_sets(localcloud: RunningLocalCloud, stacks: Stacks) -> None:
-    stacks.create("unknown-later", template({"First": parameter("1", Name="/unknown/first")}))
-
-    with pytest.raises(ClientError) as update:
-        stacks.update("unknown-later", template(UNKNOWN))
-    with pytest.raises(ClientError) as change_set:
-        stacks.api.create_change_set(
-            StackName="unknown-later",
-            ChangeSetName="change",
-            ChangeSetType="UPDATE",
-            TemplateBody=template(UNKNOWN),
-        )
-
-    assert_names_all_unknown(str(update.value))
-    assert_names_all_unknown(str(change_set.value))
-    assert stacks.wait("unknown-later")["StackStatus"] == "CREATE_COMPLETE"
-    assert exists(localcloud, "/unknown/first")
+from tests.local.stack_templates import exists, parameter, template, value_of
 
 
 @pytest.mark.parametrize(

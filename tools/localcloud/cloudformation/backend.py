@@ -73,15 +73,8 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
     ) -> DeployedStack:
         if any(stack.name == name for stack in self.stacks.values()):
             raise AlreadyExistsException(f"Stack [{name}] already exists")
-        stack = DeployedStack(
-            name=name,
-            account=self.account_id,
-            region=self.region_name,
-            tags=tags,
-            role_arn=role_arn,
-            notification_arns=notification_arns,
-            termination_protection=bool(enable_termination_protection),
-        )
+        stack = self._new_stack(name, notification_arns, tags, role_arn)
+        stack.enable_termination_protection = bool(enable_termination_protection)
         stack.policy = stack_policy_body or ""
         deployment = self._deployment(stack, template, parameters)
         self.stacks[stack.stack_id] = stack
@@ -267,17 +260,16 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
                 if stack.status != "REVIEW_IN_PROGRESS":
                     raise ValidationError(message=f"Stack [{name}] already exists and cannot be created again")
                 return stack
-        stack = DeployedStack(
-            name=name,
-            account=self.account_id,
-            region=self.region_name,
-            tags=tags,
-            role_arn=role_arn,
-            notification_arns=notification_arns,
-        )
+        stack = self._new_stack(name, notification_arns, tags, role_arn)
         self.stacks[stack.stack_id] = stack
         stack.become("REVIEW_IN_PROGRESS", "User Initiated")
         return stack
+
+    def _new_stack(
+        self, name: str, notification_arns: list[str] | None, tags: dict[str, str] | None, role_arn: str | None
+    ) -> DeployedStack:
+        place = {"account": self.account_id, "region": self.region_name}
+        return DeployedStack(name=name, **place, tags=tags, role_arn=role_arn, notification_arns=notification_arns)
 
     def _change_set(self, name: str, stack_name: str | None) -> ChangeSet:
         for change_set in self.change_sets.values():

@@ -56,7 +56,8 @@ class WatchedProperties(dict[str, Any]):
         """What is set and was not read. before: an update's, in which only what has changed counts."""
         changed = {name: value for name, value in self.items() if before is None or before.get(name) != value}
         unread = {name for name, value in changed.items() if name not in self.read and value not in NOTHING}
-        return sorted(unread | {path for path in self.lost if path.split(".")[0] in changed})
+        unchanged = set(self) - set(changed)
+        return sorted(unread | {path for path in self.lost if path.split(".")[0] not in unchanged})
 
 
 def made_up_name(stack_name: str, logical_id: str, *, longest: int = 128) -> str:

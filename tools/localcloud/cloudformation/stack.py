@@ -81,7 +81,6 @@ class DeployedStack:
         tags: dict[str, str] | None = None,
         role_arn: str | None = None,
         notification_arns: list[str] | None = None,
-        termination_protection: bool = False,
     ) -> None:
         number = "-".join(secrets.token_hex(size) for size in (4, 2, 2, 2, 6))
         self.stack_id = f"arn:aws:cloudformation:{region}:{account}:stack/{name}/{number}"
@@ -94,7 +93,7 @@ class DeployedStack:
         self.tags = dict(tags or {})
         self.role_arn = role_arn
         self.notification_arns = notification_arns or []
-        self.enable_termination_protection = termination_protection
+        self.enable_termination_protection = False
         self.disable_rollback = False
         self.policy = ""
         self.template = ""

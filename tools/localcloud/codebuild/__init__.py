@@ -82,6 +82,11 @@ class RunningCodeBuildResponse(CodeBuildResponse):
         build.stop()
         return ActionResult({"build": build.record})
 
+    def create_project(self) -> ActionResult:
+        """moto forgets the encryption key, and whatever is newer than it."""
+        super().create_project()
+        return self.update_project()
+
     def update_project(self) -> ActionResult:
         """moto has none."""
         request = json.loads(self.body)

@@ -193,7 +193,7 @@ class VpcEndpoint(ResourceType):
         endpoint = backend.vpc_end_points[endpoint_id]
         if "PrivateDnsEnabled" in request.properties:
             endpoint.private_dns_enabled = str(request.properties["PrivateDnsEnabled"]).lower() == "true"
-        prefixes = endpoint.destination_prefix_list_id
+        prefixes = endpoint.destination_prefix_list_id or ""
         for table in changes.get("AddRouteTableIds", []):
             backend.create_route(table, None, gateway_id=endpoint_id, destination_prefix_list_id=prefixes)
         for table in changes.get("RemoveRouteTableIds", []):
@@ -215,8 +215,11 @@ def _kind(request: Request) -> str:
     return str(request.properties.get("VpcEndpointType", "Gateway"))
 
 
-class FlowLog(ImmutableResource):
+class FlowLog(ResourceType):
     type_name = "AWS::EC2::FlowLog"
+
+    def must_replace(self, before: Properties, after: Properties) -> bool:
+        return before | {"Tags": None} != after | {"Tags": None}
 
     def create(self, request: Request) -> Deployed:
         made = request.api("ec2").create_flow_logs(
@@ -224,6 +227,10 @@ class FlowLog(ImmutableResource):
             TagSpecifications=tag_specifications(request, "vpc-flow-log"),
         )
         return Deployed(made["FlowLogIds"][0], {"Id": made["FlowLogIds"][0]})
+
+    def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
+        retag(request, deployed, before)
+        return deployed
 
     def delete(self, request: Request, deployed: Deployed) -> None:
         delete_if_there(request.api("ec2").delete_flow_logs, FlowLogIds=[deployed.physical_id])

@@ -1,10 +1,9 @@
 """Security groups, with their rules inside or beside them."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from localcloud.cloudformation.resource import (
     Deployed,
-    ImmutableResource,
     Properties,
     Request,
     ResourceType,
@@ -81,45 +80,41 @@ class SecurityGroup(ResourceType):
                     authorize(GroupId=group_id, IpPermissions=[ip_permission(rule)])
 
 
-class SecurityGroupIngress(ImmutableResource):
+class _Rule(ResourceType):
+    """A rule beside its group. Only its description can change."""
+
+    direction: ClassVar[str]
+
+    def must_replace(self, before: Properties, after: Properties) -> bool:
+        return before | {"Description": None} != after | {"Description": None}
+
+    def create(self, request: Request) -> Deployed:
+        answer = self._call(request, "authorize_security_group_{}")
+        rule_id = answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+        return Deployed(rule_id, {"Id": rule_id})
+
+    def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
+        self._call(request, "update_security_group_rule_descriptions_{}")
+        return deployed
+
+    def delete(self, request: Request, deployed: Deployed) -> None:
+        delete_if_there(self._call, request=request, operation="revoke_security_group_{}")
+
+    def _call(self, request: Request, operation: str) -> dict[str, Any]:
+        permissions = [ip_permission(request.properties)]
+        call = getattr(request.api("ec2"), operation.format(self.direction))
+        answer: dict[str, Any] = call(GroupId=request.properties["GroupId"], IpPermissions=permissions)
+        return answer
+
+
+class SecurityGroupIngress(_Rule):
     type_name = "AWS::EC2::SecurityGroupIngress"
-
-    def create(self, request: Request) -> Deployed:
-        return _rule(
-            request.api("ec2").authorize_security_group_ingress(
-                GroupId=request.properties["GroupId"], IpPermissions=[ip_permission(request.properties)]
-            )
-        )
-
-    def delete(self, request: Request, deployed: Deployed) -> None:
-        delete_if_there(
-            request.api("ec2").revoke_security_group_ingress,
-            GroupId=request.properties["GroupId"],
-            IpPermissions=[ip_permission(request.properties)],
-        )
+    direction = "ingress"
 
 
-class SecurityGroupEgress(ImmutableResource):
+class SecurityGroupEgress(_Rule):
     type_name = "AWS::EC2::SecurityGroupEgress"
-
-    def create(self, request: Request) -> Deployed:
-        return _rule(
-            request.api("ec2").authorize_security_group_egress(
-                GroupId=request.properties["GroupId"], IpPermissions=[ip_permission(request.properties)]
-            )
-        )
-
-    def delete(self, request: Request, deployed: Deployed) -> None:
-        delete_if_there(
-            request.api("ec2").revoke_security_group_egress,
-            GroupId=request.properties["GroupId"],
-            IpPermissions=[ip_permission(request.properties)],
-        )
-
-
-def _rule(answer: dict[str, Any]) -> Deployed:
-    rule_id = answer["SecurityGroupRules"][0]["SecurityGroupRuleId"]
-    return Deployed(rule_id, {"Id": rule_id})
+    direction = "egress"
 
 
 TYPES = (SecurityGroup, SecurityGroupIngress, SecurityGroupEgress)
