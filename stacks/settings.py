@@ -10,7 +10,10 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from hf_sagemaker import dlc_catalog
-from hf_sagemaker.instance_types import InstanceType, Use, instance_type
+from hf_sagemaker.compatibility import instance_problem, serving_problem, toolkit_problem
+from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.image_extension import ImageExtension
+from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type
 from stacks.access_settings import (
     DataSettings,
     FunctionSettings,
@@ -200,16 +203,24 @@ class EnvironmentSettings(Settings):
         found: list[Problem] = []
         for name, image in self.images.items():
             try:
-                dlc_catalog.resolve(
-                    image.purpose,
-                    transformers=image.transformers,
-                    pytorch=image.pytorch,
-                    processor=image.processor,
-                    region=self.region,
-                )
+                problem = toolkit_problem(self.described(name))
             except dlc_catalog.UnknownImageError as error:
-                found.append((f"images.{name}", image.transformers, str(error)))
+                problem = str(error)
+            if problem:
+                found.append((f"images.{name}", image.transformers, problem))
         return found
+
+    def described(self, name: str) -> ContainerImage:
+        """The image of that name, as compatibility is judged. UnknownImageError: its base is not published."""
+        image = self.images[name]
+        base = dlc_catalog.resolve(
+            image.purpose,
+            transformers=image.transformers,
+            pytorch=image.pytorch,
+            processor=image.processor,
+            region=self.region,
+        )
+        return ImageExtension(purpose=image.purpose, base=base).described(name)
 
     def _job_type_problems(self) -> list[Problem]:
         found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
@@ -217,6 +228,7 @@ class EnvironmentSettings(Settings):
             path = f"training.job_types.{i}"
             found += self._image_reference(f"{path}.image", job.image, "training")
             found += self._image_reference(f"{path}.inference_image", job.inference_image, "inference")
+            found += self._serving_problems(f"{path}.inference_image", job)
             for name in job.all_instance_types:
                 field = "instance_type" if name == job.instance_type else "allowed_instance_types"
                 found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
@@ -242,29 +254,22 @@ class EnvironmentSettings(Settings):
             )
         ]
 
+    def _serving_problems(self, path: str, job: JobTypeSettings) -> list[Problem]:
+        try:
+            problem = serving_problem(self.described(job.image), self.described(job.inference_image))
+        except (KeyError, dlc_catalog.UnknownImageError):  # told elsewhere
+            return []
+        return [(path, job.inference_image, problem)] if problem else []
+
     def _instance_problems(self, path: str, name: str, use: Use, image_name: str) -> list[Problem]:
         try:
             instance = instance_type(name, use)
-        except ValueError as error:
-            return [(path, name, str(error))]
-        image = self.images.get(image_name)
-        problem = image and _misfit(instance, image_name, image)
+            problem = instance_problem(self.described(image_name), instance, use)
+        except UnknownInstanceTypeError as error:
+            problem = str(error)
+        except (KeyError, dlc_catalog.UnknownImageError):  # told elsewhere
+            return []
         return [(path, name, problem)] if problem else []
-
-
-def _misfit(instance: InstanceType, image_name: str, image: ImageSettings) -> str | None:
-    """Why this image cannot run on this instance; None when it can."""
-    if instance.architecture != "x86_64":
-        return f"must be an x86_64 instance: image {image_name!r} does not run on {instance.architecture}"
-    wanted = "gpu" if image.processor == "gpu" else "none"
-    if instance.accelerator != wanted:
-        kind = (
-            "a GPU instance (for example ml.g4dn.xlarge)"
-            if wanted == "gpu"
-            else "a CPU instance (for example ml.m5.xlarge)"
-        )
-        return f"must be {kind}: image {image_name!r} is the {image.processor.upper()} build"
-    return None
 
 
 def _duplicates(path: str, names: list[str]) -> list[Problem]:

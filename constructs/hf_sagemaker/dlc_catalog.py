@@ -65,21 +65,6 @@ class DeepLearningContainer:
         return (int(found[1]), int(found[2])) if found else None
 
     @property
-    def inference_ami_version(self) -> str | None:
-        """The host image whose NVIDIA driver runs this image's CUDA; None for a CPU image.
-
-        Source: the API reference of ProductionVariant.InferenceAmiVersion. On an older driver a container dies before
-        its first log line.
-        """
-        if self.cuda is None:
-            return None
-        if self.cuda <= (12, 2):
-            return "al2-ami-sagemaker-inference-gpu-2-1"
-        if self.cuda <= (12, 4):
-            return "al2-ami-sagemaker-inference-gpu-3-1"
-        return "al2023-ami-sagemaker-inference-gpu-4-1"
-
-    @property
     def transformers(self) -> str | None:
         """The version of transformers that its tag names; None for a server that has none, or does not say."""
         found = re.search(r"-transformers([0-9.]+)-", f"-{self.tag}-")

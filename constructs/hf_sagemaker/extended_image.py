@@ -1,5 +1,6 @@
 """A Hugging Face Deep Learning Container, extended: built in the account, tagged by what went into it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from aws_cdk import Duration, IgnoreMode, RemovalPolicy
@@ -14,6 +15,7 @@ from constructs import Construct
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.image_extension import ImageExtension
 
 _RUNTIME = Path(__file__).with_name("runtime")
 _UNTAGGED_DAYS = 14
@@ -27,6 +29,7 @@ class ExtendedImage(Construct):
     project: `aws codebuild start-build --project-name …` builds and pushes the image.
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
         same inputs give the same image and a change of either gives a new one.
+    image: what it is compatible with.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class ExtendedImage(Construct):
         # The base is part of the build and not of the context: both belong into the tag.
         self.tag = f"{context.asset_hash[:16]}-{base.tag}"[:128]
         self.uri = self.repository.repository_uri_for_tag(self.tag)
+        self.image = replace(ImageExtension(purpose=purpose, base=base).described(repository_name), uri=self.uri)
         log_group = logs.LogGroup(
             self,
             "BuildLogs",

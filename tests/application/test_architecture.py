@@ -25,6 +25,8 @@ WITHOUT_CDK = [
     "stacks/settings_files.py",
     "constructs/hf_sagemaker/dlc_catalog.py",
     "constructs/hf_sagemaker/nearest_regions.py",
+    "constructs/hf_sagemaker/compatibility.py",
+    "constructs/hf_sagemaker/image_extension.py",
     "constructs/hf_sagemaker/instance_types.py",
     "constructs/hf_sagemaker/service_regions.py",
 ]

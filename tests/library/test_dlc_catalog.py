@@ -159,23 +159,6 @@ def test_tags_of_other_hardware_are_those_that_aws_publishes(image: tuple[str, s
 
 
 @pytest.mark.parametrize(
-    ("transformers", "ami"),
-    [
-        ("4.48.0", "al2-ami-sagemaker-inference-gpu-2-1"),  # CUDA 12.1
-        ("4.51.3", "al2-ami-sagemaker-inference-gpu-3-1"),  # CUDA 12.4
-    ],
-)
-def test_the_host_image_fits_the_cuda_version(transformers: str, ami: str) -> None:
-    image = dlc_catalog.resolve("inference", transformers=transformers, region="us-east-1")
-    assert image.inference_ami_version == ami
-
-
-def test_a_cpu_image_asks_for_no_host_image() -> None:
-    image = dlc_catalog.resolve("inference", transformers="4.51.3", region="us-east-1", processor="cpu")
-    assert image.inference_ami_version is None
-
-
-@pytest.mark.parametrize(
     ("short", "full"),
     [({"transformers": "4.56"}, "2.8.0-transformers4.56.2"), ({"transformers": "5", "pytorch": "2"}, "2.9.0-")],
 )

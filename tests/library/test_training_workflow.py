@@ -29,7 +29,7 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
             keys=stack.keys,
             role=roles.building,
         )
-        for purpose, version in (("training", "4.56.2"), ("inference", "4.51.3"))
+        for purpose, version in (("training", "4.49.0"), ("inference", "4.51.3"))
     }
     HuggingFaceTraining(
         stack,
