@@ -104,6 +104,17 @@ def versions(product: Product, processor: Processor = "gpu", region: str | None 
     return _sorted({row.version for row in rows if region is None or region in _accounts(row)})
 
 
+def registries(region: str) -> set[str]:
+    """The accounts from whose registries AWS serves these images in that region; empty where it serves none."""
+    return {accounts[region] for accounts in _catalog()["registries"] if region in accounts}
+
+
+def tags(repository: str) -> set[str]:
+    """Every tag that AWS publishes in that repository, for example `huggingface-pytorch-training`."""
+    rows = (_Row(*values) for images in _catalog()["images"].values() for values in images)
+    return {row.tag for row in rows if row.repository == repository}
+
+
 def newest(purpose: Purpose, *, region: str, processor: Processor = "gpu") -> DeepLearningContainer:
     """The newest PyTorch image of the catalogue in that region. UnknownImageError: there is none."""
     rows = [
