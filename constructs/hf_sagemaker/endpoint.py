@@ -137,7 +137,7 @@ class HuggingFaceEndpoint(Construct):
                 )
             ],
         )
-        if not takes_key:
+        if not instance.takes_volume_key:
             acknowledge(
                 self.endpoint_config,
                 f"{instance_type} has local NVMe, which its hardware encrypts with a key of its own; SageMaker "
