@@ -5,14 +5,13 @@ written from these models (`make schema`) for editors. Never imports aws_cdk: it
 read settings too.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from hf_sagemaker import dlc_catalog
-from hf_sagemaker.compatibility import instance_problem, serving_problem, toolkit_problem
+from hf_sagemaker.compatibility import instance_problem, serving_problem
 from hf_sagemaker.container_image import ContainerImage
-from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type
 from stacks.access_settings import (
     DataSettings,
@@ -22,32 +21,13 @@ from stacks.access_settings import (
     RoleSettings,
     access_problems,
 )
+from stacks.image_settings import BaseImageSettings, ImageSettings, image_problems
 from stacks.network_settings import NetworkSettings, service_problems
-from stacks.settings_base import Problem, Settings
+from stacks.settings_base import Name, Problem, Settings
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, for example eu-west-1")]
-Name = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$",
-        description="lower-case letters, digits, hyphens; 2 to 31 long",
-    ),
-]
 Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
-
-
-class ImageSettings(Settings):
-    """One extended Deep Learning Container: a published Hugging Face image plus our pinned requirements."""
-
-    purpose: Literal["training", "inference"]
-    """Which context extends it: `hf_sagemaker/runtime/images/<purpose>`."""
-    transformers: str
-    """transformers version of the published base image, x.y.z."""
-    pytorch: str | None = None
-    """PyTorch version of the base image, x.y.z. Omitted: the newest published with that transformers version."""
-    processor: Literal["gpu", "cpu"] = "gpu"
-    """Which build of the base image. Training images exist for GPU only."""
 
 
 class EvaluationSettings(Settings):
@@ -181,10 +161,11 @@ class EnvironmentSettings(Settings):
     roles: RoleSettings = RoleSettings()
     hub: HubSettings = HubSettings()
     functions: FunctionSettings = FunctionSettings()
-    images: dict[Name, ImageSettings] = {
-        "training": ImageSettings(purpose="training", transformers="4.56.2"),
-        "inference": ImageSettings(purpose="inference", transformers="4.51.3"),
-    }
+    images: list[ImageSettings] = [
+        ImageSettings(name="training", base=BaseImageSettings(purpose="training", transformers="4.56.2")),
+        ImageSettings(name="inference", base=BaseImageSettings(purpose="inference", transformers="4.51.3")),
+    ]
+    """What is built here, and what job types and endpoints run."""
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
 
@@ -193,34 +174,20 @@ class EnvironmentSettings(Settings):
         return [
             *service_problems(self.region),
             *self.network.problems(self.region),
-            *self._image_problems(),
+            *_duplicates("images", [image.name for image in self.images]),
+            *image_problems(self.images, self.region),
             *self._job_type_problems(),
             *self._endpoint_problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub),
         ]
 
-    def _image_problems(self) -> list[Problem]:
-        found: list[Problem] = []
-        for name, image in self.images.items():
-            try:
-                problem = toolkit_problem(self.described(name))
-            except dlc_catalog.UnknownImageError as error:
-                problem = str(error)
-            if problem:
-                found.append((f"images.{name}", image.transformers, problem))
-        return found
-
     def described(self, name: str) -> ContainerImage:
-        """The image of that name, as compatibility is judged. UnknownImageError: its base is not published."""
-        image = self.images[name]
-        base = dlc_catalog.resolve(
-            image.purpose,
-            transformers=image.transformers,
-            pytorch=image.pytorch,
-            processor=image.processor,
-            region=self.region,
-        )
-        return ImageExtension(purpose=image.purpose, base=base).described(name)
+        """The image of that name, as compatibility is judged.
+
+        KeyError: there is none. UnknownImageError: its base is not published in the region.
+        """
+        images = {image.name: image for image in self.images}
+        return images[name].described(self.region)
 
     def _job_type_problems(self) -> list[Problem]:
         found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
@@ -243,7 +210,7 @@ class EnvironmentSettings(Settings):
         return found
 
     def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
-        fitting = [known for known, image in self.images.items() if image.purpose == purpose]
+        fitting = [image.name for image in self.images if image.base.purpose == purpose]
         if name in fitting:
             return []
         return [

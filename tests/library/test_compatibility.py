@@ -11,7 +11,7 @@ from hf_sagemaker import compatibility, dlc_catalog
 from hf_sagemaker.compatibility import IncompatibleError
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint import HuggingFaceEndpoint
-from hf_sagemaker.image_extension import ImageExtension, pins
+from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import Use, instance_type
 from hf_sagemaker.model_source import ModelSource
 
@@ -176,11 +176,6 @@ def test_what_needs_the_internet_can_be_where_there_is_one() -> None:
 def test_an_extension_replaces_transformers_within_a_major_version_only(base: str, transformers: str) -> None:
     dlc = dlc_catalog.resolve("training", transformers=base, region="us-east-1")
     assert ImageExtension(purpose="training", base=dlc).described("mine").transformers == transformers
-
-
-def test_pins_are_read_from_lines_with_extras_hashes_and_markers() -> None:
-    text = "# a comment\nAccelerate[all]==1.2 ; python_version > '3' \\\n    --hash=sha256:00\ntorch>=2\nA_b.c==1\n"
-    assert pins(text) == {"accelerate": "1.2", "a-b-c": "1"}
 
 
 def test_an_endpoint_takes_its_host_image_from_its_image(stack: Any) -> None:
