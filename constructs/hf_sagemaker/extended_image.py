@@ -1,19 +1,21 @@
 """A Hugging Face Deep Learning Container, extended: built in the account, tagged by what went into it."""
 
+import tempfile
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_build import ImageBuild
+from hf_sagemaker.image_extension import ImageExtension
 
-_RUNTIME = Path(__file__).with_name("runtime")
 _UNTAGGED_DAYS = 14
 _KEPT_IMAGES = 50
 # ECR takes 128 characters. The build appends a hyphen and 12 digits of the base's digest.
@@ -27,6 +29,7 @@ class ExtendedImage(Construct):
     build: makes the image and pushes it.
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
         same inputs give the same image and a change of either gives a new one. The build adds the base's digest.
+    image: what it is compatible with.
     """
 
     def __init__(
@@ -34,8 +37,7 @@ class ExtendedImage(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        purpose: Purpose,
-        base: DeepLearningContainer,
+        extension: ImageExtension,
         repository_name: str,
         keys: EnvironmentKeys,
         role: iam.IRole,
@@ -44,8 +46,7 @@ class ExtendedImage(Construct):
     ) -> None:
         """Creates both.
 
-        purpose: which context to build: `runtime/images/<purpose>` with the code of `runtime/<purpose>`.
-        base: the published image that it extends.
+        extension: what is put over which published image.
         repository_name: stable and known outside: roles are granted by it.
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
         parameter_path: where the build writes down what it made, as `ImageBuild` takes it.
@@ -53,29 +54,15 @@ class ExtendedImage(Construct):
         """
         super().__init__(scope, construct_id)
         self.repository = self._repository(repository_name, keys.images, removal_policy)
-        context = assets.Asset(
-            self,
-            "Context",
-            path=str(_RUNTIME),
-            ignore_mode=IgnoreMode.GIT,
-            exclude=[
-                "*",
-                "!images",
-                f"!images/{purpose}",
-                f"!images/{purpose}/**",
-                f"!{purpose}",
-                f"!{purpose}/**",
-                "**/__pycache__",
-            ],
-        )
+        context = assets.Asset(self, "Context", path=_context(extension))
         # The base is part of the build and not of the context: both belong into the tag.
-        self.tag = f"{context.asset_hash[:16]}-{base.tag}"[:_LONGEST_TAG]
+        self.tag = f"{context.asset_hash[:16]}-{extension.base.tag}"[:_LONGEST_TAG]
         self.uri = self.repository.repository_uri_for_tag(self.tag)
+        self.image = replace(extension.described(repository_name), uri=self.uri)
         self.build = ImageBuild(
             self,
             "Build",
-            purpose=purpose,
-            base=base,
+            extension=extension,
             context=context,
             tag=self.tag,
             repository=self.repository,
@@ -105,3 +92,17 @@ class ExtendedImage(Construct):
                 ecr.LifecycleRule(description="The newest images", max_image_count=_KEPT_IMAGES),
             ],
         )
+
+
+@cache
+def _workshop() -> tempfile.TemporaryDirectory[str]:
+    """Where contexts are put together. It stays until the process ends: the CDK remembers the hashes of files by their
+    inodes, which a file of a removed folder would hand on to another."""
+    return tempfile.TemporaryDirectory(prefix="hf-sagemaker-")
+
+
+def _context(extension: ImageExtension) -> str:
+    """A folder with the build context. Its name is in no template: assets go by what is in them."""
+    folder = tempfile.mkdtemp(dir=_workshop().name)
+    extension.write_context(Path(folder))
+    return folder

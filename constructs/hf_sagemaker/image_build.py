@@ -14,8 +14,9 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
+from hf_sagemaker.dlc_catalog import DeepLearningContainer
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.image_extension import ImageExtension
 
 NOT_BUILT = "none"
 """What the parameters say before the first build."""
@@ -35,8 +36,7 @@ class ImageBuild(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        purpose: Purpose,
-        base: DeepLearningContainer,
+        extension: ImageExtension,
         context: assets.Asset,
         tag: str,
         repository: ecr.IRepository,
@@ -47,7 +47,7 @@ class ImageBuild(Construct):
     ) -> None:
         """Creates the project, its log group, its policy and its parameters.
 
-        context: the source, with `images/<purpose>/Dockerfile`.
+        extension: what is built on which base. context: the source, as the extension has written it.
         tag: stands for what goes into the image but its base. The image's own tag, in `repository`, is this and the
             first 12 digits of the digest that the base has at the time of the build.
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
@@ -65,19 +65,21 @@ class ImageBuild(Construct):
             removal_policy=removal_policy,
         )
         variables = {
-            "BASE_IMAGE": base.uri,
-            "BASE_REGISTRY": base.registry,
+            "BASE_IMAGE": extension.base.uri,
+            "BASE_REGISTRY": extension.base.registry,
             "REPOSITORY_URI": repository.repository_uri,
             "IMAGE_TAG": tag,
-            "DOCKERFILE": f"images/{purpose}/Dockerfile",
+            "DOCKERFILE": extension.dockerfile_path,
             "DIGEST_PARAMETER": self.digest.parameter_name,
             "BASE_DIGEST_PARAMETER": self.base_digest.parameter_name,
         }
-        access = self._access(context, base, log_group, role)
+        if extension.own_dockerfile_path:
+            variables["OWN_DOCKERFILE"] = extension.own_dockerfile_path
+        access = self._access(context, extension.base, log_group, role)
         self.project = codebuild.Project(
             self,
             "Project",
-            description=f"Builds the extended {purpose} image",
+            description=f"Builds the extended {extension.purpose} image",
             role=role.without_policy_updates(),  # type: ignore[attr-defined]
             source=codebuild.Source.s3(bucket=context.bucket, path=context.s3_object_key),
             environment=codebuild.BuildEnvironment(

@@ -28,7 +28,14 @@ image="$REPOSITORY_URI:$tag"
 if digest="$(digest_of "$tag")"; then
   echo "$image is there already: nothing to build"
 else
-  docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$image" .
+  if [ -z "${OWN_DOCKERFILE:-}" ]; then
+    docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$image" .
+  else
+    # What a team's own Dockerfile begins with; it stays on this machine.
+    extended="extended:$tag"
+    docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$extended" .
+    docker build --file "$OWN_DOCKERFILE" --build-arg BASE_IMAGE="$extended" --tag "$image" "${OWN_DOCKERFILE%/*}"
+  fi
   docker push "$image"
   digest="$(digest_of "$tag")"
 fi
