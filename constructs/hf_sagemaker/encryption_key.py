@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
+
+from hf_sagemaker.place import place_of
 
 # Everything but use: whoever administers a key does not read what it encrypts.
 _ADMINISTER = (
@@ -74,8 +76,8 @@ class EncryptionKey(kms.Key):
         uses: who may use it. Omitted: nobody, until a service is allowed.
         removal_policy: omitted: kept when its stack is deleted. Deletion waits 30 days in any case.
         """
-        stack = Stack.of(scope)
-        account = iam.AccountPrincipal(stack.account)
+        place = place_of(scope)
+        account = iam.AccountPrincipal(place.account)
         administration = iam.PolicyStatement(
             sid="Administration",
             principals=[account],
@@ -92,14 +94,14 @@ class EncryptionKey(kms.Key):
             policy=iam.PolicyDocument(statements=[administration]),
         )
         for use in uses:
-            self._allow_use(stack, account, use)
+            self._allow_use(account, use)
 
     def allow_log_groups(self) -> None:
         """Lets CloudWatch Logs encrypt the log groups of this account and region."""
-        stack = Stack.of(self)
-        log_groups = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
+        place = place_of(self)
+        log_groups = place.arn("logs", "log-group:*")
         self._allow(
-            iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com"),
+            iam.ServicePrincipal(f"logs.{place.region}.amazonaws.com"),
             USE,
             {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
         )
@@ -107,12 +109,13 @@ class EncryptionKey(kms.Key):
     def allow_service(self, *services: str) -> None:
         """Lets services that act as themselves use it for this account, for example `cloudwatch.amazonaws.com`."""
         for service in services:
-            ours = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
+            ours = {"StringEquals": {"aws:SourceAccount": place_of(self).account}}
             self._allow(iam.ServicePrincipal(service), USE, ours)
 
-    def _allow_use(self, stack: Stack, account: iam.IPrincipal, use: KeyUse) -> None:
+    def _allow_use(self, account: iam.IPrincipal, use: KeyUse) -> None:
+        region = place_of(self).region
         equals: dict[str, object] = {
-            "kms:ViaService": [f"{service}.{stack.region}.amazonaws.com" for service in use.services],
+            "kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in use.services],
         }
         conditions: dict[str, dict[str, object]] = {"StringEquals": equals}
         if use.roles:
