@@ -58,7 +58,7 @@ class Gate:
             [*self._above_stacks(), *acknowledgements(assembly)],
             report.suppressions,
             # An annotation that is acknowledged is in no report.
-            silent=["Annotation", *([] if self._engine_judges else [ENGINE.replace(" ", "-")])],
+            silent=["Annotation::@aws-cdk/", *([] if self._engine_judges else [ENGINE.replace(" ", "-") + "::"])],
         )
         for name, templates in environments(assembly).items():
             content = evidence(

@@ -65,9 +65,7 @@ class MlEnvironment(Stage):
     def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
         """Gives every role the boundary, and every role and policy the path, whoever made them."""
         for construct in self.node.find_all():
-            if isinstance(construct, iam.CfnRole):
+            if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
                 construct.path = path
-                if guardrails.boundary and construct.stack is not guardrails:
-                    construct.permissions_boundary = guardrails.boundary.managed_policy_arn
-            elif isinstance(construct, iam.CfnManagedPolicy):
-                construct.path = path
+            if guardrails.boundary and isinstance(construct, iam.CfnRole) and construct.stack is not guardrails:
+                construct.permissions_boundary = guardrails.boundary.managed_policy_arn

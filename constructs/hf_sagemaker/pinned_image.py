@@ -1,10 +1,10 @@
 """Reading the digest of an image as states: a run names the image that was there when it began, and no other."""
 
-from aws_cdk import Stack
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.place import place_of
 from hf_sagemaker.training_failures import TrainingFailures
 
 _ANSWER_SECONDS = 60
@@ -41,7 +41,7 @@ class PinnedImage(Construct):
             f"Read{construct_id}",
             state_json={
                 "Type": "Task",
-                "Resource": f"arn:{Stack.of(self).partition}:states:::aws-sdk:ssm:getParameter",
+                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:ssm:getParameter",
                 "Parameters": {"Name": image.build.digest.parameter_name},
                 "ResultSelector": {"uri.$": "$.Parameter.Value"},
                 "ResultPath": answer,

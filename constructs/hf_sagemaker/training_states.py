@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
@@ -13,6 +13,7 @@ from constructs import Construct
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.notification import Notification
 from hf_sagemaker.pinned_image import PinnedImage
+from hf_sagemaker.place import place_of
 from hf_sagemaker.training_failures import TrainingFailures, cause_matches
 from hf_sagemaker.training_job_task import TrainingJobPlace, TrainingJobTask
 
@@ -140,7 +141,7 @@ class TrainingStates(Construct):
             "Register",
             state_json={
                 "Type": "Task",
-                "Resource": f"arn:{Stack.of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
+                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
                 "Parameters": {
                     "ModelPackageGroupName": group,
                     "ModelApprovalStatus": "PendingManualApproval",

@@ -25,7 +25,12 @@ def _function(stack: Any, **options: Any) -> PythonFunction:
 
 
 def _acknowledged(function: PythonFunction) -> set[str]:
-    entries = [entry for entry in function.function.node.metadata if entry.type == "aws:cdk:acknowledged-rules"]
+    entries = [
+        entry
+        for part in (function, function.function)
+        for entry in part.node.metadata
+        if entry.type == "aws:cdk:acknowledged-rules"
+    ]
     return {rule for entry in entries for rule in entry.data}
 
 

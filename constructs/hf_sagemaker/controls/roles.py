@@ -1,7 +1,8 @@
 """Controls 30 to 35: who may assume a role, what limits it, and that one duty is one role."""
 
+import re
 from collections.abc import Iterator
-from itertools import combinations
+from fnmatch import fnmatchcase
 
 from hf_sagemaker.controls.control import Breach, Control, Missing, Proof, judge
 from hf_sagemaker.controls.iam_actions import matching
@@ -19,6 +20,7 @@ from hf_sagemaker.controls.policies import (
 from hf_sagemaker.controls.templates import Resource, Templates
 
 ROLE = "AWS::IAM::Role"
+_REFERENCE = re.compile(r"\$\{[^}]+\}")
 _DUTIES = ("building", "training", "serving", "deploying")
 _SHARED_SERVICES = ("cloudwatch", "ec2", "kms", "logs", "xray")
 """Telemetry, network interfaces and encryption: whatever runs needs them, whatever its duty."""
@@ -87,11 +89,9 @@ def separates_duties(templates: Templates) -> Iterator[Proof | Breach | Missing]
     changes = {duty: _changes(templates, role) for duty, role in roles.items()}
     for duty, role in roles.items():
         shared = [
-            f"{', '.join(sorted(changes[duty] & changes[other]))} with {other}"
-            for pair in combinations(roles, 2)
-            if duty in pair
-            for other in pair
-            if other != duty and changes[duty] & changes[other]
+            f"{', '.join(sorted(both))} with {other}"
+            for other in roles
+            if other != duty and (both := _shared(changes[duty], changes[other]))
         ]
         same = [other for other, its in roles.items() if other != duty and its is role]
         problem = f"is also the role for {', '.join(same)}" if same else f"shares {'; '.join(shared)}"
@@ -135,14 +135,33 @@ def _names_audience_and_subject(statement: Statement) -> bool:
     return {"aud", "sub"} <= set(exact) and not any("*" in str(values) for values in exact.values())
 
 
-def _changes(templates: Templates, role: Resource) -> set[str]:
+def _changes(templates: Templates, role: Resource) -> set[tuple[str, str]]:
+    """Each action that changes something, with each resource, or pattern of some, that it may change."""
     return {
-        action
+        (action, str(resource))
         for statement in allowed(templates, role)
         for pattern in statement.get("Action", ["*"])
         for action in matching(pattern, "changing")
         if action.split(":")[0] not in _SHARED_SERVICES
+        for resource in statement.get("Resource", ["*"])
     }
+
+
+def _shared(ones: set[tuple[str, str]], others: set[tuple[str, str]]) -> set[str]:
+    """The actions by which both could change the same."""
+    return {
+        action for action, one in ones for other_action, other in others if action == other_action and _meet(one, other)
+    }
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether two patterns may name the same resource. What a reference stands for is known to differ only from what
+    another reference stands for."""
+    references = set(_REFERENCE.findall(one)), set(_REFERENCE.findall(other))
+    if all(references) and references[0].isdisjoint(references[1]):
+        return False
+    one, other = _REFERENCE.sub("*", one), _REFERENCE.sub("*", other)
+    return fnmatchcase(one, other) or fnmatchcase(other, one)
 
 
 def _may(templates: Templates, role: Resource, action: str) -> bool:
