@@ -68,6 +68,7 @@ class DataStack(Stack):
                 "data/data-bucket": self.buckets.data.bucket_name,
                 "data/models-bucket": self.buckets.models.bucket_name,
                 "data/checkpoints-bucket": self.buckets.checkpoints.bucket_name,
+                "data/builds-bucket": self.buckets.builds.bucket_name,
                 "data/data-key-arn": self.keys.data.key_arn,
                 "data/models-key-arn": self.keys.models.key_arn,
                 **self._role_arns(),
@@ -104,7 +105,7 @@ class DataStack(Stack):
                 "Notifications, state machines and functions",
                 KeyUse(services=["sns", "states"]),
                 # delivery.logs: a state machine with this key logs through it.
-                services=["cloudwatch.amazonaws.com", "delivery.logs.amazonaws.com"],
+                services=["cloudwatch.amazonaws.com", "delivery.logs.amazonaws.com", "events.amazonaws.com"],
             ),
         )
 
@@ -153,6 +154,7 @@ class DataStack(Stack):
             checkpoints=bucket(
                 "Checkpoints", self.keys.models, s3.LifecycleRule(expiration=Duration.days(CHECKPOINT_DAYS))
             ),
+            builds=bucket("Builds", self.keys.images),
             read_only=[
                 (
                     s3.Bucket.from_bucket_name(self, f"ReadOnly{i}", each.name),
@@ -165,7 +167,7 @@ class DataStack(Stack):
             self._allow_replication(buckets.models, replication)
         packs = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
         rules = [*(f"{pack}::{pack}-S3BucketReplicationEnabled" for pack in packs), "HfSageMaker::Control-20"]
-        for each in (access_logs, buckets.data, buckets.checkpoints):
+        for each in (access_logs, buckets.data, buckets.checkpoints, buckets.builds):
             acknowledge(each, _ONE_REGION, *rules)
         lockable = [] if self._settings.disposable or data.object_lock_days else ["HfSageMaker::Control-19"]
         if lockable or not replication:

@@ -1,8 +1,10 @@
 """Images: an ECR repository and a build project per extended Deep Learning Container."""
 
 from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from hf_sagemaker.build_failures import BuildFailures
 from hf_sagemaker.extended_image import ExtendedImage
 from stacks.contract import parameter_path, publish, repository_name
 from stacks.data_stack import DataStack
@@ -33,6 +35,7 @@ class ImageStack(Stack):
                 repository_name=repository_name(environment, name),
                 keys=data.keys,
                 role=data.roles.building,
+                artifacts=data.buckets.builds,
                 parameter_path=parameter_path(environment, f"images/{name}"),
                 removal_policy=removal_policy,
             )
@@ -42,6 +45,15 @@ class ImageStack(Stack):
                 environment,
                 {f"images/{name}/project": extended.build.project.project_name, f"images/{name}/uri": extended.uri},
             )
+        self.failures = BuildFailures(
+            self,
+            "BuildFailures",
+            projects=[image.build.project for image in self.images.values()],
+            key=data.keys.operations,
+        )
+        for email in settings.training.notification_emails:
+            self.failures.topic.add_subscription(subscriptions.EmailSubscription(email))
+        publish(self, environment, {"builds/topic-arn": self.failures.topic.topic_arn})
         data.people.allow_builds(
             self,
             [image.build.project.project_arn for image in self.images.values()],

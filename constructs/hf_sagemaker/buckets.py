@@ -206,10 +206,12 @@ def _replication_rule(replication: Replication) -> s3.ReplicationRule:
 class EnvironmentBuckets:
     """The buckets of an environment.
 
+    builds: what builds of images leave besides the image.
     read_only: the team's own, with the key that encrypts each, or None; jobs may read them.
     """
 
     data: s3.IBucket
     models: s3.IBucket
     checkpoints: s3.IBucket
+    builds: s3.IBucket
     read_only: Sequence[tuple[s3.IBucket, kms.IKey | None]] = ()

@@ -16,6 +16,8 @@ TRAINED_PREFIX = "trained/"
 """Where training jobs put models, in the models bucket."""
 HUB_PREFIX = "hub/"
 """Where the mirror puts models of the Hub, in the models bucket."""
+BILLS_PREFIX = "bills-of-materials/"
+"""Where builds of images write which packages an image holds, in the bucket of builds."""
 NOTEBOOK_ROLE = "sagemaker_execution_role"
 """The name that public notebooks fall back to outside SageMaker."""
 
@@ -105,6 +107,7 @@ class ExecutionRoles(Construct):
             role=self.building,
             permissions=[
                 allow.use_key_through(self, keys.images, "codebuild", "s3"),
+                allow.write_objects(buckets.builds, BILLS_PREFIX),
                 allow.registry_login(),
                 allow.use_repositories(
                     self, *training_repositories, *inference_repositories, actions=allow.ECR_PULL + allow.ECR_PUSH

@@ -9,6 +9,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
@@ -41,6 +42,7 @@ class ExtendedImage(Construct):
         repository_name: str,
         keys: EnvironmentKeys,
         role: iam.IRole,
+        artifacts: s3.IBucket,
         parameter_path: str,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -49,6 +51,7 @@ class ExtendedImage(Construct):
         extension: what is put over which published image.
         repository_name: stable and known outside: roles are granted by it.
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
+        artifacts: for what the build leaves besides the image, as `ImageBuild` takes it.
         parameter_path: where the build writes down what it made, as `ImageBuild` takes it.
         removal_policy: DESTROY also deletes the images. Omitted: everything is kept.
         """
@@ -68,6 +71,7 @@ class ExtendedImage(Construct):
             repository=self.repository,
             keys=keys,
             role=role,
+            artifacts=artifacts,
             parameter_path=parameter_path,
             removal_policy=removal_policy,
         )

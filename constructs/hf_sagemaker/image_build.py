@@ -8,6 +8,7 @@ from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -42,6 +43,7 @@ class ImageBuild(Construct):
         repository: ecr.IRepository,
         keys: EnvironmentKeys,
         role: iam.IRole,
+        artifacts: s3.IBucket,
         parameter_path: str,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -51,6 +53,8 @@ class ImageBuild(Construct):
         tag: stands for what goes into the image but its base. The image's own tag, in `repository`, is this and the
             first 12 digits of the digest that the base has at the time of the build.
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
+        artifacts: gets the images' bills of materials, `bills-of-materials/<repository>/sha256-….json`; the role must
+            be able to write them.
         parameter_path: the parameters are `<path>/digest` and `<path>/base-digest`.
         removal_policy: of the log group. Omitted: it is kept.
         """
@@ -69,12 +73,16 @@ class ImageBuild(Construct):
             "BASE_REGISTRY": extension.base.registry,
             "REPOSITORY_URI": repository.repository_uri,
             "IMAGE_TAG": tag,
+            "PURPOSE": extension.purpose,
             "DOCKERFILE": extension.dockerfile_path,
+            "ARTIFACTS_BUCKET": artifacts.bucket_name,
             "DIGEST_PARAMETER": self.digest.parameter_name,
             "BASE_DIGEST_PARAMETER": self.base_digest.parameter_name,
         }
         if extension.own_dockerfile_path:
             variables["OWN_DOCKERFILE"] = extension.own_dockerfile_path
+        if version := extension.pinned.get("transformers"):
+            variables["TRANSFORMERS_VERSION"] = version
         access = self._access(context, extension.base, log_group, role)
         self.project = codebuild.Project(
             self,

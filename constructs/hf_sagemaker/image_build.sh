@@ -1,4 +1,5 @@
-# Builds the image of these inputs on the base as it is now, unless it is there already; tells the environment its digest.
+# Builds the image of these inputs on the base as it is now, unless it is there already: tries it, pushes it, writes its
+# bill of materials, and tells the environment its digest.
 set -euo pipefail
 
 repository="${REPOSITORY_URI#*/}"
@@ -11,6 +12,16 @@ digest_of() { # tag
 
 tell() { # parameter value
   aws ssm put-parameter --name "$1" --value "$2" --overwrite > /dev/null
+}
+
+check() { # docker's options, the image, what it runs
+  docker run --rm --volume "$PWD/image_checks:/image_checks:ro" "$@"
+}
+
+complaints() { # image
+  check --entrypoint python "$1" -m pip check > complaints.txt || [ $? -eq 1 ]
+  [ -s complaints.txt ]
+  sort complaints.txt
 }
 
 # A published tag can move to a patched image. Built on the digest, the image is what its own tag says, and a tag of ours
@@ -36,8 +47,23 @@ else
     docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$extended" .
     docker build --file "$OWN_DOCKERFILE" --build-arg BASE_IMAGE="$extended" --tag "$image" "${OWN_DOCKERFILE%/*}"
   fi
+  # The published images break some of their own packages' wishes; a new complaint is ours.
+  complaints "$base" > complaints-of-base.txt
+  complaints "$image" > complaints-of-image.txt
+  if comm -13 complaints-of-base.txt complaints-of-image.txt | grep --invert-match "^No broken requirements"; then
+    echo "The packages above do not fit together: pin others in the settings of this image"
+    exit 1
+  fi
+  code="/opt/hf_sagemaker/$PURPOSE"
+  check "$image" python "/image_checks/$PURPOSE.py" "$code" "${TRANSFORMERS_VERSION:-}"
   docker push "$image"
   digest="$(digest_of "$tag")"
+fi
+
+bill="bills-of-materials/$repository/${digest/:/-}.json"
+if ! aws s3api head-object --bucket "$ARTIFACTS_BUCKET" --key "$bill" > /dev/null 2>&1; then
+  check --entrypoint python "$REPOSITORY_URI@$digest" /image_checks/bill_of_materials.py > bill.json
+  aws s3 cp --only-show-errors bill.json "s3://$ARTIFACTS_BUCKET/$bill"
 fi
 
 # The digest last: what comes before is written again by the next build, if this one ends in between.

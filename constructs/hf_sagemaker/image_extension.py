@@ -64,7 +64,7 @@ class ImageExtension:
 
     def write_context(self, folder: Path) -> None:
         """Fills an empty folder with what the build needs; what is in it depends on nothing else than this object."""
-        for part in (f"images/{self.purpose}", self.purpose):
+        for part in (f"images/{self.purpose}", self.purpose, "image_checks"):
             shutil.copytree(_RUNTIME / part, folder / part, ignore=_IGNORED)
         image = folder / f"images/{self.purpose}"
         if self.keeps_transformers:

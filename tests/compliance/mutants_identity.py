@@ -69,7 +69,11 @@ def _no_boundary(stacks: Stacks) -> None:
 
 
 def _trainer_builds(stacks: Stacks) -> None:
-    _grant(stacks, Action="ecr:PutImage", Resource="arn:aws:ecr:us-east-1:210987654321:repository/prod")
+    _grant(
+        stacks,
+        Action="ecr:PutImage",
+        Resource="arn:aws:ecr:us-east-1:210987654321:repository/hf-sagemaker/prod/training",
+    )
 
 
 def _trainer_serves(stacks: Stacks) -> None:

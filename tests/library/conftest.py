@@ -30,7 +30,10 @@ class Surroundings(Stack):
             **{name: self._team_key(name) for name in ("data", "models", "images", "logs", "operations")}
         )
         self.buckets = EnvironmentBuckets(
-            **{name: s3.Bucket.from_bucket_name(self, name, name) for name in ("data", "models", "checkpoints")}
+            **{
+                name: s3.Bucket.from_bucket_name(self, name, name)
+                for name in ("data", "models", "checkpoints", "builds")
+            }
         )
         self.role = iam.Role.from_role_arn(self, "TeamRole", f"arn:aws:iam::{self.account}:role/team", mutable=False)
         team_vpc = ec2.Vpc.from_vpc_attributes(

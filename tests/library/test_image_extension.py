@@ -45,6 +45,7 @@ def _build(stack: Any, extension: ImageExtension) -> tuple[str, dict[str, Any]]:
         repository_name="hf-sagemaker/dev/mine",
         keys=stack.keys,
         role=ExecutionRoles(stack, "Roles").building,
+        artifacts=stack.buckets.builds,
         parameter_path="/hf-sagemaker/dev/images/mine",
     )
     (project,) = Template.from_stack(stack).find_resources("AWS::CodeBuild::Project").values()
@@ -54,10 +55,10 @@ def _build(stack: Any, extension: ImageExtension) -> tuple[str, dict[str, Any]]:
 
 def test_nothing_added_is_the_runtime_alone(extension: ImageExtension, tmp_path: Path) -> None:
     files = _written(extension, tmp_path / "context")
-    assert {path.split("/")[0] for path in files} == {"images", "training"}
+    assert {path.split("/")[0] for path in files} == {"image_checks", "images", "training"}
     assert "training/entrypoint.py" in files
     assert "install_requirements" not in files["images/training/Dockerfile"]
-    assert not [path for path in files if "inference" in path or "__pycache__" in path]
+    assert not [path for path in files if path.startswith(("inference", "images/inference")) or "__pycache__" in path]
 
 
 def test_additions_follow_the_runtimes_own_instructions(extension: ImageExtension, tmp_path: Path) -> None:

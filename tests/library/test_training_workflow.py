@@ -30,6 +30,7 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
             repository_name=f"hf-sagemaker/dev/{purpose}",
             keys=stack.keys,
             role=roles.building,
+            artifacts=stack.buckets.builds,
             parameter_path=f"/hf-sagemaker/dev/images/{purpose}",
         )
         for purpose, version in (("training", "4.49.0"), ("inference", "4.51.3"))

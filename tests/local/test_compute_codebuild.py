@@ -175,7 +175,7 @@ def test_an_unknown_docker_command_fails_the_build(projects: Projects) -> None:
     name, _ = projects.create({"Dockerfile": ""}, buildspec=buildspec)
     record = projects.build(name)
     assert record["buildStatus"] == "FAILED"
-    assert "ERROR: docker compose: not supported here; what is: login, build, push" in projects.log(record)
+    assert "ERROR: docker compose: not supported here; what is: login, build, run, push" in projects.log(record)
 
 
 def test_missing_source_fails_the_download(projects: Projects) -> None:

@@ -4,15 +4,30 @@ import json
 import urllib.request
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import App, CfnOutput, Environment, Stack
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_kms as kms
+from aws_cdk.assertions import Template
 
+from hf_sagemaker.build_failures import BuildFailures
 from hf_sagemaker.image_build import BUILD_SPECIFICATION
-from tests.local.compute_projects import REGISTRY, Projects
+from tests.local.compute_projects import REGISTRY, Projects, until
+from tests.local.embedded_aws import Stacks
 
 BASE = "huggingface-pytorch-training"
 DOCKERFILE = "ARG BASE_IMAGE\nFROM $BASE_IMAGE\nCOPY a.txt /opt/\n"
+# An image's own checks are in tests/local/test_end_to_end.py: these say what the test wants to hear.
+CHECKS = Path(__file__).parents[2] / "constructs/hf_sagemaker/runtime/image_checks"
+SOURCE = {
+    "Dockerfile": DOCKERFILE,
+    "a.txt": "a",
+    "image_checks/training.py": "print('tried')",
+    "image_checks/bill_of_materials.py": (CHECKS / "bill_of_materials.py").read_text(),
+}
 
 
 @dataclass
@@ -67,12 +82,14 @@ def image(localcloud: Any, projects: Projects) -> Built:
     for name in ("digest", "base-digest"):
         localcloud.client("ssm").put_parameter(Name=f"{parameter}/{name}", Value="none", Type="String")
     name, _ = projects.create(
-        {"Dockerfile": DOCKERFILE, "a.txt": "a"},
+        SOURCE,
         buildspec=json.dumps(BUILD_SPECIFICATION, indent=1),
         variables={
             "BASE_IMAGE": f"{REGISTRY}/{BASE}:{base_tag}",
             "IMAGE_TAG": "inputs",
             "DOCKERFILE": "Dockerfile",
+            "PURPOSE": "training",
+            "ARTIFACTS_BUCKET": projects.bucket,
             "DIGEST_PARAMETER": f"{parameter}/digest",
             "BASE_DIGEST_PARAMETER": f"{parameter}/base-digest",
         },
@@ -105,7 +122,7 @@ def test_the_same_inputs_are_not_built_again(image: Built) -> None:
 def test_changed_inputs_give_another_digest_and_keep_the_old_image(image: Built) -> None:
     image.build()
     before = image.digest()
-    image.projects.put_source(image.name, {"Dockerfile": DOCKERFILE, "a.txt": "b"})
+    image.projects.put_source(image.name, SOURCE | {"a.txt": "b"})
     assert image.build(IMAGE_TAG="others")["buildStatus"] == "SUCCEEDED"
     assert image.digest() != before
     assert len(image.pushed()) == 2
@@ -128,7 +145,7 @@ def test_a_moved_base_gives_another_image_of_the_same_inputs(image: Built) -> No
 def test_a_failed_build_leaves_the_digest_in_place(image: Built) -> None:
     image.build()
     before = image.digest()
-    image.projects.put_source(image.name, {"Dockerfile": DOCKERFILE + "RUN make\n", "a.txt": "b"})
+    image.projects.put_source(image.name, SOURCE | {"Dockerfile": DOCKERFILE + "RUN make\n"})
     assert image.build(IMAGE_TAG="broken")["buildStatus"] == "FAILED"
     assert image.digest() == before
 
@@ -138,3 +155,94 @@ def test_a_base_that_is_gone_is_named(image: Built) -> None:
     assert record["buildStatus"] == "FAILED"
     assert f"The base {REGISTRY}/no-such-image:1 is not there any more" in image.log(record)
     assert image.digest() == "none"
+
+
+def test_an_image_that_fails_its_check_is_not_pushed(image: Built) -> None:
+    # Given an image in use, and another whose check fails
+    image.build()
+    before = image.digest()
+    failing = "import sys\nsys.exit('the entry point does not load')"
+    image.projects.put_source(image.name, SOURCE | {"a.txt": "b", "image_checks/training.py": failing})
+    # When it is built
+    record = image.build(IMAGE_TAG="failing")
+    # Then the build fails and says why, nothing is pushed, and the image in use stays
+    assert record["buildStatus"] == "FAILED"
+    assert "the entry point does not load" in image.log(record)
+    assert len(image.pushed()) == 1
+    assert image.digest() == before
+
+
+def test_packages_that_do_not_fit_together_are_not_pushed(image: Built) -> None:
+    # Given a package that needs another, which is not there
+    lacking = "RUN pip install --no-deps cfn-lint==1.40.0\n"
+    image.projects.put_source(image.name, SOURCE | {"Dockerfile": DOCKERFILE + lacking})
+    # When it is built, then what is missing is named; what the base lacks itself is not held against it
+    record = image.build()
+    assert record["buildStatus"] == "FAILED"
+    assert "cfn-lint 1.40.0 requires" in image.log(record)
+    assert "do not fit together" in image.log(record)
+    assert image.pushed() == []
+
+
+def test_the_bill_of_materials_of_an_image_lies_under_its_digest(image: Built) -> None:
+    record = image.build()
+    assert record["buildStatus"] == "SUCCEEDED", image.log(record)
+    digest = image.digest().partition("@sha256:")[2]
+    key = f"bills-of-materials/tests/{image.name}/sha256-{digest}.json"
+    bill = json.load(image.projects.s3.get_object(Bucket=image.projects.bucket, Key=key)["Body"])
+    assert bill["bomFormat"] == "CycloneDX"
+    assert "torch" in [component["name"] for component in bill["components"]]
+
+
+def test_a_build_that_did_not_succeed_is_told_to_the_topic(image: Built, stacks: Stacks) -> None:
+    # Given the rule as it is deployed, on this project, and somebody who listens
+    template = failures_template(image.name)
+    stacks.create(f"failures-{image.name}", template)
+    topic, inbox = stacks.outputs(f"failures-{image.name}")["Topic"], inbox_of(image.running)
+    image.running.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=inbox.arn)
+    # When one build succeeds and another fails
+    image.build()
+    image.projects.put_source(image.name, SOURCE | {"Dockerfile": DOCKERFILE + "RUN make\n"})
+    image.build(IMAGE_TAG="broken")
+    # Then the failure is told, with the log where it is explained, and nothing else is
+    (message,) = until(inbox.messages, bool)
+    assert f"The build of project {image.name} ended as FAILED" in message
+    assert "goes on with the one from before" in message
+    assert inbox.messages() == []
+
+
+@dataclass
+class Inbox:
+    """A queue that reads a topic's messages."""
+
+    sqs: Any
+    url: str
+    arn: str
+
+    def messages(self) -> list[str]:
+        """Those that came since the last look."""
+        received = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
+        for each in received:
+            self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=each["ReceiptHandle"])
+        return [json.loads(each["Body"])["Message"] for each in received]
+
+
+def inbox_of(running: Any) -> Inbox:
+    sqs = running.client("sqs")
+    url = sqs.create_queue(QueueName=f"inbox-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return Inbox(sqs, url, arn)
+
+
+def failures_template(project: str) -> str:
+    """What `BuildFailures` makes for one project."""
+    app = App(builtin_cloud_formation_validation=False)
+    stack = Stack(app, "Stack", env=Environment(account="123456789012", region="us-east-1"))
+    key = kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:us-east-1:123456789012:key/operations")
+    projects = [codebuild.Project.from_project_name(stack, "Project", project)]
+    failures = BuildFailures(stack, "Failures", projects=projects, key=key)
+    CfnOutput(stack, "Topic", value=failures.topic.topic_arn)
+    template = Template.from_stack(stack).to_json()
+    for part in ("Parameters", "Rules"):  # of the CDK's bootstrap
+        template.pop(part, None)
+    return json.dumps(template)

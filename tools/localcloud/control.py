@@ -10,12 +10,13 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from localcloud import registry, sagemaker
+from localcloud import events, registry, sagemaker
 from localcloud.settings import LocalCloud
 
 PREFIX = "/_localcloud/"
 _ANSWER_SECONDS = 0.2
 INTERRUPT = re.compile(r"training-jobs/([^/]+)/interrupt")
+TRIGGER = re.compile(r"rules/([^/]+)/trigger")
 REPUBLISH = re.compile(r"base-images/([^/]+)/([^/]+)/republish")
 
 Answer = tuple[HTTPStatus, dict[str, Any]]
@@ -49,6 +50,8 @@ class ControlRoutes:
             return self._interrupt(unquote(interrupt[1]))
         if method == "POST" and (base := REPUBLISH.fullmatch(route)):
             return HTTPStatus.OK, {"digest": registry.republish(unquote(base[1]), unquote(base[2]))}
+        if method == "POST" and (rule := TRIGGER.fullmatch(route)):
+            return self._trigger(unquote(rule[1]))
         if method == "POST" and route == "shutdown":
             # Later, so that the answer is out before the process ends. Not when the response is closed: a client that
             # does not wait for the answer keeps werkzeug from ever closing it.
@@ -56,8 +59,8 @@ class ControlRoutes:
             return HTTPStatus.ACCEPTED, {"message": "stopping"}
         return HTTPStatus.NOT_FOUND, {
             "message": f"{method} {PREFIX}{route} is no control route. There are GET {PREFIX}status, "
-            f"POST {PREFIX}training-jobs/NAME/interrupt, POST {PREFIX}base-images/REPOSITORY/TAG/republish and "
-            f"POST {PREFIX}shutdown."
+            f"POST {PREFIX}training-jobs/NAME/interrupt, POST {PREFIX}base-images/REPOSITORY/TAG/republish, "
+            f"POST {PREFIX}rules/NAME/trigger and POST {PREFIX}shutdown."
         }
 
     def status(self) -> dict[str, Any]:
@@ -79,3 +82,11 @@ class ControlRoutes:
         except ValueError as error:
             return HTTPStatus.CONFLICT, {"message": str(error)}
         return HTTPStatus.ACCEPTED, {"message": f"spot interruption of {job_name} begins"}
+
+    def _trigger(self, name: str) -> Answer:
+        try:
+            events.trigger(name, self._cloud)
+        except KeyError:
+            known = ", ".join(events.rules(self._cloud)) or "none"
+            return HTTPStatus.NOT_FOUND, {"message": f"there is no rule {name}; there are {known}"}
+        return HTTPStatus.ACCEPTED, {"message": f"rule {name} was triggered"}

@@ -16,7 +16,17 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from localcloud import accounts, cloudformation, codebuild, control, functions, registry, sagemaker, stepfunctions
+from localcloud import (
+    accounts,
+    cloudformation,
+    codebuild,
+    control,
+    events,
+    functions,
+    registry,
+    sagemaker,
+    stepfunctions,
+)
 from localcloud.port import HOST
 from localcloud.settings import LocalCloud
 
@@ -63,7 +73,7 @@ def configure_moto(cloud: LocalCloud) -> None:
 
 def install_modules(cloud: LocalCloud) -> None:
     accounts.install()
-    for module in (cloudformation, stepfunctions, functions, codebuild, registry, sagemaker):
+    for module in (cloudformation, stepfunctions, functions, codebuild, registry, events, sagemaker):
         module.install(cloud)
 
 

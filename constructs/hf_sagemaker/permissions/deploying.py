@@ -128,12 +128,14 @@ def deploy_roles(
 
 
 def deploy_work(scope: Construct, environment: str) -> list[Permission]:
-    """Functions, state machines, topics, build projects, alarms, scaling, models and endpoints."""
+    """Functions, state machines, topics, rules, queues, build projects, alarms, scaling, models and endpoints."""
     arn, place = _here(scope)
     return [
         allow(actions.FUNCTIONS, f"{arn}:lambda:{place}:function:{environment}-*", why_wildcards=_PREFIXES),
         allow(actions.STATE_MACHINES, f"{arn}:states:{place}:stateMachine:*", why_wildcards=_PREFIXES),
         allow(actions.TOPICS, f"{arn}:sns:{place}:{environment}-*", why_wildcards=_PREFIXES),
+        allow(actions.RULES, f"{arn}:events:{place}:rule/{environment}-*", why_wildcards=_PREFIXES),
+        allow(actions.QUEUES, f"{arn}:sqs:{place}:{environment}-*", why_wildcards=_PREFIXES),
         allow(actions.PROJECTS, f"{arn}:codebuild:{place}:project/*", why_wildcards=_PREFIXES),
         allow(actions.ALARMS, f"{arn}:cloudwatch:{place}:alarm:*", why_wildcards=_PREFIXES),
         allow(actions.SCALING, f"{arn}:application-autoscaling:{place}:scalable-target/*", why_wildcards=_PREFIXES),

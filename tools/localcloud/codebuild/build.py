@@ -17,6 +17,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
+from localcloud import events
 from localcloud.accounts import credentials
 from localcloud.codebuild import buildspec
 from localcloud.codebuild.shell import BuildShell
@@ -202,6 +203,13 @@ class Build:
     def _finish(self, status: str) -> None:
         self.record["phases"].append({"phaseType": "COMPLETED", "startTime": utcnow()})
         self.record.update(currentPhase="COMPLETED", buildStatus=status, endTime=utcnow(), buildComplete=True)
+        detail = {
+            "build-status": status,
+            "build-id": self._request.arn,
+            "project-name": self.record["projectName"],
+            "additional-information": {"logs": {"group-name": self._log.group, "stream-name": self._log.name}},
+        }
+        events.emit(self._request.arn, "aws.codebuild", "CodeBuild Build State Change", detail)
 
 
 def _record(request: BuildRequest, log: LogStream) -> dict[str, Any]:

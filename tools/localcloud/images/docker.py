@@ -1,27 +1,35 @@
 """The `docker` that builds find on their PATH: the few commands that a build of ours needs.
 
-`docker login`, `docker build` and `docker push`, against the image store and the embedded ECR. Whatever else a build
-asks for is an error that names it.
+`docker login`, `docker build`, `docker run` and `docker push`, against the image store and the embedded ECR. Whatever
+else a build asks for is an error that names it.
 """
 
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
 
+from localcloud.images import deep_learning_containers
 from localcloud.images.build import ImageBuild
+from localcloud.images.container import Container
 from localcloud.images.deep_learning_containers import InstallationError
 from localcloud.images.dockerfile import DockerfileError
-from localcloud.images.store import ImageStore, UnknownImageError, manifest_of
+from localcloud.images.store import Image, ImageStore, UnknownImageError, manifest_of
 
 STORE_VARIABLE = "LOCALCLOUD_IMAGE_STORE"
 REQUIREMENTS_VARIABLE = "LOCALCLOUD_REQUIREMENTS"
 
+_VALUED = ("--entrypoint", "--volume")
+_DOCKERS_OWN_ERROR = 125
+_LONGEST_RUN_SECONDS = 1800.0
 _ECR = re.compile(r"^(?P<registry>\d{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?)/(?P<rest>.+)$")
 
 
@@ -30,16 +38,20 @@ class DockerError(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    commands = {"login": _login, "build": _build, "push": _push}
+    commands: dict[str, Callable[[list[str]], int | None]] = {
+        "login": _login,
+        "build": _build,
+        "run": _run,
+        "push": _push,
+    }
     try:
         if not arguments or arguments[0] not in commands:
             what = arguments[0] if arguments else "without a command"
             raise DockerError(f"docker {what}: not supported here; what is: {', '.join(commands)}")
-        commands[arguments[0]](arguments[1:])
+        return commands[arguments[0]](arguments[1:]) or 0
     except (DockerError, DockerfileError, InstallationError, UnknownImageError) as error:
         print(f"ERROR: {error}", file=sys.stderr, flush=True)
-        return 1
-    return 0
+        return _DOCKERS_OWN_ERROR if arguments[:1] == ["run"] else 1
 
 
 def _login(arguments: list[str]) -> None:
@@ -82,6 +94,54 @@ def _build(arguments: list[str]) -> None:
     for tag in tags:
         store.tag(tag, image)
         print(f"naming to {tag}")
+
+
+def _run(arguments: list[str]) -> int:
+    """In the foreground, and gone afterwards; its exit code."""
+    # The options end where the image is named; what follows is the container's.
+    rest, given = list(arguments), list[str]()
+    while rest and rest[0].startswith("-"):
+        given.append(rest.pop(0))
+        if given[-1] in _VALUED and rest:
+            given.append(rest.pop(0))
+    options, _ = _options("run", given, {"--rm": 0, **dict.fromkeys(_VALUED, 1)}, positional=0)
+    if "--rm" not in options or not rest:
+        raise DockerError("docker run: needs --rm and an image; nothing stays behind here")
+    image, command = _local_image(rest[0]), rest[1:]
+    folder = Path(tempfile.mkdtemp(prefix="localcloud-run-"))
+    container = Container(image, folder / "container")
+    try:
+        container.create()
+        for volume in options.get("--volume", []):
+            _mount(container, *volume.split(":")[:2])
+        values = {"SAGEMAKER_BASE_DIR": str(container.opt_ml)}
+        entrypoint = options.get("--entrypoint")
+        container.start(
+            command or image.config.cmd, values, lambda line: print(line, flush=True), entrypoint=entrypoint
+        )
+        code = container.wait(_LONGEST_RUN_SECONDS)
+    finally:
+        container.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+    if code is None:
+        raise DockerError(f"docker run: still running after {_LONGEST_RUN_SECONDS} s")
+    return code
+
+
+def _local_image(name: str) -> Image:
+    store = ImageStore(_required_folder(STORE_VARIABLE))
+    if kind := deep_learning_containers.kind_of(name):
+        _require_login(name)
+        requirements = _required_folder(REQUIREMENTS_VARIABLE)
+        return store.add(deep_learning_containers.base(kind, store, requirements, lambda line: None))
+    return store.image(name.partition("@")[2]) if "@" in name else store.tagged(name)
+
+
+def _mount(container: Container, outside: str, inside: str) -> None:
+    """Nothing can be mounted: the container gets a link."""
+    link = container.paths.rootfs / inside.lstrip("/")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(Path(outside).resolve())
 
 
 def _push(arguments: list[str]) -> None:

@@ -1,0 +1,93 @@
+"""Telling people that a build did not succeed."""
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration
+from aws_cdk import aws_codebuild as codebuild
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from hf_sagemaker.compliance import acknowledge
+
+_ENDS = ("FAILED", "FAULT", "STOPPED", "TIMED_OUT")
+_MESSAGE = (
+    '"The build of project <project> ended as <status>. Whatever uses its image goes on with the one from before. '
+    'Its log: <group>, stream <stream>. Build: <build>"'
+)
+
+
+class BuildFailures(Construct):
+    """A rule on the builds of some projects, which tells a topic about every one that did not succeed.
+
+    topic: subscribe people to it.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, projects: Sequence[codebuild.IProject], key: kms.IKey
+    ) -> None:
+        """Creates topic, rule, and a queue for messages that the topic did not take.
+
+        key: encrypts both; its policy must let events.amazonaws.com use it.
+        """
+        super().__init__(scope, construct_id)
+        self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
+        queue = sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        rule = events.CfnRule(
+            self,
+            "Rule",
+            description="Tells people about builds that did not succeed",
+            event_pattern={
+                "source": ["aws.codebuild"],
+                "detail-type": ["CodeBuild Build State Change"],
+                "detail": {
+                    "build-status": list(_ENDS),
+                    "project-name": [project.project_name for project in projects],
+                },
+            },
+            targets=[
+                events.CfnRule.TargetProperty(
+                    arn=self.topic.topic_arn,
+                    id="Topic",
+                    input_transformer=events.CfnRule.InputTransformerProperty(
+                        input_paths_map={
+                            "project": "$.detail.project-name",
+                            "status": "$.detail.build-status",
+                            "build": "$.detail.build-id",
+                            "group": "$.detail.additional-information.logs.group-name",
+                            "stream": "$.detail.additional-information.logs.stream-name",
+                        },
+                        input_template=_MESSAGE,
+                    ),
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=queue.queue_arn),
+                )
+            ],
+        )
+        for resource, action, arn in (
+            (self.topic, "sns:Publish", self.topic.topic_arn),
+            (queue, "sqs:SendMessage", queue.queue_arn),
+        ):
+            resource.add_to_resource_policy(
+                iam.PolicyStatement(
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    actions=[action],
+                    resources=[arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+                )
+            )
+        acknowledge(
+            queue,
+            "It is itself the dead letter queue, of a rule's target: the packs look for those of queues only.",
+            "AwsSolutions::AwsSolutions-SQS3",
+            "Serverless::Serverless-SQSRedrivePolicy",
+        )
