@@ -15,6 +15,7 @@ from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.image_lock import Pin
 from hf_sagemaker.requirements import read_requirements, requirement_problems
+from stacks.rebuild_settings import RebuildSettings
 from stacks.settings_base import Name, Problem, Settings
 
 FOLDER, PINS = "folder", "pins"
@@ -67,6 +68,9 @@ class ImageSettings(Settings):
     dockerfile: Annotated[Path | None, Field(description="path, relative to this file")] = None
     """A Dockerfile for the rest, in a folder of its own, which is its context. It begins with `ARG BASE_IMAGE` and
     `FROM ${BASE_IMAGE}`: the image with all of the above in it."""
+
+    rebuild: RebuildSettings = RebuildSettings()
+    """What starts a build, besides a change of the above."""
 
     # Fields with the fields before them, and not the whole model: see JobTypeSettings.
     @field_validator("base")

@@ -1,14 +1,19 @@
 """Images: an ECR repository and a build project per extended Deep Learning Container."""
 
+from pathlib import Path
+
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from hf_sagemaker.build_failures import BuildFailures
 from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.image_watch import AcceptedFinding, ImageWatch, RebuildRules
 from stacks.contract import parameter_path, publish, repository_name
 from stacks.data_stack import DataStack
+from stacks.rebuild_settings import RebuildSettings
 from stacks.settings import EnvironmentSettings
+
+FUNCTIONS = Path(__file__).parent.parent / "lambda"
 
 
 class ImageStack(Stack):
@@ -45,17 +50,31 @@ class ImageStack(Stack):
                 environment,
                 {f"images/{name}/project": extended.build.project.project_name, f"images/{name}/uri": extended.uri},
             )
-        self.failures = BuildFailures(
+        watch = ImageWatch(
             self,
-            "BuildFailures",
-            projects=[image.build.project for image in self.images.values()],
-            key=data.keys.operations,
+            "ImageWatch",
+            images=[
+                (self.images[image.name], image.extension(settings.region).base, _rules(image.rebuild))
+                for image in settings.images
+            ],
+            keys=data.keys,
+            function_root=FUNCTIONS,
+            reserved_concurrency=settings.functions.reserved_concurrency,
+            removal_policy=removal_policy,
         )
         for email in settings.training.notification_emails:
-            self.failures.topic.add_subscription(subscriptions.EmailSubscription(email))
-        publish(self, environment, {"builds/topic-arn": self.failures.topic.topic_arn})
+            watch.failures.topic.add_subscription(subscriptions.EmailSubscription(email))
+        publish(self, environment, {"builds/topic-arn": watch.failures.topic.topic_arn})
         data.people.allow_builds(
             self,
             [image.build.project.project_arn for image in self.images.values()],
             [image.repository.repository_arn for image in self.images.values()],
         )
+
+
+def _rules(settings: RebuildSettings) -> RebuildRules:
+    return RebuildRules(
+        on_new_base=settings.on_new_base,
+        on_findings=settings.on_findings,
+        accepted=[AcceptedFinding(**each.model_dump()) for each in settings.accepted_findings],
+    )

@@ -11,13 +11,15 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from hf_sagemaker.compliance import acknowledge
-
 _ENDS = ("FAILED", "FAULT", "STOPPED", "TIMED_OUT")
 _MESSAGE = (
     '"The build of project <project> ended as <status>. Whatever uses its image goes on with the one from before. '
     'Its log: <group>, stream <stream>. Build: <build>"'
 )
+
+REASON = "The queue is itself the dead letter queue, of rules' targets: the packs look for those of queues only. "
+RULES = ("AwsSolutions::AwsSolutions-SQS3", "Serverless::Serverless-SQSRedrivePolicy")
+"""What reviews ask of the queue, and the answer: to be acknowledged by whoever makes it."""
 
 
 class BuildFailures(Construct):
@@ -35,7 +37,7 @@ class BuildFailures(Construct):
         """
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
-        queue = sqs.Queue(
+        self._queue = sqs.Queue(
             self,
             "DeadLetters",
             encryption=sqs.QueueEncryption.KMS,
@@ -69,25 +71,27 @@ class BuildFailures(Construct):
                         },
                         input_template=_MESSAGE,
                     ),
-                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=queue.queue_arn),
+                    dead_letter_config=self.dead_letters,
                 )
             ],
         )
-        for resource, action, arn in (
-            (self.topic, "sns:Publish", self.topic.topic_arn),
-            (queue, "sqs:SendMessage", queue.queue_arn),
-        ):
-            resource.add_to_resource_policy(
-                iam.PolicyStatement(
-                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                    actions=[action],
-                    resources=[arn],
-                    conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
-                )
-            )
-        acknowledge(
-            queue,
-            "It is itself the dead letter queue, of a rule's target: the packs look for those of queues only.",
-            "AwsSolutions::AwsSolutions-SQS3",
-            "Serverless::Serverless-SQSRedrivePolicy",
-        )
+        self.topic.add_to_resource_policy(_let_rule("sns:Publish", self.topic.topic_arn, rule))
+        self.keep_for(rule)
+
+    @property
+    def dead_letters(self) -> events.CfnRule.DeadLetterConfigProperty:
+        """For the target of a rule, which then needs `keep_for`."""
+        return events.CfnRule.DeadLetterConfigProperty(arn=self._queue.queue_arn)
+
+    def keep_for(self, rule: events.CfnRule) -> None:
+        """Lets a rule leave here what its targets did not take."""
+        self._queue.add_to_resource_policy(_let_rule("sqs:SendMessage", self._queue.queue_arn, rule))
+
+
+def _let_rule(action: str, resource: str, rule: events.CfnRule) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        principals=[iam.ServicePrincipal("events.amazonaws.com")],
+        actions=[action],
+        resources=[resource],
+        conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
+    )

@@ -51,12 +51,6 @@ class ExecutionRoles(Construct):
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )
-        acknowledge(
-            self.building,
-            "A build writes the digest of what it built into parameters that the deployment makes with a first value: "
-            "both may put them, the build no others. Neither can do anything else of the other's work.",
-            "HfSageMaker::Control-34",
-        )
         if self.notebook:
             acknowledge(
                 self.notebook,

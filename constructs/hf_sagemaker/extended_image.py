@@ -19,8 +19,8 @@ from hf_sagemaker.image_extension import ImageExtension
 
 _UNTAGGED_DAYS = 14
 _KEPT_IMAGES = 50
-# ECR takes 128 characters. The build appends a hyphen and 12 digits of the base's digest.
-_LONGEST_TAG = 128 - 13
+# ECR takes 128 characters. The build appends 12 digits of the base's digest, and when it is built again a date.
+_LONGEST_TAG = 128 - len("-0123456789ab-20260101")
 
 
 class ExtendedImage(Construct):

@@ -8,16 +8,34 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.compliance import acknowledge
+
+_WAITED_FOR = (
+    "Whoever calls it waits for its answer: a state machine, which catches a failure and tells people, or a "
+    "deployment, which rolls back. So there is no event that a dead letter queue could keep, and control 69 refuses it "
+    "events. "
+)
+_OUTSIDE_VPC = (
+    "HIPAA.Security::HIPAA.Security-LambdaInsideVPC",
+    "NIST.800.53.R5::NIST.800.53.R5-LambdaInsideVPC",
+    "PCI.DSS.321::PCI.DSS.321-LambdaInsideVPC",
+)
+_DEAD_LETTERS = (
+    "HIPAA.Security::HIPAA.Security-LambdaDLQ",
+    "NIST.800.53.R5::NIST.800.53.R5-LambdaDLQ",
+    "Serverless::Serverless-LambdaDLQ",
+)
 
 
 class PythonFunction(Construct):
     """`<package>/handler.py`'s `handle`, on arm64, with a role and a log group of its own.
 
     function: the Lambda function.
+    reason, rules: what reviews ask of it, and the answer.
 
     Only the standard library and boto3 are there: functions of this project carry no third-party code, so that nothing
     has to be bundled at synth.
@@ -34,6 +52,8 @@ class PythonFunction(Construct):
         key: kms.IKey,
         permissions: Sequence[allow.Permission] = (),
         timeout: Duration | None = None,
+        failures: sns.ITopic | None = None,
+        acknowledged: bool = True,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -43,6 +63,9 @@ class PythonFunction(Construct):
         key: encrypts its log group. It has no environment variables: what it needs to know comes with the event.
         permissions: what it may do besides writing its logs and traces. Omitted: nothing.
         timeout: omitted: 30 seconds.
+        failures: told what it was called with, when it is called by events and fails; `permissions` must let it
+            publish. Omitted: whoever calls it waits for its answer.
+        acknowledged: what reviews ask of it is acknowledged here. False: by whoever makes it: `reason` and `rules`.
         reserved_concurrency: executions at the same time that the account keeps for it, and the most that it gets.
             Omitted: 5. None: it shares what the account has left.
         removal_policy: of the log group. Omitted: logs are kept.
@@ -85,27 +108,19 @@ class PythonFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             timeout=timeout or Duration.seconds(30),
             memory_size=256,
+            dead_letter_topic=failures,
             reserved_concurrent_executions=reserved_concurrency,
         )
         self.function.node.add_dependency(policy)
-        self._acknowledge(policy, reserved_concurrency)
-
-    def _acknowledge(self, policy: allow.DutyPolicy, reserved_concurrency: int | None) -> None:
-        acknowledge(
-            self,
-            "Whoever calls it waits for its answer: a state machine, which catches a failure and tells people, or a "
-            "deployment, which rolls back. So there is no event that a dead letter queue could keep, and control 69 "
-            "refuses it events. It is in no VPC because it talks to nothing but AWS's APIs, by TLS, in a role that "
-            "names what it may do; nothing can open a connection to it. "
-            + " ".join(dict.fromkeys(policy.wildcards.values())),
-            *policy.wildcards,
-            "HIPAA.Security::HIPAA.Security-LambdaDLQ",
-            "HIPAA.Security::HIPAA.Security-LambdaInsideVPC",
-            "NIST.800.53.R5::NIST.800.53.R5-LambdaDLQ",
-            "NIST.800.53.R5::NIST.800.53.R5-LambdaInsideVPC",
-            "PCI.DSS.321::PCI.DSS.321-LambdaInsideVPC",
-            "Serverless::Serverless-LambdaDLQ",
+        is_waited_for = failures is None
+        self.reason = (
+            (_WAITED_FOR if is_waited_for else "")
+            + "It is in no VPC because it talks to nothing but AWS's APIs, by TLS, in a role that names what it may "
+            "do; nothing can open a connection to it. " + " ".join(dict.fromkeys(policy.wildcards.values()))
         )
+        self.rules = [*policy.wildcards, *(_DEAD_LETTERS if is_waited_for else ()), *_OUTSIDE_VPC]
+        if acknowledged:
+            acknowledge(self, self.reason, *self.rules)
         if reserved_concurrency is None:
             acknowledge(
                 self.function,

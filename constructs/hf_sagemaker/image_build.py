@@ -30,6 +30,9 @@ class ImageBuild(Construct):
     digest: the parameter with the newest image that was built, `<repository>@sha256:…`, or NOT_BUILT. Whoever runs the
         image reads it there, so that neither a deployment nor a build that failed changes what runs.
     base_digest: the parameter with the digest of the base that this image was built on, or NOT_BUILT.
+    rebuild: the parameter with a mark that goes into the image's tag: another mark gives another image of the same
+        inputs. `none`: no mark.
+    blocked: the parameter with the findings for which the image may not be promoted, or `none`.
     """
 
     def __init__(
@@ -55,12 +58,14 @@ class ImageBuild(Construct):
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
         artifacts: gets the images' bills of materials, `bills-of-materials/<repository>/sha256-….json`; the role must
             be able to write them.
-        parameter_path: the parameters are `<path>/digest` and `<path>/base-digest`.
+        parameter_path: the parameters are `<path>/digest`, `/base-digest`, `/rebuild` and `/blocked`.
         removal_policy: of the log group. Omitted: it is kept.
         """
         super().__init__(scope, construct_id)
         self.digest = self._parameter("Digest", f"{parameter_path}/digest")
         self.base_digest = self._parameter("BaseDigest", f"{parameter_path}/base-digest")
+        self.rebuild = self._parameter("Rebuild", f"{parameter_path}/rebuild")
+        self.blocked = self._parameter("Blocked", f"{parameter_path}/blocked")
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -78,6 +83,7 @@ class ImageBuild(Construct):
             "ARTIFACTS_BUCKET": artifacts.bucket_name,
             "DIGEST_PARAMETER": self.digest.parameter_name,
             "BASE_DIGEST_PARAMETER": self.base_digest.parameter_name,
+            "REBUILD_PARAMETER": self.rebuild.parameter_name,
         }
         if extension.own_dockerfile_path:
             variables["OWN_DOCKERFILE"] = extension.own_dockerfile_path
@@ -108,11 +114,12 @@ class ImageBuild(Construct):
         )
         self.project.node.add_dependency(access)
         acknowledge(
-            self.project,
+            self,
             "`docker build` needs to own the host. The build is in no VPC and reaches no data, runs inline commands "
             "(control 81) in a role that only pushes to this environment's repositories (34), and is started by no "
             "webhook (80). Its source is an archive in S3, read in that role: the rule on OAuth is for GitHub and "
-            "Bitbucket, and asks every project.",
+            "Bitbucket, and asks every project. " + " ".join(dict.fromkeys(access.wildcards.values())),
+            *access.wildcards,
             "HfSageMaker::Control-79",
             "HIPAA.Security::HIPAA.Security-CodeBuildProjectSourceRepoUrl",
             "PCI.DSS.321::PCI.DSS.321-CodeBuildProjectSourceRepoUrl",
@@ -125,6 +132,7 @@ class ImageBuild(Construct):
             self,
             "Policy",
             role=role,
+            acknowledged=False,
             permissions=[
                 allow.allow(
                     ["s3:GetObject", "s3:GetObjectVersion"], context.bucket.arn_for_objects(context.s3_object_key)
@@ -133,6 +141,7 @@ class ImageBuild(Construct):
                 allow.use_repositories(self, base.repository, account=base.account),
                 allow.write_build_logs(log_group),
                 allow.write_parameters(self.digest, self.base_digest),
+                allow.allow(["ssm:GetParameter"], self.rebuild.parameter_arn),
             ],
         )
 

@@ -34,6 +34,9 @@ case "$base_digest" in
 esac
 base="$BASE_IMAGE@$base_digest"
 tag="$IMAGE_TAG-${base_digest:7:12}"
+# Packages that no settings pin, such as Debian's, are newer in an image that is built again: it has another tag then.
+mark="$(aws ssm get-parameter --name "$REBUILD_PARAMETER" --query Parameter.Value --output text)"
+[ "$mark" = none ] || tag="$tag-$mark"
 image="$REPOSITORY_URI:$tag"
 
 if digest="$(digest_of "$tag")"; then

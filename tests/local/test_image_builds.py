@@ -4,8 +4,10 @@ import json
 import urllib.request
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aws_cdk import App, CfnOutput, Environment, Stack
@@ -17,6 +19,7 @@ from hf_sagemaker.build_failures import BuildFailures
 from hf_sagemaker.image_build import BUILD_SPECIFICATION
 from tests.local.compute_projects import REGISTRY, Projects, until
 from tests.local.embedded_aws import Stacks
+from watch_images.handler import handle
 
 BASE = "huggingface-pytorch-training"
 DOCKERFILE = "ARG BASE_IMAGE\nFROM $BASE_IMAGE\nCOPY a.txt /opt/\n"
@@ -28,6 +31,10 @@ SOURCE = {
     "image_checks/training.py": "print('tried')",
     "image_checks/bill_of_materials.py": (CHECKS / "bill_of_materials.py").read_text(),
 }
+
+
+PARAMETERS = ("digest", "base_digest", "rebuild", "blocked")
+AWS = {"AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
 @dataclass
@@ -46,8 +53,40 @@ class Built:
         return self.projects.build(self.name, environmentVariablesOverride=overrides)
 
     def digest(self) -> str:
-        value: str = self.running.client("ssm").get_parameter(Name=f"{self.parameter}/digest")["Parameter"]["Value"]
+        return self.says("digest")
+
+    def says(self, name: str) -> str:
+        """The value of a parameter of the image."""
+        value: str = self.running.client("ssm").get_parameter(Name=f"{self.parameter}/{name}")["Parameter"]["Value"]
         return value
+
+    def builds(self) -> int:
+        """How many were started. It waits until none runs."""
+        ids = self.projects.codebuild.list_builds_for_project(projectName=self.name)["ids"]
+        for identifier in ids:
+            until(lambda each=identifier: self.projects.record(each), lambda record: record["buildComplete"])
+        return len(ids)
+
+    def find(self, *findings: str) -> None:
+        """Lets the scan of the image in use find these, all critical."""
+        repository, _, digest = self.digest().partition("/")[2].partition("@")
+        found = [{"name": name, "severity": "CRITICAL"} for name in findings]
+        control(self.running, f"images/{quote(repository, safe='')}/{digest}/findings", {"findings": found})
+
+    def look(self, **rules: Any) -> dict[str, Any]:
+        """What the function that watches images does, once. rules: see `watch_images.logic.Watched`."""
+        watched = {
+            "project": self.name,
+            **{name: f"{self.parameter}/{name.replace('_', '-')}" for name in PARAMETERS},
+            "base": {"account": REGISTRY[:12], "repository": BASE, "tag": self.tag},
+            **rules,
+        }
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in AWS.items():
+                patch.setenv(name, value)
+            patch.setenv("AWS_ENDPOINT_URL", self.running.endpoint_url)
+            (result,) = handle({"images": [watched]}, None)
+        return result
 
     def pushed(self) -> list[dict[str, Any]]:
         images: list[dict[str, Any]] = self.projects.ecr.describe_images(repositoryName=f"tests/{self.name}")[
@@ -79,7 +118,7 @@ def projects(localcloud: Any) -> Projects:
 def image(localcloud: Any, projects: Projects) -> Built:
     base_tag = uuid.uuid4().hex[:8]
     parameter = f"/tests/{base_tag}"
-    for name in ("digest", "base-digest"):
+    for name in ("digest", "base-digest", "rebuild", "blocked"):
         localcloud.client("ssm").put_parameter(Name=f"{parameter}/{name}", Value="none", Type="String")
     name, _ = projects.create(
         SOURCE,
@@ -92,6 +131,7 @@ def image(localcloud: Any, projects: Projects) -> Built:
             "ARTIFACTS_BUCKET": projects.bucket,
             "DIGEST_PARAMETER": f"{parameter}/digest",
             "BASE_DIGEST_PARAMETER": f"{parameter}/base-digest",
+            "REBUILD_PARAMETER": f"{parameter}/rebuild",
         },
     )
     return Built(localcloud, projects, name, base_tag, parameter)
@@ -209,6 +249,68 @@ def test_a_build_that_did_not_succeed_is_told_to_the_topic(image: Built, stacks:
     assert f"The build of project {image.name} ended as FAILED" in message
     assert "goes on with the one from before" in message
     assert inbox.messages() == []
+
+
+def test_a_moved_base_starts_one_build_and_no_second_one(image: Built) -> None:
+    # Given an image that nothing has changed since
+    image.build()
+    before = image.digest()
+    image.look()
+    assert image.builds() == 1
+    # When its base moves, and the function looks, and looks again
+    image.move_base()
+    assert "its base is" in image.look()["reasons"][0]
+    image.builds()
+    image.look()
+    # Then it was built once more, on the new base
+    assert image.builds() == 2
+    assert image.digest() != before
+    assert image.says("blocked") == "none"
+
+
+def test_who_does_not_want_new_bases_gets_none(image: Built) -> None:
+    image.build()
+    image.move_base()
+    image.look(on_new_base=False)
+    assert image.builds() == 1
+
+
+def test_nothing_is_built_that_nobody_has_built_before(image: Built) -> None:
+    image.look()
+    assert image.builds() == 0
+
+
+def test_a_critical_finding_blocks_and_starts_one_build(image: Built) -> None:
+    # Given an image in which a scan finds something critical
+    image.build()
+    image.find("CVE-2026-1")
+    # When the function looks twice
+    image.look()
+    image.builds()
+    image.find("CVE-2026-1")
+    image.look()
+    # Then the image is blocked, and was built again once, under a tag of its own
+    assert image.says("blocked") == "CVE-2026-1"
+    assert image.builds() == 2
+    assert image.says("rebuild") == f"{datetime.now(UTC):%Y%m%d}"
+    # And it is free again when the finding is gone
+    image.find()
+    image.look()
+    assert image.says("blocked") == "none"
+
+
+def test_an_accepted_finding_blocks_again_when_its_day_is_over(image: Built) -> None:
+    image.build()
+    image.find("CVE-2026-2")
+    today = datetime.now(UTC).date()
+
+    def accepted(until_day: Any) -> dict[str, str]:
+        return {"name": "CVE-2026-2", "until": until_day.isoformat(), "reason": "not reachable from our code"}
+
+    image.look(accepted=[accepted(today)])
+    assert (image.says("blocked"), image.builds()) == ("none", 1)
+    image.look(accepted=[accepted(today - timedelta(days=1))])
+    assert (image.says("blocked"), image.builds()) == ("CVE-2026-2", 2)
 
 
 @dataclass

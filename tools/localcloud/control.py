@@ -16,6 +16,7 @@ from localcloud.settings import LocalCloud
 PREFIX = "/_localcloud/"
 _ANSWER_SECONDS = 0.2
 INTERRUPT = re.compile(r"training-jobs/([^/]+)/interrupt")
+FIND = re.compile(r"images/(.+)/(sha256:[0-9a-f]{64})/findings")
 TRIGGER = re.compile(r"rules/([^/]+)/trigger")
 REPUBLISH = re.compile(r"base-images/([^/]+)/([^/]+)/republish")
 
@@ -36,13 +37,14 @@ class ControlRoutes:
         if not path.startswith(PREFIX):
             answer: Iterable[bytes] = self._aws(environ, start_response)
             return answer
-        status, body = self._route(environ["REQUEST_METHOD"], path.removeprefix(PREFIX))
+        sent = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        status, body = self._route(environ["REQUEST_METHOD"], path.removeprefix(PREFIX), sent)
         payload = json.dumps(body, default=str).encode()
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(payload)))]
         start_response(f"{status.value} {status.phrase}", headers)
         return [payload]
 
-    def _route(self, method: str, route: str) -> Answer:
+    def _route(self, method: str, route: str, sent: bytes) -> Answer:
         interrupt = INTERRUPT.fullmatch(route)
         if method == "GET" and route == "status":
             return HTTPStatus.OK, self.status()
@@ -52,6 +54,9 @@ class ControlRoutes:
             return HTTPStatus.OK, {"digest": registry.republish(unquote(base[1]), unquote(base[2]))}
         if method == "POST" and (rule := TRIGGER.fullmatch(route)):
             return self._trigger(unquote(rule[1]))
+        if method == "POST" and (image := FIND.fullmatch(route)):
+            registry.find(self._cloud, unquote(image[1]), image[2], json.loads(sent)["findings"])
+            return HTTPStatus.ACCEPTED, {"message": f"the scan of {image[2]} is complete"}
         if method == "POST" and route == "shutdown":
             # Later, so that the answer is out before the process ends. Not when the response is closed: a client that
             # does not wait for the answer keeps werkzeug from ever closing it.
@@ -60,7 +65,8 @@ class ControlRoutes:
         return HTTPStatus.NOT_FOUND, {
             "message": f"{method} {PREFIX}{route} is no control route. There are GET {PREFIX}status, "
             f"POST {PREFIX}training-jobs/NAME/interrupt, POST {PREFIX}base-images/REPOSITORY/TAG/republish, "
-            f"POST {PREFIX}rules/NAME/trigger and POST {PREFIX}shutdown."
+            f"POST {PREFIX}images/REPOSITORY/DIGEST/findings, POST {PREFIX}rules/NAME/trigger and "
+            f"POST {PREFIX}shutdown."
         }
 
     def status(self) -> dict[str, Any]:

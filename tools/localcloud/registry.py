@@ -1,6 +1,7 @@
-"""The registry of the published base images, beside moto's, which knows our own repositories only.
+"""The registry of the published base images, beside moto's, which knows our own repositories only; and scans.
 
-A tag of AWS's can move to a patched image: `republish` is what AWS does then.
+A tag of AWS's can move to a patched image: `republish` is what AWS does then. Nothing is scanned here: a scan finds
+what `find` was told, and else nothing.
 """
 
 import hashlib
@@ -12,12 +13,17 @@ import moto.ecr.urls
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
+from localcloud import events
 from localcloud.images.deep_learning_containers import kind_of
 from localcloud.settings import LocalCloud
 
 _lock = threading.Lock()
 _published: Counter[tuple[str, str]] = Counter()
 """(repository, tag) → how often it was published again."""
+
+
+_findings: dict[tuple[str, str], list[dict[str, str]]] = {}
+"""(repository, digest) → what its scan finds."""
 
 
 class RegistryResponse(ECRResponse):
@@ -39,6 +45,26 @@ class RegistryResponse(ECRResponse):
                 failures.append({"imageId": image_id, "failureCode": "ImageNotFound", "failureReason": reason})
         return ActionResult({"images": images, "failures": failures})
 
+    def describe_image_scan_findings(self) -> ActionResult:
+        """Replaces moto's, whose images all have the same made-up findings."""
+        repository, wanted = self._get_param("repositoryName"), self._get_param("imageId")
+        (image,) = self.ecr_backend.describe_images(repository, None, [wanted])
+        digest = image.get_image_digest()
+        with _lock:
+            found = _findings.get((repository, digest), [])
+        return ActionResult(
+            {
+                "registryId": self.current_account,
+                "repositoryName": repository,
+                "imageId": {"imageDigest": digest},
+                "imageScanStatus": {"status": "COMPLETE"},
+                "imageScanFindings": {
+                    "findings": found,
+                    "findingSeverityCounts": dict(Counter(each["severity"] for each in found)),
+                },
+            }
+        )
+
 
 def install(cloud: LocalCloud) -> None:
     """Before the first request: moto reads its URL tables once. cloud is not read."""
@@ -58,3 +84,21 @@ def republish(repository: str, tag: str) -> str:
     with _lock:
         _published[repository, tag] += 1
     return base_digest(repository, tag)
+
+
+def find(cloud: LocalCloud, repository: str, digest: str, findings: list[dict[str, str]]) -> None:
+    """From now on the scan of an image finds this; EventBridge hears that it is complete.
+
+    findings: `{"name": "CVE-…", "severity": "CRITICAL"}`. None of them: it finds nothing any more.
+    """
+    with _lock:
+        _findings[repository, digest] = findings
+    arn = f"arn:aws:ecr:{cloud.region}:{cloud.account}:repository/{repository}"
+    counts = dict(Counter(each["severity"] for each in findings))
+    detail = {
+        "scan-status": "COMPLETE",
+        "repository-name": repository,
+        "image-digest": digest,
+        "finding-severity-counts": counts,
+    }
+    events.emit(arn, "aws.ecr", "ECR Image Scan", detail)

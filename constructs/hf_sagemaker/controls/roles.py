@@ -87,11 +87,12 @@ def separates_duties(templates: Templates) -> Iterator[Proof | Breach | Missing]
     roles = {duty: role for duty in _DUTIES if (role := duty_role(templates, duty)) is not None}
     yield from (Missing(f"a role that the parameter roles/{duty}-arn names") for duty in _DUTIES if duty not in roles)
     changes = {duty: _changes(templates, role) for duty, role in roles.items()}
-    for duty, role in roles.items():
+    for i, (duty, role) in enumerate(roles.items()):
+        # Each pair is told once, at the later of the two.
         shared = [
             f"{', '.join(sorted(both))} with {other}"
-            for other in roles
-            if other != duty and (both := _shared(changes[duty], changes[other]))
+            for other in list(roles)[:i]
+            if (both := _shared(changes[duty], changes[other]))
         ]
         same = [other for other, its in roles.items() if other != duty and its is role]
         problem = f"is also the role for {', '.join(same)}" if same else f"shares {'; '.join(shared)}"

@@ -70,6 +70,7 @@ _FORMS: dict[str, dict[str, str]] = {
         "ModelPackageGroupArn": "arn:{partition}:sagemaker:{region}:{account}:model-package-group/{name}",
         "Ref": "arn:{partition}:sagemaker:{region}:{account}:model-package-group/{name}",
     },
+    "AWS::Events::Rule": {"Arn": "arn:{partition}:events:{region}:{account}:rule/{name}", "Ref": "{name}"},
     "AWS::SNS::Topic": {
         "Ref": "arn:{partition}:sns:{region}:{account}:{name}",
         "TopicArn": "arn:{partition}:sns:{region}:{account}:{name}",

@@ -1,0 +1,175 @@
+"""Watching images: a newer base, and findings that nobody has accepted, start a build; findings block promotion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from hf_sagemaker import permissions as allow
+from hf_sagemaker.build_failures import REASON, RULES, BuildFailures
+from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.dlc_catalog import DeepLearningContainer
+from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.function import PythonFunction
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedFinding:
+    """A finding of a scan that somebody has accepted. name: its CVE. until: the last day. reason: why, for a review."""
+
+    name: str
+    until: date
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RebuildRules:
+    """When an image is built again, besides a change of what goes into it.
+
+    on_new_base: when the base's tag has moved to another image.
+    on_findings: when its scan finds something of that severity or above, `critical` or `high`; such findings also block
+        promotion. `none`: neither.
+    accepted: findings that do not count, each until its day.
+    """
+
+    on_new_base: bool = True
+    on_findings: str = "critical"
+    accepted: Sequence[AcceptedFinding] = field(default=())
+
+
+class ImageWatch(Construct):
+    """A function that looks at the images every day, and when a scan is complete.
+
+    function: its input, which the rules hold, names everything that it may look at and change.
+    failures: tells people about builds that did not succeed, these or any.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        images: Sequence[tuple[ExtendedImage, DeepLearningContainer, RebuildRules]],
+        keys: EnvironmentKeys,
+        function_root: Path,
+        reserved_concurrency: int | None = 5,
+        removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
+    ) -> None:
+        """Creates the function and its rules.
+
+        images: each with its base and its rules.
+        function_root, reserved_concurrency, removal_policy: as `PythonFunction` takes them.
+        """
+        super().__init__(scope, construct_id)
+        failures = self.failures = BuildFailures(
+            self, "Failures", projects=[image.build.project for image, _, _ in images], key=keys.operations
+        )
+        watcher = PythonFunction(
+            self,
+            "Watcher",
+            source_root=function_root,
+            package="watch_images",
+            description="Builds images again",
+            key=keys.logs,
+            permissions=_permissions(self, images, failures, keys),
+            timeout=Duration.minutes(2),
+            failures=failures.topic,
+            acknowledged=False,
+            reserved_concurrency=reserved_concurrency,
+            removal_policy=removal_policy,
+        )
+        acknowledge(self, REASON + watcher.reason, *RULES, *watcher.rules)
+        self.function = watcher.function
+        document = {"images": [_input(*each) for each in images]}
+        self._rule("Daily", document, failures, schedule_expression="rate(1 day)")
+        self._rule(
+            "Scanned",
+            document,
+            failures,
+            event_pattern={
+                "source": ["aws.ecr"],
+                "detail-type": ["ECR Image Scan"],
+                "detail": {
+                    "scan-status": ["COMPLETE"],
+                    "repository-name": [image.repository.repository_name for image, _, _ in images],
+                },
+            },
+        )
+
+    def _rule(self, construct_id: str, document: dict[str, Any], failures: BuildFailures, **when: Any) -> None:
+        rule = events.CfnRule(
+            self,
+            construct_id,
+            targets=[
+                events.CfnRule.TargetProperty(
+                    arn=self.function.function_arn,
+                    id="Watcher",
+                    # Constant, so that an event's sender has no say in what is built.
+                    input=Stack.of(self).to_json_string(document),
+                    dead_letter_config=failures.dead_letters,
+                )
+            ],
+            **when,
+        )
+        failures.keep_for(rule)
+        lambda_.CfnPermission(
+            self,
+            f"{construct_id}Permission",
+            action="lambda:InvokeFunction",
+            function_name=self.function.function_arn,
+            principal="events.amazonaws.com",
+            source_arn=rule.attr_arn,
+        )
+
+
+def _input(image: ExtendedImage, base: DeepLearningContainer, rules: RebuildRules) -> dict[str, Any]:
+    """As `watch_images.logic.Watched` reads it."""
+    build = image.build
+    return {
+        "project": build.project.project_name,
+        "digest": build.digest.parameter_name,
+        "base_digest": build.base_digest.parameter_name,
+        "rebuild": build.rebuild.parameter_name,
+        "blocked": build.blocked.parameter_name,
+        "base": {"account": base.account, "repository": base.repository, "tag": base.tag},
+        "on_new_base": rules.on_new_base,
+        "on_findings": rules.on_findings,
+        "accepted": [
+            {"name": each.name, "until": each.until.isoformat(), "reason": each.reason} for each in rules.accepted
+        ],
+    }
+
+
+def _permissions(
+    scope: Construct,
+    images: Sequence[tuple[ExtendedImage, DeepLearningContainer, RebuildRules]],
+    failures: BuildFailures,
+    keys: EnvironmentKeys,
+) -> list[allow.Permission]:
+    builds = [image.build for image, _, _ in images]
+    bases = {(base.account, base.repository) for _, base, _ in images}
+    return [
+        allow.allow(
+            ["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject", "codebuild:StartBuild"],
+            *(build.project.project_arn for build in builds),
+        ),
+        *(
+            allow.use_repositories(scope, repository, actions=["ecr:BatchGetImage"], account=account)
+            for account, repository in sorted(bases)
+        ),
+        allow.allow(["ecr:DescribeImageScanFindings"], *(image.repository.repository_arn for image, _, _ in images)),
+        allow.allow(
+            ["ssm:GetParameters"],
+            *(p.parameter_arn for build in builds for p in (build.digest, build.base_digest, build.blocked)),
+        ),
+        allow.write_parameters(*(p for build in builds for p in (build.blocked, build.rebuild))),
+        allow.allow(["sns:Publish"], failures.topic.topic_arn),
+        allow.use_key_through(scope, keys.operations, "sns"),
+    ]

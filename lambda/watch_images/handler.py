@@ -1,0 +1,77 @@
+"""Lambda entry point."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+
+from watch_images.logic import NOT_BUILT, Watched, blocked_text, reasons_to_build, standing
+
+
+def handle(event: dict[str, Any], context: object) -> list[dict[str, Any]]:
+    """Input: {images: [see Watched]}. Output: {project, reasons, blocked} for each.
+
+    Starts at most one build for each, and none while one runs: its answer is looked at the day after.
+    """
+    codebuild, ecr, ssm = (boto3.client(name) for name in ("codebuild", "ecr", "ssm"))
+    return [_look(Watched.from_input(entry), codebuild, ecr, ssm) for entry in event["images"]]
+
+
+def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any]:
+    names = [watched.digest, watched.base_digest, watched.blocked]
+    said = {each["Name"]: each["Value"] for each in ssm.get_parameters(Names=names)["Parameters"]}
+    built, told = said[watched.digest], said[watched.blocked]
+    found = standing(_findings(ecr, built), watched, datetime.now(UTC).date())
+    reasons = reasons_to_build(
+        watched,
+        built=built,
+        base_built_on=said[watched.base_digest],
+        base_now=_base_digest(ecr, watched.base),
+        found=found,
+        told=told,
+    )
+    blocked = blocked_text(found)
+    if reasons and _is_building(codebuild, watched.project):
+        # What it was started for is not known: the next look, at its scan or the day after, sees what it made.
+        return {"project": watched.project, "reasons": reasons, "blocked": told}
+    if reasons:
+        if blocked not in (told, NOT_BUILT):
+            mark = f"{datetime.now(UTC):%Y%m%d}"
+            ssm.put_parameter(Name=watched.rebuild, Value=mark, Overwrite=True)
+        codebuild.start_build(projectName=watched.project)
+    # After the build was started: if that failed, it is tried again the next time.
+    if blocked != told:
+        ssm.put_parameter(Name=watched.blocked, Value=blocked, Overwrite=True)
+    result = {"project": watched.project, "reasons": reasons, "blocked": blocked}
+    print(result)
+    return result
+
+
+def _base_digest(ecr: Any, base: dict[str, str] | Any) -> str:
+    """Empty: the tag is there no more, which the next build says by itself."""
+    found = ecr.batch_get_image(
+        registryId=base["account"], repositoryName=base["repository"], imageIds=[{"imageTag": base["tag"]}]
+    )["images"]
+    return str(found[0]["imageId"]["imageDigest"]) if found else ""
+
+
+def _findings(ecr: Any, built: str) -> list[dict[str, Any]]:
+    """Of the image's last scan. None before it is scanned: a new image is looked at the day after."""
+    if built == NOT_BUILT:
+        return []
+    repository, _, digest = built.partition("/")[2].partition("@")
+    pages = ecr.get_paginator("describe_image_scan_findings")
+    found: list[dict[str, Any]] = []
+    try:
+        for page in pages.paginate(repositoryName=repository, imageId={"imageDigest": digest}):
+            findings = page.get("imageScanFindings", {})
+            found += [*findings.get("findings", []), *findings.get("enhancedFindings", [])]
+    except ecr.exceptions.ScanNotFoundException:
+        print(f"{built} has not been scanned yet")
+    return found
+
+
+def _is_building(codebuild: Any, project: str) -> bool:
+    newest = codebuild.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:1]
+    builds = codebuild.batch_get_builds(ids=newest)["builds"] if newest else []
+    return any(build["buildStatus"] == "IN_PROGRESS" for build in builds)

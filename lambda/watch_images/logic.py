@@ -1,0 +1,92 @@
+"""What is decided about one image: whether it is built again, and whether its findings block it.
+
+Knows no AWS: the answers of its APIs come in, sentences for people go out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+NOT_BUILT = "none"
+_LONGEST_VALUE = 4000
+_SEVERITIES = ("CRITICAL", "HIGH")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """A finding that somebody has accepted. name: for example `CVE-2026-1234`. until: the last day."""
+
+    name: str
+    until: date
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """One image, as the rule's input names it.
+
+    digest, base_digest, rebuild, blocked: names of its parameters.
+    base: registry account, repository and tag of its base.
+    on_new_base: build again when the base's tag has moved.
+    on_findings: `critical`, `high` (which includes critical) or `none`: build again, and block, at that severity.
+    """
+
+    project: str
+    digest: str
+    base_digest: str
+    rebuild: str
+    blocked: str
+    base: Mapping[str, str]
+    on_new_base: bool = True
+    on_findings: str = "critical"
+    accepted: Sequence[Accepted] = field(default=())
+
+    @staticmethod
+    def from_input(entry: Mapping[str, Any]) -> "Watched":
+        """As the rule's constant input has it."""
+        accepted = [Accepted(**{**a, "until": date.fromisoformat(a["until"])}) for a in entry.get("accepted", [])]
+        return Watched(**{**entry, "accepted": accepted})
+
+
+def standing(findings: Sequence[Mapping[str, Any]], watched: Watched, today: date) -> list[str]:
+    """The names of the findings at or above the threshold that nobody accepts today, sorted, each once.
+
+    findings: of ECR's scan, basic or enhanced.
+    """
+    if watched.on_findings == "none":
+        return []
+    severities = _SEVERITIES[: _SEVERITIES.index(watched.on_findings.upper()) + 1]
+    accepted = {each.name for each in watched.accepted if today <= each.until}
+    names = {_name(each) for each in findings if each.get("severity") in severities}
+    return sorted(names - accepted)
+
+
+def _name(finding: Mapping[str, Any]) -> str:
+    enhanced = finding.get("packageVulnerabilityDetails", {}).get("vulnerabilityId")
+    return str(enhanced or finding.get("name") or finding.get("title") or "unnamed")
+
+
+def reasons_to_build(
+    watched: Watched, *, built: str, base_built_on: str, base_now: str, found: Sequence[str], told: str
+) -> list[str]:
+    """Why the image is to be built now; empty: it is not.
+
+    built: `<repository>@sha256:…`, or `none`: the first build is a person's. base_built_on, base_now: digests.
+    found: the findings that stand. told: what the blocked parameter says: findings that a build was started for already
+    start no other one, or one would follow the next until a fix is published.
+    """
+    if built == NOT_BUILT:
+        return []
+    reasons = []
+    if watched.on_new_base and base_now and base_now != base_built_on:
+        reasons.append(f"its base is {base_now} now, and was {base_built_on}")
+    if found and blocked_text(found) != told:
+        reasons.append(f"{', '.join(found)} were found in it")
+    return reasons
+
+
+def blocked_text(found: Sequence[str]) -> str:
+    """What the blocked parameter is to say: what was found, or `none`."""
+    text = ", ".join(found)
+    return (text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]} …") or NOT_BUILT

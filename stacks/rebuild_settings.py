@@ -1,0 +1,30 @@
+"""When an image is built again without a change of its settings. Never imports aws_cdk, see stacks/settings.py."""
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stacks.settings_base import Settings
+
+
+class AcceptedFindingSettings(Settings):
+    """A finding of a scan that this environment lives with for a while."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{3,64}$")]
+    """As the scan names it, for example CVE-2026-1234."""
+    until: date
+    """The last day on which it is accepted."""
+    reason: Annotated[str, Field(min_length=10)]
+    """Why, for whoever reviews it."""
+
+
+class RebuildSettings(Settings):
+    """What starts a build, besides a change of what goes into the image."""
+
+    on_new_base: bool = True
+    """When AWS has published another image under the base's tag; looked at every day."""
+    on_findings: Literal["critical", "high", "none"] = "critical"
+    """When a scan finds something of that severity or above. It blocks promotion too, until it is gone or accepted."""
+    accepted_findings: list[AcceptedFindingSettings] = []
+    """Findings that do not count until their day is over."""
