@@ -22,7 +22,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "image"], "docker run: not supported here; what is: login, build, push"),
+        (["compose"], "docker compose: not supported here; what is: login, build, run, push"),
         ([], "docker without a command: not supported here"),
         (["build", "--platform", "linux/amd64", "."], "docker build --platform: not supported here; what is: --file"),
         (["build"], "docker build: needs 1 operand(s), got 0"),
@@ -33,6 +33,22 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 )
 def test_what_it_does_not_do_is_named(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert docker.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["image"], "docker run: needs --rm and an image"),
+        (["--rm", "--detach", "image"], "docker run --detach: not supported here"),
+        (["--rm", "nothing:1"], "An image does not exist locally with the tag: nothing:1"),
+    ],
+)
+def test_what_cannot_be_run_is_dockers_own_error(
+    place: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Not 1, with which what runs in a container may end
+    assert docker.main(["run", *arguments]) == 125
     assert message in capsys.readouterr().err
 
 

@@ -68,13 +68,13 @@ def _digest(environment: Environment) -> list[str]:
 def _build_lines(environment: Environment) -> list[str]:
     logs = environment.running.client("logs")
     groups = [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]]
-    builds = [name for name in groups if "SpeechImageBuildLogs" in name]
+    builds = [name for name in groups if "SpeechImageBuild" in name]
     return [event["message"] for name in builds for event in logs.filter_log_events(logGroupName=name)["events"]]
 
 
 def test_a_job_prints_the_version_of_the_library_that_the_settings_name(environment: Environment) -> None:
-    # Given the image, built
-    built = environment.hfsm("build", "speech", "--env", "dev")
+    # Given the image, built, and the one that a model is registered with
+    built = environment.hfsm("build", "speech", "inference", "--env", "dev")
     assert built.returncode == 0, built.stdout + built.stderr
     # When a training job is started in it, with a script of one's own
     source = environment.folder / "source"
