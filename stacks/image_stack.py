@@ -39,7 +39,11 @@ class ImageStack(Stack):
             publish(
                 self,
                 environment,
-                {f"images/{name}/project": extended.project.project_name, f"images/{name}/uri": extended.uri},
+                {
+                    f"images/{name}/project": extended.project.project_name,
+                    f"images/{name}/uri": extended.uri,
+                    f"images/{name}/base": f"{extended.base.repository}:{extended.base.tag}",
+                },
             )
         data.people.allow_builds(
             self,
