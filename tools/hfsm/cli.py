@@ -106,7 +106,7 @@ def update_images(
         typer.echo("Not changed.")
         raise typer.Exit(1)
     update.apply()
-    typer.echo(f"Changed {update.file}. Images are built by the next deployment and `hfsm build`.")
+    typer.echo(f"Changed {update.file}. Deploy it, and `hfsm build` makes the images.")
 
 
 @app.command()
