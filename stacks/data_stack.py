@@ -207,7 +207,8 @@ class DataStack(Stack):
         settings = self._settings
 
         def repositories(purpose: str) -> list[str]:
-            return [repository_name(environment, name) for name, i in settings.images.items() if i.purpose == purpose]
+            names = [image.name for image in settings.images if image.base.purpose == purpose]
+            return [repository_name(environment, name) for name in names]
 
         self.roles.allow_work(
             buckets=self.buckets,

@@ -4,12 +4,10 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from hf_sagemaker import dlc_catalog
 from hf_sagemaker.deploying_role import DeployingRole
 from hf_sagemaker.guardrails import job_denials
 from hf_sagemaker.permissions_boundary import PermissionsBoundary
 from stacks.contract import publish
-from stacks.image_stack import base_image
 from stacks.settings import EnvironmentSettings
 
 
@@ -75,7 +73,4 @@ def instance_types(settings: EnvironmentSettings) -> list[str]:
 
 def image_accounts(settings: EnvironmentSettings) -> list[str]:
     """The accounts that publish the base images of the settings."""
-    images: list[dlc_catalog.DeepLearningContainer] = [
-        base_image(image, settings.region) for image in settings.images.values()
-    ]
-    return sorted({image.account for image in images})
+    return sorted({image.extension(settings.region).base.account for image in settings.images})

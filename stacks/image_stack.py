@@ -3,11 +3,10 @@
 from aws_cdk import RemovalPolicy, Stack
 from constructs import Construct
 
-from hf_sagemaker import dlc_catalog
 from hf_sagemaker.extended_image import ExtendedImage
 from stacks.contract import publish, repository_name
 from stacks.data_stack import DataStack
-from stacks.settings import EnvironmentSettings, ImageSettings
+from stacks.settings import EnvironmentSettings
 
 
 class ImageStack(Stack):
@@ -25,12 +24,12 @@ class ImageStack(Stack):
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self.images: dict[str, ExtendedImage] = {}
-        for name, image in settings.images.items():
+        for image in settings.images:
+            name = image.name
             extended = ExtendedImage(
                 self,
                 "".join(word.capitalize() for word in name.split("-")) + "Image",
-                purpose=image.purpose,
-                base=base_image(image, settings.region),
+                extension=image.extension(settings.region),
                 repository_name=repository_name(environment, name),
                 keys=data.keys,
                 role=data.roles.building,
@@ -40,21 +39,14 @@ class ImageStack(Stack):
             publish(
                 self,
                 environment,
-                {f"images/{name}/project": extended.project.project_name, f"images/{name}/uri": extended.uri},
+                {
+                    f"images/{name}/project": extended.project.project_name,
+                    f"images/{name}/uri": extended.uri,
+                    f"images/{name}/base": f"{extended.base.repository}:{extended.base.tag}",
+                },
             )
         data.people.allow_builds(
             self,
             [image.project.project_arn for image in self.images.values()],
             [image.repository.repository_arn for image in self.images.values()],
         )
-
-
-def base_image(image: ImageSettings, region: str) -> dlc_catalog.DeepLearningContainer:
-    """The published image that the settings name."""
-    return dlc_catalog.resolve(
-        image.purpose,
-        transformers=image.transformers,
-        pytorch=image.pytorch,
-        processor=image.processor,
-        region=region,
-    )

@@ -10,7 +10,6 @@ from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Network
 from stacks.contract import publish
 from stacks.data_stack import DataStack
-from stacks.image_stack import base_image
 from stacks.settings import EndpointSettings, EnvironmentSettings, ModelSettings
 
 
@@ -54,7 +53,10 @@ class InferenceStack(Stack):
             publish(
                 self,
                 environment,
-                {f"inference/{endpoint.name}/endpoint-name": f"{environment}-{endpoint.name}"},
+                {
+                    f"inference/{endpoint.name}/endpoint-name": f"{environment}-{endpoint.name}",
+                    f"inference/{endpoint.name}/image": endpoint.image,
+                },
             )
 
     def _endpoint(
@@ -77,7 +79,7 @@ class InferenceStack(Stack):
             key=data.keys.models,
             isolated=settings.isolation,
             instance_type=endpoint.instance_type,
-            inference_ami_version=base_image(settings.images[endpoint.image], settings.region).inference_ami_version,
+            image=settings.described(endpoint.image),
             scale=EndpointScaling(
                 minimum=endpoint.min_instances,
                 maximum=endpoint.max_instances,

@@ -5,12 +5,14 @@ written from these models (`make schema`) for editors. Never imports aws_cdk: it
 read settings too.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from hf_sagemaker import dlc_catalog
-from hf_sagemaker.instance_types import InstanceType, Use, instance_type
+from hf_sagemaker.compatibility import instance_problem, serving_problem
+from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type
 from stacks.access_settings import (
     DataSettings,
     FunctionSettings,
@@ -19,32 +21,13 @@ from stacks.access_settings import (
     RoleSettings,
     access_problems,
 )
+from stacks.image_settings import BaseImageSettings, ImageSettings, image_problems
 from stacks.network_settings import NetworkSettings, service_problems
-from stacks.settings_base import Problem, Settings
+from stacks.settings_base import Name, Problem, Settings
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, for example eu-west-1")]
-Name = Annotated[
-    str,
-    Field(
-        pattern=r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$",
-        description="lower-case letters, digits, hyphens; 2 to 31 long",
-    ),
-]
 Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
-
-
-class ImageSettings(Settings):
-    """One extended Deep Learning Container: a published Hugging Face image plus our pinned requirements."""
-
-    purpose: Literal["training", "inference"]
-    """Which context extends it: `hf_sagemaker/runtime/images/<purpose>`."""
-    transformers: str
-    """transformers version of the published base image, x.y.z."""
-    pytorch: str | None = None
-    """PyTorch version of the base image, x.y.z. Omitted: the newest published with that transformers version."""
-    processor: Literal["gpu", "cpu"] = "gpu"
-    """Which build of the base image. Training images exist for GPU only."""
 
 
 class EvaluationSettings(Settings):
@@ -178,10 +161,11 @@ class EnvironmentSettings(Settings):
     roles: RoleSettings = RoleSettings()
     hub: HubSettings = HubSettings()
     functions: FunctionSettings = FunctionSettings()
-    images: dict[Name, ImageSettings] = {
-        "training": ImageSettings(purpose="training", transformers="4.56.2"),
-        "inference": ImageSettings(purpose="inference", transformers="4.51.3"),
-    }
+    images: list[ImageSettings] = [
+        ImageSettings(name="training", base=BaseImageSettings(purpose="training", transformers="4.56.2")),
+        ImageSettings(name="inference", base=BaseImageSettings(purpose="inference", transformers="4.51.3")),
+    ]
+    """What is built here, and what job types and endpoints run."""
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
 
@@ -190,26 +174,20 @@ class EnvironmentSettings(Settings):
         return [
             *service_problems(self.region),
             *self.network.problems(self.region),
-            *self._image_problems(),
+            *_duplicates("images", [image.name for image in self.images]),
+            *image_problems(self.images, self.region),
             *self._job_type_problems(),
             *self._endpoint_problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub),
         ]
 
-    def _image_problems(self) -> list[Problem]:
-        found: list[Problem] = []
-        for name, image in self.images.items():
-            try:
-                dlc_catalog.resolve(
-                    image.purpose,
-                    transformers=image.transformers,
-                    pytorch=image.pytorch,
-                    processor=image.processor,
-                    region=self.region,
-                )
-            except dlc_catalog.UnknownImageError as error:
-                found.append((f"images.{name}", image.transformers, str(error)))
-        return found
+    def described(self, name: str) -> ContainerImage:
+        """The image of that name, as compatibility is judged.
+
+        KeyError: there is none. UnknownImageError: its base is not published in the region.
+        """
+        images = {image.name: image for image in self.images}
+        return images[name].described(self.region)
 
     def _job_type_problems(self) -> list[Problem]:
         found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
@@ -217,6 +195,7 @@ class EnvironmentSettings(Settings):
             path = f"training.job_types.{i}"
             found += self._image_reference(f"{path}.image", job.image, "training")
             found += self._image_reference(f"{path}.inference_image", job.inference_image, "inference")
+            found += self._serving_problems(f"{path}.inference_image", job)
             for name in job.all_instance_types:
                 field = "instance_type" if name == job.instance_type else "allowed_instance_types"
                 found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
@@ -231,7 +210,7 @@ class EnvironmentSettings(Settings):
         return found
 
     def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
-        fitting = [known for known, image in self.images.items() if image.purpose == purpose]
+        fitting = [image.name for image in self.images if image.base.purpose == purpose]
         if name in fitting:
             return []
         return [
@@ -242,29 +221,22 @@ class EnvironmentSettings(Settings):
             )
         ]
 
+    def _serving_problems(self, path: str, job: JobTypeSettings) -> list[Problem]:
+        try:
+            problem = serving_problem(self.described(job.image), self.described(job.inference_image))
+        except (KeyError, dlc_catalog.UnknownImageError):  # told elsewhere
+            return []
+        return [(path, job.inference_image, problem)] if problem else []
+
     def _instance_problems(self, path: str, name: str, use: Use, image_name: str) -> list[Problem]:
         try:
             instance = instance_type(name, use)
-        except ValueError as error:
-            return [(path, name, str(error))]
-        image = self.images.get(image_name)
-        problem = image and _misfit(instance, image_name, image)
+            problem = instance_problem(self.described(image_name), instance, use)
+        except UnknownInstanceTypeError as error:
+            problem = str(error)
+        except (KeyError, dlc_catalog.UnknownImageError):  # told elsewhere
+            return []
         return [(path, name, problem)] if problem else []
-
-
-def _misfit(instance: InstanceType, image_name: str, image: ImageSettings) -> str | None:
-    """Why this image cannot run on this instance; None when it can."""
-    if instance.architecture != "x86_64":
-        return f"must be an x86_64 instance: image {image_name!r} does not run on {instance.architecture}"
-    wanted = "gpu" if image.processor == "gpu" else "none"
-    if instance.accelerator != wanted:
-        kind = (
-            "a GPU instance (for example ml.g4dn.xlarge)"
-            if wanted == "gpu"
-            else "a CPU instance (for example ml.m5.xlarge)"
-        )
-        return f"must be {kind}: image {image_name!r} is the {image.processor.upper()} build"
-    return None
 
 
 def _duplicates(path: str, names: list[str]) -> list[Problem]:

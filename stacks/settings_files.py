@@ -6,6 +6,7 @@ Also writes the JSON schema for editors: `python -m stacks.settings_files > envi
 import json
 import re
 import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from hf_sagemaker.image_lock import FILE_NAME, ImageLockError, Pin, read_lock
 from stacks.access_settings import notebook_roles
+from stacks.image_settings import FOLDER, PINS
 from stacks.network_settings import overlaps
 from stacks.organization_settings import ORGANIZATION, OrganizationSettings
 from stacks.settings import EnvironmentSettings
@@ -56,9 +59,13 @@ def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
         raise SettingsError([f"{folder}: holds no environment. Add one file per environment, for example dev.yaml."])
     environments: dict[str, EnvironmentSettings] = {}
     problems: list[str] = []
+    try:
+        lock = read_lock(folder / FILE_NAME)
+    except ImageLockError as error:
+        raise SettingsError([str(error)]) from None
     for file in files:
         try:
-            environments[file.stem] = _environment(file)
+            environments[file.stem] = _environment(file, lock.get(file.stem, {}))
         except SettingsError as error:
             problems += error.problems
     networks = {name: settings.network for name, settings in environments.items()}
@@ -79,14 +86,14 @@ def load_organization(folder: Path) -> OrganizationSettings | None:
     return _load(file, OrganizationSettings) if file.exists() else None
 
 
-def _environment(file: Path) -> EnvironmentSettings:
-    settings = _load(file, EnvironmentSettings)
+def _environment(file: Path, pins: Mapping[str, Pin]) -> EnvironmentSettings:
+    settings = _load(file, EnvironmentSettings, {FOLDER: file.parent, PINS: pins})
     if problems := settings.problems():
         raise SettingsError([_paragraph(file, *problem) for problem in problems])
     return settings
 
 
-def _load(file: Path, model: type[_Model]) -> _Model:
+def _load(file: Path, model: type[_Model], context: dict[str, Any] | None = None) -> _Model:
     try:
         text = file.read_text(encoding="utf-8")
         _refuse_tokens(file, text)
@@ -100,7 +107,7 @@ def _load(file: Path, model: type[_Model]) -> _Model:
     if not isinstance(content, dict):
         raise SettingsError([f"{file}: must be a mapping of fields (account, region, network, …), not {content!r}."])
     try:
-        return model.model_validate(content)
+        return model.model_validate(content, context=context)
     except ValidationError as error:
         raise SettingsError([_paragraph(file, *_describe(e, model)) for e in error.errors()]) from None
 

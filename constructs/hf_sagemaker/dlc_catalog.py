@@ -1,19 +1,27 @@
 """Which Hugging Face Deep Learning Containers (DLCs) AWS publishes, and where.
 
-The data is the SageMaker SDK's own image table, kept as JSON beside this module and rewritten by `make catalogs`
+The data is the SageMaker SDK's own image tables, kept as JSON beside this module and rewritten by `make catalogs`
 (hf_sagemaker.update_catalogs). Imports no CDK and makes no AWS call.
 """
 
 import json
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
+
+from hf_sagemaker.nearest_regions import nearest_regions
 
 Purpose = Literal["training", "inference"]
-Processor = Literal["gpu", "cpu"]
+Product = Literal["training", "inference", "training-compiler", "tgi", "tei", "vllm", "vllm-omni", "sglang", "llamacpp"]
+"""`training` and `inference` run scripts and pipelines of transformers; the others are servers of one kind of model,
+and training with SageMaker's compiler."""
+Processor = Literal["gpu", "cpu", "neuron", "neuronx"]
+"""What an image is built for: NVIDIA GPUs, CPUs, Inferentia1 (neuron), Inferentia2 and Trainium (neuronx)."""
+
+LATEST = "latest"
 
 
 class UnknownImageError(ValueError):
@@ -24,17 +32,21 @@ class UnknownImageError(ValueError):
 class DeepLearningContainer:
     """One published DLC in one region.
 
+    product: what it is for.
+    version: of what the product is named after: transformers for training and inference, else the server.
+    framework: `pytorch2.8.0` or `tensorflow2.11.0`; empty for a server.
     registry: host name of the ECR registry that serves it there.
     repository, tag: together with the registry the image's URI.
-    processor: `gpu` or `cpu`.
-    cuda: CUDA version as (major, minor); None for a CPU image.
+    processor: what it is built for.
     """
 
+    product: Product
+    version: str
+    framework: str
+    processor: Processor
     registry: str
     repository: str
     tag: str
-    processor: Processor
-    cuda: tuple[int, int] | None
 
     @property
     def uri(self) -> str:
@@ -47,19 +59,27 @@ class DeepLearningContainer:
         return self.registry.split(".")[0]
 
     @property
-    def inference_ami_version(self) -> str | None:
-        """The host image whose NVIDIA driver runs this image's CUDA; None for a CPU image.
+    def cuda(self) -> tuple[int, int] | None:
+        """CUDA version as (major, minor); None where there is none."""
+        found = re.search(r"-cu(\d+)(\d)-", f"-{self.tag}-")
+        return (int(found[1]), int(found[2])) if found else None
 
-        Source: the API reference of ProductionVariant.InferenceAmiVersion. On an older driver a container dies before
-        its first log line.
-        """
-        if self.cuda is None:
-            return None
-        if self.cuda <= (12, 2):
-            return "al2-ami-sagemaker-inference-gpu-2-1"
-        if self.cuda <= (12, 4):
-            return "al2-ami-sagemaker-inference-gpu-3-1"
-        return "al2023-ami-sagemaker-inference-gpu-4-1"
+    @property
+    def transformers(self) -> str | None:
+        """The version of transformers that its tag names; None for a server that has none, or does not say."""
+        found = re.search(r"-transformers([0-9.]+)-", f"-{self.tag}-")
+        return found[1] if found else None
+
+
+class _Row(NamedTuple):
+    """One line of the catalogue. registries: index of the table region → account."""
+
+    version: str
+    framework: str
+    processor: Processor
+    repository: str
+    tag: str
+    registries: int
 
 
 @cache
@@ -68,80 +88,148 @@ def _catalog() -> dict[str, Any]:
     return content
 
 
-def versions(purpose: Purpose) -> list[str]:
-    """The transformers versions with a PyTorch image, oldest first."""
-    return list(_catalog()["images"][purpose])
+@cache
+def _rows(product: Product, processor: Processor) -> list[_Row]:
+    return [row for row in (_Row(*values) for values in _catalog()["images"][product]) if row.processor == processor]
+
+
+def _accounts(row: _Row) -> dict[str, str]:
+    accounts: dict[str, str] = _catalog()["registries"][row.registries]
+    return accounts
+
+
+def versions(product: Product, processor: Processor = "gpu", region: str | None = None) -> list[str]:
+    """The versions that are published for the processor, oldest first. region: only those that are there."""
+    rows = _rows(product, processor)
+    return _sorted({row.version for row in rows if region is None or region in _accounts(row)})
 
 
 def registries(region: str) -> set[str]:
     """The accounts from whose registries AWS serves these images in that region; empty where it serves none."""
-    images = [
-        image for purpose in _catalog()["images"].values() for entry in purpose.values() for image in entry.values()
-    ]
-    return {image["registries"][region] for image in images if region in image["registries"]}
+    return {accounts[region] for accounts in _catalog()["registries"] if region in accounts}
 
 
 def tags(repository: str) -> set[str]:
     """Every tag that AWS publishes in that repository, for example `huggingface-pytorch-training`."""
-    return {
-        _tag(pytorch, transformers, processor, python, container_version)
-        for purpose in _catalog()["images"].values()
-        for transformers, entry in purpose.items()
-        for pytorch, image in entry.items()
-        if image["repository"] == repository
-        for processor, container_version in image["container_version"].items()
-        for python in image["py_versions"]
-    }
+    rows = (_Row(*values) for images in _catalog()["images"].values() for values in images)
+    return {row.tag for row in rows if row.repository == repository}
+
+
+def newest(purpose: Purpose, *, region: str, processor: Processor = "gpu") -> DeepLearningContainer:
+    """The newest PyTorch image of the catalogue in that region. UnknownImageError: there is none."""
+    rows = [
+        row for row in _rows(purpose, processor) if region in _accounts(row) and row.framework.startswith("pytorch")
+    ]
+    if not rows:
+        raise UnknownImageError(f"no Hugging Face {purpose} image for {processor} is published in {region}.")
+    return _container(purpose, max(rows, key=lambda row: (_key(row.version), _key(row.framework))), region)
 
 
 def resolve(
-    purpose: Purpose,
+    purpose: Literal["training", "inference", "training-compiler"],
     *,
     transformers: str,
     region: str,
     pytorch: str | None = None,
+    tensorflow: str | None = None,
     processor: Processor = "gpu",
 ) -> DeepLearningContainer:
     """The DLC of those versions in that region.
 
-    transformers, pytorch: full versions, x.y.z; a short one gives a tag that does not exist. pytorch left out takes the
-    only PyTorch version that was published for that transformers version, or the newest of several.
+    transformers, pytorch, tensorflow: x.y.z. A shorter version is completed when only one that is published begins
+    with it. Neither framework: the newest PyTorch that was published for that transformers version.
 
-    Raises UnknownImageError naming what exists.
+    Raises UnknownImageError naming the nearest that exist, also for `latest`, which is no version.
     """
-    entry = _pick("transformers version", transformers, _catalog()["images"][purpose], purpose)
-    pytorch = pytorch or max(entry, key=_version_key)
-    image = _pick(f"PyTorch version for transformers {transformers}", pytorch, entry, purpose)
-    container_version = _pick("processor", processor, image["container_version"], purpose)
-    account = _pick("region", region, image["registries"], purpose)
-    python = image["py_versions"][-1]
-    cuda = re.match(r"cu(\d+)(\d)-", container_version)
-    return DeepLearningContainer(
-        registry=f"{account}.dkr.ecr.{region}.{_dns_suffix(region)}",
-        repository=image["repository"],
-        tag=_tag(pytorch, transformers, processor, python, container_version),
-        processor=processor,
-        cuda=(int(cuda[1]), int(cuda[2])) if cuda else None,
+    kind = "TensorFlow" if tensorflow else "PyTorch"
+    offered = [row for row in _rows(purpose, processor) if row.framework.startswith(kind.lower())]
+    if not offered:
+        raise UnknownImageError(_without_processor(purpose, processor))
+    offered = _of_version(offered, "version", transformers, f"{purpose} image has transformers")
+    transformers = offered[0].version
+    if wanted := tensorflow or pytorch:
+        what = f"{purpose} image with transformers {transformers} has {kind}"
+        offered = _of_version(offered, "framework", wanted, what, prefix=kind.lower())
+    row = max(offered, key=lambda row: _key(row.framework))
+    return _in_region(purpose, row, region, f"{purpose} image with transformers {transformers}")
+
+
+def resolve_server(
+    server: Literal["tgi", "tei", "vllm", "vllm-omni", "sglang", "llamacpp"],
+    *,
+    version: str,
+    region: str,
+    processor: Processor = "gpu",
+) -> DeepLearningContainer:
+    """The DLC of a model server in that region. version: as in `resolve`; for `neuronx` that of optimum-neuron.
+
+    Raises UnknownImageError naming the nearest that exist.
+    """
+    offered = _rows(server, processor)
+    if not offered:
+        raise UnknownImageError(_without_processor(server, processor))
+    (row,) = _of_version(offered, "version", version, f"{server} image for {processor} has version")
+    return _in_region(server, row, region, f"{server} image of version {row.version}")
+
+
+def _without_processor(product: Product, processor: Processor) -> str:
+    known = sorted({row[2] for row in _catalog()["images"][product]})
+    return f"no Hugging Face {product} image is published for processor {processor!r}. It is for: {', '.join(known)}."
+
+
+def _of_version(rows: Sequence[_Row], field: str, wanted: str, what: str, prefix: str = "") -> list[_Row]:
+    """The rows of that version. what: begins the sentence that says that there is none."""
+    if wanted == LATEST:
+        raise UnknownImageError(
+            "'latest' names another image from one day to the next. Name a version, or let `hfsm images update` pin it "
+            "in environments/images.lock.json."
+        )
+    offered = _sorted({str(getattr(row, field)).removeprefix(prefix) for row in rows})
+    fitting = [version for version in offered if version == wanted or version.startswith(f"{wanted}.")]
+    if wanted in fitting or len(fitting) == 1:
+        found = wanted if wanted in fitting else fitting[0]
+        return [row for row in rows if getattr(row, field) == prefix + found]
+    if fitting:
+        raise UnknownImageError(f"{wanted!r} stands for several published versions: {', '.join(fitting)}. Name one.")
+    raise UnknownImageError(
+        f"no published Hugging Face {what} {wanted}. Nearest: {', '.join(_nearest_versions(wanted, offered))}."
     )
 
 
-def _tag(pytorch: str, transformers: str, processor: str, python: str, container_version: str) -> str:
-    return f"{pytorch}-transformers{transformers}-{processor}-{python}-{container_version}"
+def _in_region(product: Product, row: _Row, region: str, what: str) -> DeepLearningContainer:
+    if region in _accounts(row):
+        return _container(product, row, region)
+    there = nearest_regions(region, _accounts(row))
+    message = f"no Hugging Face {what} is published in region {region!r}."
+    message += f" Nearest regions that have it: {', '.join(there)}." if there else " No region of its partition has it."
+    if others := versions(product, row.processor, region):
+        message += f" In {region} there is: {', '.join(_nearest_versions(row.version, others))}."
+    raise UnknownImageError(message)
 
 
-def _pick(what: str, wanted: str, offered: dict[str, Any], purpose: Purpose) -> Any:
-    if wanted not in offered:
-        nearest = get_close_matches(wanted, list(offered), n=3, cutoff=0.4) or list(offered)[-3:]
-        raise UnknownImageError(
-            f"no Hugging Face {purpose} image is published for {what} {wanted!r}. Nearest: {', '.join(nearest)}."
-        )
-    return offered[wanted]
+def _container(product: Product, row: _Row, region: str) -> DeepLearningContainer:
+    suffix = _catalog()["dns_suffixes"].get(region, "amazonaws.com")
+    return DeepLearningContainer(
+        product=product,
+        version=row.version,
+        framework=row.framework,
+        processor=row.processor,
+        registry=f"{_accounts(row)[region]}.dkr.ecr.{region}.{suffix}",
+        repository=row.repository,
+        tag=row.tag,
+    )
 
 
-def _dns_suffix(region: str) -> str:
-    suffixes: dict[str, str] = _catalog()["dns_suffixes"]
-    return next((s for prefix, s in suffixes.items() if region.startswith(prefix)), "amazonaws.com")
+def _nearest_versions(wanted: str, offered: Sequence[str]) -> list[str]:
+    """The one below, the one above and the newest."""
+    below = [version for version in offered if _key(version) < _key(wanted)][-1:]
+    above = [version for version in offered if _key(version) > _key(wanted)][:1]
+    return list(dict.fromkeys([*below, *above, offered[-1]]))
 
 
-def _version_key(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+def _sorted(found: Iterable[str]) -> list[str]:
+    return sorted(found, key=_key)
+
+
+def _key(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))

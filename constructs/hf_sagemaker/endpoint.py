@@ -13,7 +13,9 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from hf_sagemaker import compatibility
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
+from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.instance_types import instance_type as find_instance_type
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Placement
@@ -58,6 +60,7 @@ class HuggingFaceEndpoint(Construct):
         placement: Placement,
         key: kms.IKey,
         instance_type: str = "ml.g4dn.xlarge",
+        image: ContainerImage | None = None,
         inference_ami_version: str | None = None,
         isolated: bool = True,
         scale: EndpointScaling | None = None,
@@ -69,15 +72,28 @@ class HuggingFaceEndpoint(Construct):
         role: assumed by the containers; reads the model.
         placement: where the containers run.
         key: encrypts the instances' volumes where the type takes a key; local NVMe is encrypted by hardware.
-        inference_ami_version: host image whose driver runs the container's CUDA. Omitted: SageMaker's default.
+        image: what the model runs in, which its package names too. Omitted: nothing is checked, and the host image is
+            SageMaker's default.
+        inference_ami_version: host image whose driver runs the container's CUDA. Omitted: the one that fits the image.
         isolated: the containers have no network; SageMaker brings the model. Omitted: they have none.
         scale: omitted: one to two instances.
         alarm_topic: told when an alarm changes. Omitted: the alarms only show.
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
 
-        Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type.
+        Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type, and IncompatibleError with all
+        reasons why the image cannot run there.
         """
         super().__init__(scope, construct_id)
+        instance = find_instance_type(instance_type, "hosting")
+        if image:
+            inference_ami_version = inference_ami_version or compatibility.inference_ami_version(image)
+            compatibility.refuse(
+                (f"instance type {instance_type}", compatibility.instance_problem(image, instance, "hosting")),
+                (
+                    f"host image {inference_ami_version}",
+                    inference_ami_version and compatibility.inference_ami_problem(image, inference_ami_version),
+                ),
+            )
         self._endpoint_name = endpoint_name
         scale = scale or EndpointScaling()
         self.model = sagemaker.CfnModel(
@@ -105,11 +121,10 @@ class HuggingFaceEndpoint(Construct):
         )
         # SageMaker reads the model with the role while it creates it: the role's policies must be there.
         self.model.node.add_dependency(role)
-        takes_key = find_instance_type(instance_type, "hosting").takes_volume_key
         self.endpoint_config = sagemaker.CfnEndpointConfig(
             self,
             "Config",
-            kms_key_id=key.key_arn if takes_key else None,
+            kms_key_id=key.key_arn if instance.takes_volume_key else None,
             production_variants=[
                 sagemaker.CfnEndpointConfig.ProductionVariantProperty(
                     variant_name=VARIANT,
@@ -122,7 +137,7 @@ class HuggingFaceEndpoint(Construct):
                 )
             ],
         )
-        if not takes_key:
+        if not instance.takes_volume_key:
             acknowledge(
                 self.endpoint_config,
                 f"{instance_type} has local NVMe, which its hardware encrypts with a key of its own; SageMaker "

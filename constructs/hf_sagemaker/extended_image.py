@@ -1,8 +1,11 @@
 """A Hugging Face Deep Learning Container, extended: built in the account, tagged by what went into it."""
 
+import tempfile
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-from aws_cdk import Duration, IgnoreMode, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -13,10 +16,10 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
+from hf_sagemaker.dlc_catalog import DeepLearningContainer
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.image_extension import ImageExtension
 
-_RUNTIME = Path(__file__).with_name("runtime")
 _UNTAGGED_DAYS = 14
 _KEPT_IMAGES = 50
 
@@ -28,6 +31,7 @@ class ExtendedImage(Construct):
     project: `aws codebuild start-build --project-name …` builds and pushes the image.
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
         same inputs give the same image and a change of either gives a new one.
+    base: the published image that it extends. image: what it is compatible with.
     """
 
     def __init__(
@@ -35,8 +39,7 @@ class ExtendedImage(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        purpose: Purpose,
-        base: DeepLearningContainer,
+        extension: ImageExtension,
         repository_name: str,
         keys: EnvironmentKeys,
         role: iam.IRole,
@@ -44,32 +47,19 @@ class ExtendedImage(Construct):
     ) -> None:
         """Creates both.
 
-        purpose: which context to build: `runtime/images/<purpose>` with the code of `runtime/<purpose>`.
-        base: the published image that it extends.
+        extension: what is put over which published image.
         repository_name: stable and known outside: roles are granted by it.
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
         removal_policy: DESTROY also deletes the images. Omitted: everything is kept.
         """
         super().__init__(scope, construct_id)
+        self.base = extension.base
         self.repository = self._repository(repository_name, keys.images, removal_policy)
-        context = assets.Asset(
-            self,
-            "Context",
-            path=str(_RUNTIME),
-            ignore_mode=IgnoreMode.GIT,
-            exclude=[
-                "*",
-                "!images",
-                f"!images/{purpose}",
-                f"!images/{purpose}/**",
-                f"!{purpose}",
-                f"!{purpose}/**",
-                "**/__pycache__",
-            ],
-        )
+        context = assets.Asset(self, "Context", path=_context(extension))
         # The base is part of the build and not of the context: both belong into the tag.
-        self.tag = f"{context.asset_hash[:16]}-{base.tag}"[:128]
+        self.tag = f"{context.asset_hash[:16]}-{extension.base.tag}"[:128]
         self.uri = self.repository.repository_uri_for_tag(self.tag)
+        self.image = replace(extension.described(repository_name), uri=self.uri)
         log_group = logs.LogGroup(
             self,
             "BuildLogs",
@@ -77,8 +67,8 @@ class ExtendedImage(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=removal_policy,
         )
-        access = self._build_access(context, base, log_group, role)
-        self.project = self._project(purpose, base, context, keys.images, role, log_group)
+        access = self._build_access(context, extension.base, log_group, role)
+        self.project = self._project(extension, context, keys.images, role, log_group)
         self.project.node.add_dependency(access)
         acknowledge(
             self.project,
@@ -114,24 +104,22 @@ class ExtendedImage(Construct):
 
     def _project(
         self,
-        purpose: Purpose,
-        base: DeepLearningContainer,
+        extension: ImageExtension,
         context: assets.Asset,
         key: kms.IKey,
         role: iam.IRole,
         log_group: logs.ILogGroup,
     ) -> codebuild.Project:
         variables = {
-            "BASE_IMAGE": base.uri,
-            "BASE_REGISTRY": base.registry,
+            "BASE_IMAGE": extension.base.uri,
+            "BASE_REGISTRY": extension.base.registry,
             "REPOSITORY_URI": self.repository.repository_uri,
             "IMAGE_TAG": self.tag,
-            "DOCKERFILE": f"images/{purpose}/Dockerfile",
         }
         return codebuild.Project(
             self,
             "Project",
-            description=f"Builds the extended {purpose} image",
+            description=f"Builds the extended {extension.purpose} image",
             role=role.without_policy_updates(),  # type: ignore[attr-defined]
             source=codebuild.Source.s3(bucket=context.bucket, path=context.s3_object_key),
             environment=codebuild.BuildEnvironment(
@@ -148,7 +136,7 @@ class ExtendedImage(Construct):
             logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
             timeout=Duration.hours(1),
             queued_timeout=Duration.hours(1),
-            build_spec=codebuild.BuildSpec.from_object(_BUILD),
+            build_spec=codebuild.BuildSpec.from_object(_build(extension)),
         )
 
     def _build_access(
@@ -176,17 +164,46 @@ if aws ecr describe-images --repository-name "${REPOSITORY_URI#*/}" --image-ids 
 then
   echo "$REPOSITORY_URI:$IMAGE_TAG is there already: nothing to build"
 else
-  docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$BASE_IMAGE" --tag "$REPOSITORY_URI:$IMAGE_TAG" . &&
-  docker push "$REPOSITORY_URI:$IMAGE_TAG"
+%s
 fi
 """
-_BUILD = {
-    "version": "0.2",
-    "env": {"shell": "bash"},
-    "phases": {
-        "pre_build": {
-            "commands": [f'{_LOGIN} "$BASE_REGISTRY"', f'{_LOGIN} "${{REPOSITORY_URI%%/*}}"'],
+_TAG = "$REPOSITORY_URI:$IMAGE_TAG"
+_EXTENDED = "extended:$IMAGE_TAG"
+"""What a Dockerfile of a team's own begins with; it stays on the machine of the build."""
+
+
+def _build(extension: ImageExtension) -> dict[str, object]:
+    """The build specification."""
+    own = extension.own_dockerfile_path
+    commands = [_docker_build(extension.dockerfile_path, "$BASE_IMAGE", _EXTENDED if own else _TAG, ".")]
+    if own:
+        commands.append(_docker_build(own, _EXTENDED, _TAG, str(Path(own).parent)))
+    commands.append(f'  docker push "{_TAG}"')
+    return {
+        "version": "0.2",
+        "env": {"shell": "bash"},
+        "phases": {
+            "pre_build": {
+                "commands": [f'{_LOGIN} "$BASE_REGISTRY"', f'{_LOGIN} "${{REPOSITORY_URI%%/*}}"'],
+            },
+            "build": {"commands": [_BUILD_AND_PUSH % " &&\n".join(commands)]},
         },
-        "build": {"commands": [_BUILD_AND_PUSH]},
-    },
-}
+    }
+
+
+def _docker_build(dockerfile: str, base: str, tag: str, context: str) -> str:
+    return f'  docker build --file {dockerfile} --build-arg BASE_IMAGE="{base}" --tag "{tag}" {context}'
+
+
+@cache
+def _workshop() -> tempfile.TemporaryDirectory[str]:
+    """Where contexts are put together. It stays until the process ends: the CDK remembers the hashes of files by their
+    inodes, which a file of a removed folder would hand on to another."""
+    return tempfile.TemporaryDirectory(prefix="hf-sagemaker-")
+
+
+def _context(extension: ImageExtension) -> str:
+    """A folder with the build context. Its name is in no template: assets go by what is in them."""
+    folder = tempfile.mkdtemp(dir=_workshop().name)
+    extension.write_context(Path(folder))
+    return folder

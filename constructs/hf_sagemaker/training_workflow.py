@@ -20,6 +20,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hf_sagemaker import compatibility
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
@@ -106,9 +107,20 @@ class HuggingFaceTraining(Construct):
         reserved_concurrency: of each function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept.
 
-        Raises UnknownInstanceTypeError when a default names an instance type that SageMaker training does not have.
+        Raises UnknownInstanceTypeError when a default names an instance type that SageMaker training does not have, and
+        IncompatibleError with all reasons why the images do not fit the instances or each other.
         """
         super().__init__(scope, construct_id)
+        compatibility.refuse(
+            *(
+                (
+                    f"instance type {name}",
+                    compatibility.instance_problem(training_image.image, instance_type(name, "training"), "training"),
+                )
+                for name in defaults.instance_types
+            ),
+            ("inference image", compatibility.serving_problem(training_image.image, inference_image.image)),
+        )
         self.topic = sns.Topic(self, "Topic", master_key=keys.operations, enforce_ssl=True)
         self.model_package_group_name = f"{environment}-{job_type}"
         self.model_package_group = sagemaker.CfnModelPackageGroup(

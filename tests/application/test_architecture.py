@@ -22,8 +22,14 @@ FORBIDDEN = {
 WITHOUT_CDK = [
     "stacks/settings.py",
     "stacks/network_settings.py",
+    "stacks/image_settings.py",
     "stacks/settings_files.py",
     "constructs/hf_sagemaker/dlc_catalog.py",
+    "constructs/hf_sagemaker/nearest_regions.py",
+    "constructs/hf_sagemaker/compatibility.py",
+    "constructs/hf_sagemaker/image_extension.py",
+    "constructs/hf_sagemaker/image_lock.py",
+    "constructs/hf_sagemaker/requirements.py",
     "constructs/hf_sagemaker/instance_types.py",
     "constructs/hf_sagemaker/service_regions.py",
 ]

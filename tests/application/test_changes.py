@@ -58,11 +58,11 @@ def _another_model(dev: Settings) -> None:
 
 
 def _another_training_image(dev: Settings) -> None:
-    dev["images"]["training"] = {"purpose": "training", "transformers": "4.49.0"}
+    dev["images"][0]["base"] = {"purpose": "training", "transformers": "4.49.0"}
 
 
 def _another_inference_image(dev: Settings) -> None:
-    dev["images"]["inference"] = {"purpose": "inference", "transformers": "4.49.0"}
+    dev["images"][1]["base"] = {"purpose": "inference", "transformers": "4.49.0"}
 
 
 def _a_further_job_type(dev: Settings) -> None:

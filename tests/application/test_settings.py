@@ -104,9 +104,9 @@ def test_a_wrong_endpoint_is_refused(tmp_path: Path, change: dict[str, Any], pat
 
 def test_an_image_that_is_not_published_is_refused(tmp_path: Path) -> None:
     content = _dev()
-    content["images"]["training"] = {"purpose": "training", "transformers": "4.56"}
+    content["images"][0]["base"]["transformers"] = "4.57"
     (problem,) = _problems(tmp_path, content)
-    assert "4.56.2" in problem
+    assert "Nearest: 4.56.2, 5.3.0" in problem
 
 
 def test_a_zone_of_another_region_is_refused(tmp_path: Path) -> None:

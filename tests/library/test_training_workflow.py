@@ -10,6 +10,7 @@ from aws_cdk.assertions import Template
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.execution_roles import ExecutionRoles
 from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import UnknownInstanceTypeError
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
 
@@ -23,13 +24,14 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
         purpose: ExtendedImage(
             stack,
             purpose,
-            purpose=purpose,
-            base=dlc_catalog.resolve(purpose, transformers=version, region="us-east-1"),
+            extension=ImageExtension(
+                purpose=purpose, base=dlc_catalog.resolve(purpose, transformers=version, region="us-east-1")
+            ),
             repository_name=f"hf-sagemaker/dev/{purpose}",
             keys=stack.keys,
             role=roles.building,
         )
-        for purpose, version in (("training", "4.56.2"), ("inference", "4.51.3"))
+        for purpose, version in (("training", "4.49.0"), ("inference", "4.51.3"))
     }
     HuggingFaceTraining(
         stack,

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from localcloud.images.container import Container
 from localcloud.images.deep_learning_containers import InstallationError
 from localcloud.images.dockerfile import DockerfileError
 from localcloud.images.store import Image, ImageConfig, ImageStore, UnknownImageError, key_of, manifest_of
+from tests.local.wheels import write_wheel
 
 BASE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-training:2.8.0-gpu"
 EXTENSION = f"""
@@ -28,24 +28,6 @@ ENTRYPOINT ["python", "/opt/code/main.py"]
 """
 
 Builder = Callable[..., Image]
-
-
-def write_wheel(folder: Path, version: str, word: str) -> Path:
-    """A wheel with one module and one program, made by hand: installing it needs no network."""
-    folder.mkdir(parents=True, exist_ok=True)
-    info = f"greeting-{version}.dist-info"
-    files = {
-        "greeting.py": f"WORD = {word!r}\ndef main():\n    print(WORD)\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: greeting\nVersion: {version}\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{info}/entry_points.txt": "[console_scripts]\ngreet = greeting:main\n",
-    }
-    record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
-    path = folder / f"greeting-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        for name, text in {**files, f"{info}/RECORD": record}.items():
-            wheel.writestr(name, text)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +237,9 @@ def test_what_a_container_writes_stays_in_it(docker_build: Builder, tmp_path: Pa
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("RUN apt-get update", r"line 3: RUN: only `pip install ...` can be run here, not: apt-get update"),
+        ("RUN curl x", r"line 3: RUN: only `pip install ...` and `python /...` can be run here, not: curl x"),
+        ("RUN python -c pass", r"line 3: RUN: only `pip install ...` and `python /...` can be run here, not: python"),
+        ("RUN apt-get update && apt-get install x", r"line 3: RUN: Debian packages cannot be installed here, where"),
         ("RUN pip install a && rm -r /tmp/x", r"line 3: RUN: only one command is supported, no shell syntax"),
         ("COPY missing/ /opt/", r"line 3: COPY: there is no missing/ in the build context"),
         ("COPY ../secret /opt/", r"line 3: COPY: ../secret leaves the build context"),

@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 local_app = typer.Typer(no_args_is_help=True, help="The embedded AWS of this machine.")
 app.add_typer(local_app, name="local")
+images_app = typer.Typer(help="The container images of an environment, and what `latest` stands for.")
+app.add_typer(images_app, name="images")
 
 Environment = Annotated[str, typer.Option("--env", help="The environment: a file's name in environments/.")]
 Local = Annotated[bool, typer.Option("--local", help="Use the embedded AWS that `hfsm local up` started.")]
@@ -59,6 +61,52 @@ def build(
 
     parameters = cloud.Parameters(cloud.connect(local), environment)
     container_images.build(images or [], parameters, make_console())
+
+
+@images_app.callback(invoke_without_command=True)
+def images(
+    context: typer.Context,
+    environment: Environment = "dev",
+    local: Local = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """List the images of an environment: base, tag, digest, age, findings of the scan, and what runs each."""
+    if context.invoked_subcommand is not None:
+        return
+    from hfsm import cloud, image_list
+
+    found = image_list.list_images(cloud.Parameters(cloud.connect(local), environment))
+    if json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        image_list.show(found, make_console())
+
+
+@images_app.command("update")
+def update_images(
+    environments: Annotated[list[str] | None, typer.Argument(metavar="[ENV...]", help="Which. Left out: all.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--environments", help="Folder of the settings. Left out: the project's.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Change the file without asking.")] = False,
+) -> None:
+    """Pin what `latest` stands for in the settings to the newest images of the catalogue, after showing what changes.
+
+    Asks nothing of AWS. Exit code 1: not changed, because nobody said yes.
+    """
+    from hfsm.image_pins import PinUpdate
+    from hfsm.local import PROJECT_ROOT
+
+    update = PinUpdate(folder or PROJECT_ROOT / "environments", environments or [])
+    if not update.changes:
+        typer.echo(f"{update.file} is current.")
+        return
+    typer.echo("\n".join(update.changes))
+    if not yes and not typer.confirm(f"Change {update.file}?"):
+        typer.echo("Not changed.")
+        raise typer.Exit(1)
+    update.apply()
+    typer.echo(f"Changed {update.file}. Deploy it, and `hfsm build` makes the images.")
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from localcloud.images import deep_learning_containers
 from localcloud.images.dockerfile import DockerfileError, Instruction, parse, substitute
 from localcloud.images.paths import Paths
-from localcloud.images.store import Image, ImageConfig, ImageStore, key_of
+from localcloud.images.store import Image, ImageConfig, ImageStore, UnknownImageError, key_of
 from localcloud.images.trees import link_tree, link_venv
 
 _SHELL = {"&&", "||", "|", ";", ">", ">>", "<", "&"}
@@ -116,11 +116,15 @@ class _Stage:
         if len(words) != 1:
             raise instruction.error(f"one image and nothing else is supported, not {reference!r}")
         kind = deep_learning_containers.kind_of(reference)
+        if kind is None and (built := self._built_here(reference)):
+            self.global_args, self.args = self.args, {}
+            self.config = built
+            return True
         if kind is None:
             raise instruction.error(
                 f"the image {reference!r} is not known here; what is: "
-                "<account>.dkr.ecr.<region>.amazonaws.com/huggingface-pytorch-training:<tag> "
-                "and the same with huggingface-pytorch-inference"
+                "<account>.dkr.ecr.<region>.amazonaws.com/huggingface-pytorch-training:<tag>, "
+                "the same with huggingface-pytorch-inference, and what was built here under a name without a registry"
             )
         self.build.authorize(reference)
         self.global_args, self.args = self.args, {}
@@ -128,6 +132,15 @@ class _Stage:
             kind, self.build.store, self.build.requirements_dir, self.build.report
         )
         return False
+
+    def _built_here(self, reference: str) -> ImageConfig | None:
+        """An image that an earlier build tagged. One with a registry in its name would have to be pulled."""
+        if "/" in reference:
+            return None
+        try:
+            return self.build.store.tagged(reference).config
+        except UnknownImageError:
+            return None
 
     def _copy(self, instruction: Instruction, text: str) -> bool:
         words = shlex.split(text)
@@ -175,7 +188,7 @@ class _Stage:
         return sorted(found)
 
     def _run(self, instruction: Instruction, text: str) -> bool:
-        arguments = _pip_arguments(instruction, text)
+        arguments = _python_arguments(instruction, text)
         config = self._config
         assert config.venv is not None
         key = key_of("RUN", config.venv, config.rootfs or "", config.workdir, repr(sorted(config.env.items())), text)
@@ -186,7 +199,7 @@ class _Stage:
             link_venv(below, venv)
             rootfs = self.build.store.folder(config.rootfs) / "rootfs" if config.rootfs else folder / "rootfs"
             paths = Paths(venv=venv, rootfs=rootfs)
-            command = [str(venv / "bin/python"), "-m", "pip", "install", *map(paths.outside, arguments)]
+            command = [str(venv / "bin/python"), *map(paths.outside, arguments)]
             environment = {name: paths.outside(value) for name, value in config.env.items()}
             workdir = rootfs / config.workdir.lstrip("/")
             deep_learning_containers.run(
@@ -198,14 +211,21 @@ class _Stage:
         return cached
 
 
-def _pip_arguments(instruction: Instruction, text: str) -> list[str]:
+def _python_arguments(instruction: Instruction, text: str) -> list[str]:
+    """The arguments for the image's Python that do what the command does."""
     words = shlex.split(text)
+    if words[:1] == ["apt-get"]:
+        raise instruction.error(
+            f"Debian packages cannot be installed here, where a container is a process of this machine: {text}"
+        )
     if shell := sorted(_SHELL.intersection(words) | {word for word in words if word.endswith(";")}):
         raise instruction.error(f"only one command is supported, no shell syntax like {shell[0]!r}")
     for start in (["pip", "install"], ["pip3", "install"], ["python", "-m", "pip", "install"]):
         if words[: len(start)] == start:
-            return words[len(start) :]
-    raise instruction.error(f"only `pip install ...` can be run here, not: {text}")
+            return ["-m", "pip", "install", *words[len(start) :]]
+    if words[0] == "python" and len(words) > 1 and words[1].startswith("/"):
+        return words[1:]
+    raise instruction.error(f"only `pip install ...` and `python /...` can be run here, not: {text}")
 
 
 def _pairs(instruction: Instruction, text: str) -> dict[str, str]:

@@ -1,0 +1,106 @@
+"""Which container image something runs, and what decides whether it fits there."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hf_sagemaker.dlc_catalog import DeepLearningContainer, Processor, Product
+from hf_sagemaker.instance_types import Architecture
+
+if TYPE_CHECKING:  # settings are checked with this module, and must not load the CDK
+    from aws_cdk import aws_ecr as ecr
+
+    from hf_sagemaker.extended_image import ExtendedImage
+
+_TOOLKIT = "sagemaker-huggingface-inference-toolkit"
+_TOOLKIT_OF_4 = "2.6.0"
+"""The newest toolkit that an inference image with transformers 4 carries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerImage:
+    """A choice, made by one of the class methods, and what is known of it.
+
+    name: what people call it; in messages.
+    uri: `<registry>/<repository>:<tag>` or `…@sha256:…`.
+    product: what it is for.
+    processor, architecture: what it is built for.
+    cuda: version as (major, minor); None without.
+    transformers: version; None where it has none or it is not known. A check that needs it is left out then.
+    toolkit: version of sagemaker-huggingface-inference-toolkit that limits which transformers can be imported; None
+        where there is no such limit.
+    """
+
+    name: str
+    uri: str
+    product: Product
+    processor: Processor = "gpu"
+    architecture: Architecture = "x86_64"
+    cuda: tuple[int, int] | None = None
+    transformers: str | None = None
+    toolkit: str | None = None
+
+    @classmethod
+    def from_dlc(
+        cls, base: DeepLearningContainer, *, name: str | None = None, pinned: Mapping[str, str] | None = None
+    ) -> "ContainerImage":
+        """A published Deep Learning Container, see dlc_catalog.resolve.
+
+        name: omitted: its repository and tag.
+        pinned: distribution → version of what is installed over it, as an extension does. Omitted: it is as published.
+        """
+        pinned = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (pinned or {}).items()}
+        toolkit = None
+        if base.product == "inference" and base.processor in ("gpu", "cpu"):
+            of_base = _TOOLKIT_OF_4 if (base.transformers or "").startswith("4.") else None
+            toolkit = pinned.get(_TOOLKIT, of_base)
+        return cls(
+            name=name or f"{base.repository}:{base.tag}",
+            uri=base.uri,
+            product=base.product,
+            processor=base.processor,
+            cuda=base.cuda,
+            transformers=pinned.get("transformers", base.transformers),
+            toolkit=toolkit,
+        )
+
+    @classmethod
+    def from_extended(cls, image: "ExtendedImage") -> "ContainerImage":
+        """An image that this environment builds over a published one."""
+        return image.image
+
+    @classmethod
+    def from_ecr(
+        cls,
+        repository: "ecr.IRepository",
+        *,
+        tag_or_digest: str,
+        product: Product,
+        processor: Processor = "gpu",
+        architecture: Architecture = "x86_64",
+        cuda: tuple[int, int] | None = None,
+        transformers: str | None = None,
+    ) -> "ContainerImage":
+        """An image of a team's own.
+
+        tag_or_digest: `sha256:…` is a digest. `latest` is refused: it names another image from one day to the next.
+        cuda, transformers: what it holds. Omitted: whatever depends on them is not checked, and the host image of an
+            endpoint is SageMaker's default.
+
+        Raises ValueError for `latest`.
+        """
+        if tag_or_digest == "latest":
+            raise ValueError(
+                f"{repository.repository_name}: `latest` names another image from one day to the next; name a tag that "
+                "does not move, or a digest."
+            )
+        return cls(
+            name=repository.repository_name,
+            uri=repository.repository_uri_for_tag_or_digest(tag_or_digest),
+            product=product,
+            processor=processor,
+            architecture=architecture,
+            cuda=cuda,
+            transformers=transformers,
+        )

@@ -1,0 +1,99 @@
+"""What is put over a published container image: this library's runtime, and what a team asks for besides.
+
+Imports no CDK: settings are checked with it.
+"""
+
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from hf_sagemaker import requirements
+from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
+
+_RUNTIME = Path(__file__).with_name("runtime")
+_INSIDE = "/opt/hf_sagemaker"
+_OWN = "own"
+_IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", "*.in")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageExtension:
+    """An image to build.
+
+    purpose: which of this library's runtimes is put into it: `runtime/images/<purpose>`, `runtime/<purpose>`.
+    base: the published image that it extends.
+    requirements: distributions to install besides, pinned, see requirements.requirement_problems. With hashes they are
+        installed as they are; without, with what they depend on and the base lacks. PyTorch stays the base's own.
+    apt_packages: Debian packages to install.
+    dockerfile: for the rest; its folder is its context. It gets the image with all of the above as BASE_IMAGE.
+    """
+
+    purpose: Purpose
+    base: DeepLearningContainer
+    requirements: tuple[str, ...] = ()
+    apt_packages: tuple[str, ...] = ()
+    dockerfile: Path | None = None
+
+    @property
+    def keeps_transformers(self) -> bool:
+        """Whether the base's own libraries stay: the runtime's are pinned within one major version of transformers."""
+        own, base = runtime_pins(self.purpose)["transformers"], self.base.transformers or ""
+        return own.split(".")[0] != base.split(".")[0]
+
+    @property
+    def pinned(self) -> dict[str, str]:
+        """Distribution → version of everything that is installed over the base by name."""
+        own = {} if self.keeps_transformers else runtime_pins(self.purpose)
+        return own | requirements.pins("\n".join(self.requirements))
+
+    def described(self, name: str) -> ContainerImage:
+        """The image as compatibility is judged; its URI is still the base's. name: what people call it."""
+        return ContainerImage.from_dlc(self.base, name=name, pinned=self.pinned)
+
+    @property
+    def dockerfile_path(self) -> str:
+        """Of the Dockerfile to build, in what `write_context` writes; the context is the folder itself."""
+        return f"images/{self.purpose}/Dockerfile"
+
+    @property
+    def own_dockerfile_path(self) -> str:
+        """Of the Dockerfile of a team's own, whose context is its folder; empty when there is none."""
+        return f"{_OWN}/{self.dockerfile.name}" if self.dockerfile else ""
+
+    def write_context(self, folder: Path) -> None:
+        """Fills an empty folder with what the build needs; what is in it depends on nothing else than this object."""
+        for part in (f"images/{self.purpose}", self.purpose):
+            shutil.copytree(_RUNTIME / part, folder / part, ignore=_IGNORED)
+        image = folder / f"images/{self.purpose}"
+        if self.keeps_transformers:
+            kept = f"# transformers {self.base.transformers} and what goes with it are the base's own.\n"
+            (image / "requirements.txt").write_text(kept, encoding="utf-8")
+        if self.requirements:
+            (image / "added-requirements.txt").write_text("\n".join(self.requirements) + "\n", encoding="utf-8")
+            shutil.copy(_RUNTIME / "images/install_requirements.py", image)
+        if lines := self._added_instructions():
+            with (folder / self.dockerfile_path).open("a", encoding="utf-8") as file:
+                file.write("\n# What the settings of the environment add.\n" + "".join(f"{line}\n" for line in lines))
+        if self.dockerfile:
+            shutil.copytree(self.dockerfile.parent, folder / _OWN, ignore=_IGNORED)
+
+    def _added_instructions(self) -> list[str]:
+        lines = []
+        if self.apt_packages:
+            lines.append(
+                "RUN apt-get update && apt-get install --yes --no-install-recommends "
+                f"{' '.join(self.apt_packages)} && rm -rf /var/lib/apt/lists/*"
+            )
+        if self.requirements:
+            copied = [f"images/{self.purpose}/{name}" for name in ("install_requirements.py", "added-requirements.txt")]
+            lines.append(f"COPY {' '.join(copied)} {_INSIDE}/")
+            lines.append(f"RUN python {_INSIDE}/install_requirements.py {_INSIDE}/added-requirements.txt")
+        return lines
+
+
+@cache
+def runtime_pins(purpose: Purpose) -> dict[str, str]:
+    """Distribution → version of what the runtime's image installs."""
+    return requirements.pins((_RUNTIME / f"images/{purpose}/requirements.txt").read_text(encoding="utf-8"))

@@ -1,0 +1,138 @@
+"""The container images of an environment: a published base, and what is put over it.
+
+Never imports aws_cdk, see stacks/settings.py.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+
+from hf_sagemaker import dlc_catalog
+from hf_sagemaker.compatibility import toolkit_problem
+from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.image_extension import ImageExtension
+from hf_sagemaker.image_lock import Pin
+from hf_sagemaker.requirements import read_requirements, requirement_problems
+from stacks.settings_base import Name, Problem, Settings
+
+FOLDER, PINS = "folder", "pins"
+"""Keys of the context with which settings are read: the folder of the environment file, and the pins of its images."""
+
+Version = Annotated[str, Field(pattern=r"^(\d+(\.\d+){0,2}|latest)$", description="x.y.z, in quotation marks if x.y")]
+AptPackage = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$")]
+
+
+class BaseImageSettings(Settings):
+    """A published Hugging Face Deep Learning Container."""
+
+    purpose: Literal["training", "inference"]
+    """What the image is for: it decides which of the project's runtimes is put into it."""
+    transformers: Version
+    """transformers version of the published image, x.y.z; a shorter one where only one begins with it. `latest`: what
+    `hfsm images update` pinned for this image in images.lock.json."""
+    pytorch: Version | None = None
+    """PyTorch version of the published image. Omitted: the newest with that transformers version."""
+    processor: Literal["gpu", "cpu"] = "gpu"
+    """Which build. Training images exist for GPU only."""
+
+
+def _requirements(value: Any, info: ValidationInfo) -> Any:
+    """A path becomes the lines of its file."""
+    if not isinstance(value, str):
+        return value
+    file = _beside(value, info)
+    if not file.is_file():
+        raise ValueError(f"must be a list of pinned requirements, or a file beside the environment file: no {file}")
+    return read_requirements(file.read_text(encoding="utf-8"))
+
+
+def _beside(path: str, info: ValidationInfo) -> Path:
+    """A path of an environment file, which is relative to that file."""
+    return Path((info.context or {}).get(FOLDER, "."), path).resolve()
+
+
+class ImageSettings(Settings):
+    """One image that this environment builds."""
+
+    name: Name
+    """By which job types and endpoints name it."""
+    base: BaseImageSettings
+    requirements: Annotated[list[str], BeforeValidator(_requirements, json_schema_input_type=list[str] | str)] = []
+    """Distributions to install over the base, each pinned: `transformers==4.57.1`. Or the path of a requirements file,
+    relative to this file; one with hashes is installed without dependencies. PyTorch stays the base's own."""
+    apt_packages: list[AptPackage] = []
+    """Debian packages to install."""
+    dockerfile: Annotated[Path | None, Field(description="path, relative to this file")] = None
+    """A Dockerfile for the rest, in a folder of its own, which is its context. It begins with `ARG BASE_IMAGE` and
+    `FROM ${BASE_IMAGE}`: the image with all of the above in it."""
+
+    # Fields with the fields before them, and not the whole model: see JobTypeSettings.
+    @field_validator("base")
+    @classmethod
+    def _latest_is_pinned(cls, value: BaseImageSettings, info: ValidationInfo) -> BaseImageSettings:
+        pin: Pin | None = (info.context or {}).get(PINS, {}).get(info.data.get("name"))
+        if value.transformers != dlc_catalog.LATEST or not pin or not pin.fits(value.purpose, value.processor):
+            return value
+        return value.model_copy(update={"transformers": pin.transformers, "pytorch": pin.pytorch})
+
+    @field_validator("requirements")
+    @classmethod
+    def _pinned(cls, value: list[str]) -> list[str]:
+        if problems := requirement_problems(value):
+            raise ValueError("; ".join(problems))
+        return value
+
+    @field_validator("dockerfile")
+    @classmethod
+    def _own_dockerfile(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None:
+            return None
+        file = _beside(str(value), info)
+        if not file.is_file():
+            raise ValueError(f"must be a Dockerfile, relative to the environment file: there is no {file}")
+        if file.parent == _beside(".", info):
+            raise ValueError("must be in a folder of its own, which is its context: that of the environments is not")
+        instructions = re.findall(r"^\s*(ARG|FROM)\s+(\S+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+        if not instructions or instructions[0] != ("ARG", "BASE_IMAGE") or not _ends_on_base(instructions):
+            raise ValueError("must begin with `ARG BASE_IMAGE`, and its last FROM must be `FROM ${BASE_IMAGE}`")
+        return file
+
+    def extension(self, region: str) -> ImageExtension:
+        """What is built. UnknownImageError: the base is not published in the region."""
+        return ImageExtension(
+            purpose=self.base.purpose,
+            base=dlc_catalog.resolve(
+                self.base.purpose,
+                transformers=self.base.transformers,
+                pytorch=self.base.pytorch,
+                processor=self.base.processor,
+                region=region,
+            ),
+            requirements=tuple(self.requirements),
+            apt_packages=tuple(self.apt_packages),
+            dockerfile=self.dockerfile,
+        )
+
+    def described(self, region: str) -> ContainerImage:
+        """The image as compatibility is judged. UnknownImageError: the base is not published in the region."""
+        return self.extension(region).described(self.name)
+
+
+def _ends_on_base(instructions: list[tuple[str, str]]) -> bool:
+    stages = [image for name, image in instructions if name == "FROM"]
+    return bool(stages) and stages[-1] in ("${BASE_IMAGE}", "$BASE_IMAGE")
+
+
+def image_problems(images: list[ImageSettings], region: str) -> list[Problem]:
+    """What no field of an image can know: whether its base is published here, and whether its parts fit together."""
+    found: list[Problem] = []
+    for i, image in enumerate(images):
+        try:
+            problem = toolkit_problem(image.described(region))
+        except dlc_catalog.UnknownImageError as error:
+            problem = str(error)
+        if problem:
+            found.append((f"images.{i}.base", image.base.model_dump(exclude_none=True), problem))
+    return found
