@@ -1,16 +1,15 @@
-"""The CDK app: one stage per file in environments/, and one for the organisation, checked by cdk-nag, synthesised."""
+"""The CDK app: one stage per file in environments/ and one for the organisation, judged, synthesised."""
 
 import sys
 from pathlib import Path
 
-from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
+from aws_cdk import App
 
 from hf_sagemaker.guardrails import PolicyTooLongError
+from stacks.gate import Gate
 from stacks.ml_environment import MlEnvironment
 from stacks.organization import Organization
 from stacks.settings_files import SettingsError, load_environments, load_organization
-from stacks.validation_report import findings
 
 ROOT = Path(__file__).parent
 
@@ -19,9 +18,10 @@ def main() -> int:
     """Synthesises every environment.
 
     Context `environments`: folder with the settings files. Omitted: environments/ beside this file.
+    Context `compliance`: folder for the evidence. Omitted: build/compliance/ beside this file.
 
-    Returns 0; 1 when a rule is broken and not acknowledged; 2 when a settings file is wrong, and then nothing is
-    synthesised.
+    Returns 0; 1 when a rule is broken and not acknowledged, or something did not judge; 2 when a settings file is
+    wrong, and then nothing is synthesised.
     """
     app = App()
     try:
@@ -34,11 +34,12 @@ def main() -> int:
     except (SettingsError, PolicyTooLongError) as error:
         print(error, file=sys.stderr)
         return 2
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    assembly = app.synth()
-    if problems := findings(Path(assembly.directory)):
+    evidence = Path(app.node.try_get_context("compliance") or ROOT / "build/compliance")
+    if problems := Gate(app).synthesise(evidence):
         print("\n".join(problems), file=sys.stderr)
-        print(f"{len(problems)} unacknowledged findings: mend them, or acknowledge them at the resource with a reason.")
+        print(
+            f"{len(problems)} findings: mend them, or acknowledge them at the resource with a reason.", file=sys.stderr
+        )
         return 1
     return 0
 

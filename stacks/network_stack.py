@@ -55,11 +55,15 @@ class NetworkStack(Stack):
         self.network: Network = (
             self._team_network(team, settings.network, perimeter, removal_policy)
             if team
-            else self._own_network(settings.network, perimeter, removal_policy)
+            else self._own_network(settings.network, perimeter, settings.functions.reserved_concurrency, removal_policy)
         )
 
     def _own_network(
-        self, settings: NetworkSettings, perimeter: Perimeter, removal_policy: RemovalPolicy
+        self,
+        settings: NetworkSettings,
+        perimeter: Perimeter,
+        reserved_concurrency: int | None,
+        removal_policy: RemovalPolicy,
     ) -> PrivateNetwork:
         network = PrivateNetwork(
             self,
@@ -72,6 +76,7 @@ class NetworkStack(Stack):
             endpoint_zones=settings.interface_endpoints.zones,
             perimeter=perimeter,
             flow_log_retention=_RETENTION[settings.flow_log_days],
+            reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         )
         acknowledge(

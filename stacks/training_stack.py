@@ -48,6 +48,7 @@ class TrainingStack(Stack):
                 buckets=data.buckets,
                 isolated=settings.isolation,
                 function_root=FUNCTIONS,
+                reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
             )
             for email in settings.training.notification_emails:

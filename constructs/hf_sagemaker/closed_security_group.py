@@ -26,11 +26,13 @@ class ClosedDefaultSecurityGroup(Construct):
         vpc: ec2.Vpc,
         function_root: Path,
         key: kms.IKey,
+        reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Closes the group when the stack is deployed. Deleting the stack leaves it closed.
 
         function_root: folder with the package `close_default_security_group`.
+        reserved_concurrency: as `PythonFunction` takes it.
         key: encrypts the function's logs. removal_policy: of these logs. Omitted: they are kept.
         """
         super().__init__(scope, construct_id)
@@ -53,6 +55,7 @@ class ClosedDefaultSecurityGroup(Construct):
                 ),
             ],
             timeout=Duration.minutes(2),
+            reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         )
         # Below the VPC, under this id and type, because cdk-nag looks there for the CDK's own, which does the same.

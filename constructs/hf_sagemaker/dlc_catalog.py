@@ -73,6 +73,27 @@ def versions(purpose: Purpose) -> list[str]:
     return list(_catalog()["images"][purpose])
 
 
+def registries(region: str) -> set[str]:
+    """The accounts from whose registries AWS serves these images in that region; empty where it serves none."""
+    images = [
+        image for purpose in _catalog()["images"].values() for entry in purpose.values() for image in entry.values()
+    ]
+    return {image["registries"][region] for image in images if region in image["registries"]}
+
+
+def tags(repository: str) -> set[str]:
+    """Every tag that AWS publishes in that repository, for example `huggingface-pytorch-training`."""
+    return {
+        _tag(pytorch, transformers, processor, python, container_version)
+        for purpose in _catalog()["images"].values()
+        for transformers, entry in purpose.items()
+        for pytorch, image in entry.items()
+        if image["repository"] == repository
+        for processor, container_version in image["container_version"].items()
+        for python in image["py_versions"]
+    }
+
+
 def resolve(
     purpose: Purpose,
     *,
@@ -98,10 +119,14 @@ def resolve(
     return DeepLearningContainer(
         registry=f"{account}.dkr.ecr.{region}.{_dns_suffix(region)}",
         repository=image["repository"],
-        tag=f"{pytorch}-transformers{transformers}-{processor}-{python}-{container_version}",
+        tag=_tag(pytorch, transformers, processor, python, container_version),
         processor=processor,
         cuda=(int(cuda[1]), int(cuda[2])) if cuda else None,
     )
+
+
+def _tag(pytorch: str, transformers: str, processor: str, python: str, container_version: str) -> str:
+    return f"{pytorch}-transformers{transformers}-{processor}-{python}-{container_version}"
 
 
 def _pick(what: str, wanted: str, offered: dict[str, Any], purpose: Purpose) -> Any:

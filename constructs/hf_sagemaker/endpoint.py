@@ -95,6 +95,14 @@ class HuggingFaceEndpoint(Construct):
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-38")
+        acknowledge(
+            self.model,
+            "SageMaker pulls images from a registry in the VPC only when that is no ECR; an image in ECR, and so every "
+            "one of this account, it pulls by way of its own platform. Instead of the way, what is pulled is "
+            "fixed: the container is isolated (control 38), its image cannot change (47), comes from this account or "
+            "from AWS's (48), and the network admits no other registry (87).",
+            "HfSageMaker::Control-42",
+        )
         # SageMaker reads the model with the role while it creates it: the role's policies must be there.
         self.model.node.add_dependency(role)
         takes_key = find_instance_type(instance_type, "hosting").takes_volume_key
@@ -114,6 +122,15 @@ class HuggingFaceEndpoint(Construct):
                 )
             ],
         )
+        if not takes_key:
+            acknowledge(
+                self.endpoint_config,
+                f"{instance_type} has local NVMe, which its hardware encrypts with a key of its own; SageMaker "
+                "refuses a KMS key for it. Types without it get this environment's key (control 40).",
+                "HIPAA.Security::HIPAA.Security-SageMakerEndpointConfigurationKMSKeyConfigured",
+                "NIST.800.53.R5::NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured",
+                "PCI.DSS.321::PCI.DSS.321-SageMakerEndpointConfigurationKMSKeyConfigured",
+            )
         self.endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",

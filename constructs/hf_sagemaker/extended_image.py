@@ -12,6 +12,7 @@ from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
 from hf_sagemaker.encryption_key import EnvironmentKeys
 
@@ -79,6 +80,16 @@ class ExtendedImage(Construct):
         access = self._build_access(context, base, log_group, role)
         self.project = self._project(purpose, base, context, keys.images, role, log_group)
         self.project.node.add_dependency(access)
+        acknowledge(
+            self.project,
+            "`docker build` needs to own the host. The build is in no VPC and reaches no data, runs inline commands "
+            "(control 81) in a role that only pushes to this environment's repositories (34), and is started by no "
+            "webhook (80). Its source is an archive in S3, read in that role: the rule on OAuth is for GitHub and "
+            "Bitbucket, and asks every project.",
+            "HfSageMaker::Control-79",
+            "HIPAA.Security::HIPAA.Security-CodeBuildProjectSourceRepoUrl",
+            "PCI.DSS.321::PCI.DSS.321-CodeBuildProjectSourceRepoUrl",
+        )
 
     def _repository(self, name: str, key: kms.IKey, removal_policy: RemovalPolicy) -> ecr.Repository:
         return ecr.Repository(

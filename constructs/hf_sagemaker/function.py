@@ -11,6 +11,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.compliance import acknowledge
 
 
 class PythonFunction(Construct):
@@ -33,6 +34,7 @@ class PythonFunction(Construct):
         key: kms.IKey,
         permissions: Sequence[allow.Permission] = (),
         timeout: Duration | None = None,
+        reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the function.
@@ -41,6 +43,8 @@ class PythonFunction(Construct):
         key: encrypts its log group. It has no environment variables: what it needs to know comes with the event.
         permissions: what it may do besides writing its logs and traces. Omitted: nothing.
         timeout: omitted: 30 seconds.
+        reserved_concurrency: executions at the same time that the account keeps for it, and the most that it gets.
+            Omitted: 5. None: it shares what the account has left.
         removal_policy: of the log group. Omitted: logs are kept.
         """
         super().__init__(scope, construct_id)
@@ -80,5 +84,31 @@ class PythonFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             timeout=timeout or Duration.seconds(30),
             memory_size=256,
+            reserved_concurrent_executions=reserved_concurrency,
         )
         self.function.node.add_dependency(policy)
+        self._acknowledge(reserved_concurrency)
+
+    def _acknowledge(self, reserved_concurrency: int | None) -> None:
+        acknowledge(
+            self.function,
+            "Whoever calls it waits for its answer: a state machine, which catches a failure and tells people, or a "
+            "deployment, which rolls back. So there is no event that a dead letter queue could keep, and control 69 "
+            "refuses it events. It is in no VPC because it talks to nothing but AWS's APIs, by TLS, in a role that "
+            "names what it may do; nothing can open a connection to it.",
+            "HIPAA.Security::HIPAA.Security-LambdaDLQ",
+            "HIPAA.Security::HIPAA.Security-LambdaInsideVPC",
+            "NIST.800.53.R5::NIST.800.53.R5-LambdaDLQ",
+            "NIST.800.53.R5::NIST.800.53.R5-LambdaInsideVPC",
+            "PCI.DSS.321::PCI.DSS.321-LambdaInsideVPC",
+            "Serverless::Serverless-LambdaDLQ",
+        )
+        if reserved_concurrency is None:
+            acknowledge(
+                self.function,
+                "The environment's settings say functions.reserved_concurrency: null, for an account whose quota "
+                "is too low to reserve any of it. Only the state machine and deployments call it, a few times a run.",
+                "HIPAA.Security::HIPAA.Security-LambdaConcurrency",
+                "HfSageMaker::Control-73",
+                "NIST.800.53.R5::NIST.800.53.R5-LambdaConcurrency",
+            )

@@ -49,6 +49,7 @@ class PrivateNetwork(Construct):
         endpoint_zones: Literal["all", "one"] = "all",
         perimeter: Perimeter | None = None,
         flow_log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the network.
@@ -63,6 +64,7 @@ class PrivateNetwork(Construct):
         endpoint_zones: where interface endpoints have network interfaces, which are paid for. Omitted: in all zones.
         perimeter: whom the endpoints admit. Omitted: this account.
         flow_log_retention: omitted: one month.
+        reserved_concurrency: of the function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept when the stack is deleted.
         """
         super().__init__(scope, construct_id)
@@ -90,6 +92,7 @@ class PrivateNetwork(Construct):
             vpc=self.vpc,
             function_root=function_root,
             key=key,
+            reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         )
         private = self._subnets_named(_PRIVATE)

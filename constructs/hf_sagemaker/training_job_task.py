@@ -19,6 +19,8 @@ from hf_sagemaker.placement import Placement
 
 CHECKPOINT_PATH = "/opt/ml/checkpoints"
 """Where SageMaker puts checkpoints back before a container starts, and takes them from while it runs."""
+TIMEOUT = 28 * 24 * 3600 + 3600
+"""Seconds: the longest job that SageMaker runs, waiting for spot instances included, and an hour to start and end."""
 
 _CHECKPOINTS = {"CheckpointConfig": {"S3Uri.$": "$.job.checkpoint_s3_uri", "LocalPath": CHECKPOINT_PATH}}
 _TRANSIENT = [
@@ -30,7 +32,16 @@ _TRANSIENT = [
         "MaxAttempts": 5,
         "MaxDelaySeconds": 120,
         "JitterStrategy": "FULL",
-    }
+    },
+    {
+        # A quota is used up: by other jobs, which end. After about half an hour it is too low, and people are told.
+        "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
+        "IntervalSeconds": 60,
+        "BackoffRate": 2,
+        "MaxAttempts": 6,
+        "MaxDelaySeconds": 900,
+        "JitterStrategy": "FULL",
+    },
 ]
 
 
@@ -88,6 +99,7 @@ class TrainingJobTask(sfn.CustomState):
                     **_job_of_place(place),
                 },
                 "ResultPath": "$.training",
+                "TimeoutSeconds": TIMEOUT,
                 "Retry": _TRANSIENT,
             },
         )

@@ -29,11 +29,8 @@ from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.placement import Placement
-from hf_sagemaker.training_job_task import TrainingJobPlace
+from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
-
-_LONGEST_TRAINING = 28 * 24 * 3600
-"""Seconds: SageMaker's limit for one job, which a request may ask for."""
 
 METRIC_DEFINITIONS: tuple[Mapping[str, str], ...] = (
     {"Name": "loss", "Regex": r"hfsm\.step step=[0-9]+ loss=([0-9.]+)"},
@@ -95,6 +92,7 @@ class HuggingFaceTraining(Construct):
         buckets: EnvironmentBuckets,
         function_root: Path,
         isolated: bool = True,
+        reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the workflow.
@@ -105,6 +103,7 @@ class HuggingFaceTraining(Construct):
         placement: where the job runs.
         isolated: the job's container has no network; SageMaker brings and takes its data. Omitted: it has none.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
+        reserved_concurrency: of each function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept.
 
         Raises UnknownInstanceTypeError when a default names an instance type that SageMaker training does not have.
@@ -126,6 +125,7 @@ class HuggingFaceTraining(Construct):
                 package=name,
                 description=description,
                 key=keys.logs,
+                reserved_concurrency=reserved_concurrency,
                 removal_policy=removal_policy,
             )
             for name, construct_id, description in (
@@ -203,8 +203,8 @@ class HuggingFaceTraining(Construct):
             encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(
                 kms.Key.from_key_arn(self, "StateKey", keys.operations.key_arn)
             ),
-            # Spot until it gave up, then on demand in full, then an hour for everything around them.
-            timeout=Duration.seconds(_LONGEST_TRAINING * 2 + 3600),
+            # Spot until it gave up, then on demand in full, then some hours for retries and everything around them.
+            timeout=Duration.seconds(TIMEOUT * 2).plus(Duration.hours(4)),
         )
 
 

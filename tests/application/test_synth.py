@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 def _synthesise(out: Path, hash_seed: str) -> dict[str, str]:
     environment = os.environ | {
         "CDK_OUTDIR": str(out),
-        "CDK_CONTEXT_JSON": json.dumps(json.loads((ROOT / "cdk.json").read_text())["context"]),
+        "CDK_CONTEXT_JSON": json.dumps(
+            {**json.loads((ROOT / "cdk.json").read_text())["context"], "compliance": str(out / "evidence")}
+        ),
         "CDK_VALIDATION": "false",
         "PYTHONHASHSEED": hash_seed,
         # No credentials and no region: an AWS call could only fail.
@@ -39,6 +41,7 @@ def test_two_synths_are_identical(tmp_path: Path) -> None:
     # When the app is synthesised twice, in processes that order sets differently
     first = _synthesise(tmp_path / "first", "1")
     second = _synthesise(tmp_path / "second", "2")
-    # Then every template, manifest and asset is the same
+    # Then every template, manifest, asset and evidence is the same
     assert first == second
     assert any(name.endswith(".template.json") for name in first)
+    assert "evidence/prod.json" in first

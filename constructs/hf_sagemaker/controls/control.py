@@ -8,9 +8,10 @@ from hf_sagemaker.controls.templates import Resource, Templates
 
 @dataclass(frozen=True)
 class Proof:
-    """This resource does what the control asks for."""
+    """This resource does what the control asks for. remark: what a reviewer should know about it; empty: nothing."""
 
     resource: Resource
+    remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The synthesised templates of one environment, as a reviewer reads them: references followed, types together."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -76,8 +77,14 @@ class Templates:
 
     def find(self, value: object) -> Resource | None:
         """The resource that a resolved value refers to; None when it refers to none, or to several."""
-        found = [resource for resource in self.all if resource.is_named_by(value)]
+        named = set(_REFERENCE.findall(value if isinstance(value, str) else json.dumps(value)))
+        found = [self._by_name[name] for name in named if name in self._by_name]
         return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, Resource]:
+        """`<stack>/<logical id>` → resource."""
+        return {f"{resource.stack}/{resource.logical_id}": resource for resource in self.all}
 
     def resolve(self, value: Any, stack: str) -> Any:
         """The value with every intrinsic function as text.
@@ -149,6 +156,7 @@ class Templates:
         return self.resolve(output["Value"], source) if output else f"${{{source}.{argument['OutputName']}}}"
 
 
+_REFERENCE = re.compile(r"\$\{([^/{}]+/\w+)\.")
 _FUNCTIONS = {
     "Ref": "_ref",
     "Fn::GetAtt": "_get_att",

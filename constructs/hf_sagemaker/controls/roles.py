@@ -1,0 +1,163 @@
+"""Controls 30 to 35: who may assume a role, what limits it, and that one duty is one role."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from hf_sagemaker.controls.control import Breach, Control, Missing, Proof, judge
+from hf_sagemaker.controls.iam_actions import matching
+from hf_sagemaker.controls.policies import (
+    Statement,
+    allowed,
+    condition,
+    covers,
+    duty_role,
+    is_ours,
+    principals,
+    trust_policies,
+)
+from hf_sagemaker.controls.templates import Resource, Templates
+
+ROLE = "AWS::IAM::Role"
+_DUTIES = ("building", "training", "serving", "deploying")
+_SHARED_SERVICES = ("cloudwatch", "ec2", "kms", "logs", "xray")
+"""Telemetry, network interfaces and encryption: whatever runs needs them, whatever its duty."""
+_ENDPOINT_CHANGES = (
+    "sagemaker:CreateEndpoint",
+    "sagemaker:CreateEndpointConfig",
+    "sagemaker:CreateModel",
+    "sagemaker:DeleteEndpoint",
+    "sagemaker:UpdateEndpoint",
+    "sagemaker:UpdateEndpointWeightsAndCapacities",
+)
+
+
+def trusts_services_for_this_account(templates: Templates) -> Iterator[Proof | Breach]:
+    """A service assumes a role only on behalf of this account."""
+    for trust in trust_policies(templates):
+        for_services = [statement for statement in trust.allows if principals(statement, "Service")]
+        if for_services:
+            ours = all(condition(s, "aws:SourceAccount", "StringEquals") == [templates.account] for s in for_services)
+            yield judge(
+                trust.resource,
+                ours,
+                f"trusts a service on anybody's behalf; aws:SourceAccount must be {templates.account}.",
+            )
+
+
+def trusts_nobody_else(templates: Templates) -> Iterator[Proof | Breach]:
+    """Roles and people who may assume a role are named: not everybody, no other account, not all of this account."""
+    for trust in trust_policies(templates):
+        wrong = [
+            str(principal)
+            for statement in trust.allows
+            for principal in principals(statement, "AWS")
+            if not is_ours(templates, principal) or (_is_account(principal) and not _names_who(templates, statement))
+        ]
+        yield judge(trust.resource, not wrong, f"may be assumed by more than named principals: {', '.join(wrong)}.")
+
+
+def trusts_exact_identities(templates: Templates) -> Iterator[Proof | Breach]:
+    """A role for an identity provider's workloads is for one audience and exactly named subjects."""
+    for trust in trust_policies(templates):
+        federated = [statement for statement in trust.allows if principals(statement, "Federated")]
+        if federated:
+            exact = all(_names_audience_and_subject(statement) for statement in federated)
+            yield judge(trust.resource, exact, "trusts an identity provider without an exact `aud` and `sub`.")
+
+
+def has_a_boundary(templates: Templates) -> Iterator[Proof | Breach]:
+    """No role can be given more than its permissions boundary allows."""
+    for role in templates.resources(ROLE, "AWS::IAM::User"):
+        yield judge(role, bool(role.properties.get("PermissionsBoundary")), "has no PermissionsBoundary.")
+
+
+def separates_duties(templates: Templates) -> Iterator[Proof | Breach | Missing]:
+    """Building, training, serving and deploying are different roles, and none can change what another one changes."""
+    roles = {duty: role for duty in _DUTIES if (role := duty_role(templates, duty)) is not None}
+    yield from (Missing(f"a role that the parameter roles/{duty}-arn names") for duty in _DUTIES if duty not in roles)
+    changes = {duty: _changes(templates, role) for duty, role in roles.items()}
+    for duty, role in roles.items():
+        shared = [
+            f"{', '.join(sorted(changes[duty] & changes[other]))} with {other}"
+            for pair in combinations(roles, 2)
+            if duty in pair
+            for other in pair
+            if other != duty and changes[duty] & changes[other]
+        ]
+        same = [other for other, its in roles.items() if other != duty and its is role]
+        problem = f"is also the role for {', '.join(same)}" if same else f"shares {'; '.join(shared)}"
+        yield judge(role, not (same or shared), f"{problem}: one duty, one role.")
+
+
+def serves_or_trains(templates: Templates) -> Iterator[Proof | Breach | Missing]:
+    """Who serves writes nothing to S3; who trains changes no endpoint."""
+    models = templates.resources("AWS::SageMaker::Model")
+    hosting = [duty_role(templates, "serving"), *(templates.find(m.properties.get("ExecutionRoleArn")) for m in models)]
+    training = duty_role(templates, "training")
+    if training is None or hosting[0] is None:
+        yield Missing("roles that the parameters roles/training-arn and roles/serving-arn name")
+    for role in {role.path: role for role in hosting if role}.values():
+        writes = [action for action in matching("s3:*", "changing") if _may(templates, role, action)]
+        yield judge(role, not writes, f"serves and may change S3: {', '.join(writes)}.")
+    if training:
+        changes = [action for action in _ENDPOINT_CHANGES if _may(templates, training, action)]
+        yield judge(training, not changes, f"trains and may change endpoints: {', '.join(changes)}.")
+
+
+def _is_account(principal: object) -> bool:
+    return str(principal).isdigit() or str(principal).endswith(":root")
+
+
+def _names_who(templates: Templates, statement: Statement) -> bool:
+    """Whether a condition leaves only some roles or users of this account."""
+    patterns = condition(statement, "aws:PrincipalArn", "ArnEquals", "ArnLike", "StringEquals", "StringLike")
+    return bool(patterns) and all(
+        templates.find(pattern) is not None
+        or (f"::{templates.account}:" in pattern and pattern.rsplit(":", 1)[1].split("/", 1)[-1].strip("*/?") != "")
+        for pattern in patterns
+    )
+
+
+def _names_audience_and_subject(statement: Statement) -> bool:
+    exact = {
+        name.rsplit(":", 1)[-1]: values
+        for name, values in statement.get("Condition", {}).get("StringEquals", {}).items()
+    }
+    return {"aud", "sub"} <= set(exact) and not any("*" in str(values) for values in exact.values())
+
+
+def _changes(templates: Templates, role: Resource) -> set[str]:
+    return {
+        action
+        for statement in allowed(templates, role)
+        for pattern in statement.get("Action", ["*"])
+        for action in matching(pattern, "changing")
+        if action.split(":")[0] not in _SHARED_SERVICES
+    }
+
+
+def _may(templates: Templates, role: Resource, action: str) -> bool:
+    return any(covers(statement, action) for statement in allowed(templates, role))
+
+
+CONTROLS = (
+    Control(
+        30,
+        "every service trust has `aws:SourceAccount` (and SourceArn if supported)",
+        "confused deputy",
+        trusts_services_for_this_account,
+    ),
+    Control(31, "no `*`/account-wide AssumeRole", "CKV_AWS_60/61", trusts_nobody_else),
+    Control(
+        32,
+        "OIDC: `aud` and exact `sub` (environment), StringEquals, no `*`",
+        "GitHub docs",
+        trusts_exact_identities,
+        comes_with="Delivery",
+    ),
+    Control(33, "every role has PermissionsBoundary (option)", "boundary", has_a_boundary),
+    Control(34, "build ≠ train ≠ host ≠ deploy role", "separation", separates_duties),
+    Control(
+        35, "hosting role cannot write S3 / train role cannot Create/UpdateEndpoint", "least priv.", serves_or_trains
+    ),
+)

@@ -1,0 +1,79 @@
+"""One synth per session of environments in which nothing goes unjudged."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aws_cdk import App
+
+from hf_sagemaker.controls.assembly import Acknowledgement, acknowledgements, environments
+from hf_sagemaker.controls.templates import Templates
+from stacks.gate import Gate
+from stacks.ml_environment import MlEnvironment
+from stacks.settings_files import load_environments
+
+ROOT = Path(__file__).parents[2]
+# What the shipped environments leave out, and controls judge.
+_OBJECT_LOCK_DAYS = 30
+
+
+def _full(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((ROOT / "environments" / f"{name}.yaml").read_text(encoding="utf-8"))
+    for endpoint in content["inference"]["endpoints"]:
+        group = f"model-package/{name}-text-classification/1"
+        endpoint["model"] = {"model_package": f"arn:aws:sagemaker:{content['region']}:{content['account']}:{group}"}
+    if not content["disposable"]:
+        content["data"] = {"object_lock_days": _OBJECT_LOCK_DAYS, **content.get("data", {})}
+    return content
+
+
+@pytest.fixture(scope="session")
+def full_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the shipped environments, with a model for each endpoint, and Object Lock in prod."""
+    folder = tmp_path_factory.mktemp("environments")
+    for name in ("dev", "prod"):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(_full(name)), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def context() -> dict[str, Any]:
+    """The feature flags of cdk.json."""
+    content: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    return content
+
+
+@pytest.fixture(scope="session")
+def without_validation() -> Iterator[None]:
+    """The CDK's built-in validation off: it costs ten seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDK_VALIDATION", "false")
+        yield
+
+
+@pytest.fixture(scope="session")
+def full_assembly(
+    full_settings: Path, context: dict[str, Any], without_validation: None, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What a synth of those environments writes; the evidence is in its folder `evidence`."""
+    out = tmp_path_factory.mktemp("assembly") / "cdk.out"
+    app = App(context=context, outdir=str(out))
+    for name, settings in load_environments(full_settings).items():
+        MlEnvironment(app, name, settings)
+    Gate(app).synthesise(out / "evidence")
+    return out
+
+
+@pytest.fixture(scope="session")
+def full_environments(full_assembly: Path) -> dict[str, Templates]:
+    """The templates of those environments, by name; `stacks` holds them as CloudFormation gets them."""
+    return environments(full_assembly)
+
+
+@pytest.fixture(scope="session")
+def acknowledged(full_assembly: Path) -> list[Acknowledgement]:
+    """Every acknowledgement in them."""
+    return acknowledgements(full_assembly)
