@@ -52,7 +52,7 @@ class DataStack(Stack):
             platform_operators=settings.roles.platform_operators,
         )
         self.keys = self._keys(log_key)
-        self.buckets = self._buckets(network.s3_endpoint_id)
+        self.buckets = self._buckets(network)
         self._allow_work(environment, network)
         publish(
             self,
@@ -92,7 +92,7 @@ class DataStack(Stack):
                 teams.images,
                 "Container images and their builds",
                 KeyUse(services=["ecr"], grants=True),
-                KeyUse(services=["codebuild", "s3"], roles=[self.roles.building]),
+                KeyUse(services=["codebuild", "s3"], roles=[self.roles.building, self.roles.mirroring]),
             ),
             logs=log_key,
             operations=operations,
@@ -106,8 +106,10 @@ class DataStack(Stack):
             self, f"{name}Key", description=description, uses=uses, removal_policy=self._removal_policy
         )
 
-    def _buckets(self, s3_endpoint_id: str) -> EnvironmentBuckets:
+    def _buckets(self, network: Network) -> EnvironmentBuckets:
         data = self._settings.data
+        # The mirror's build is in the network only where that has a way to the Hub.
+        inside = [*self.roles.trainers, self.roles.serving, *([self.roles.mirroring] if network.mirror else [])]
         access_logs = AccessLogBucket(self, "AccessLogs", key=self.keys.logs, removal_policy=self._removal_policy)
 
         def bucket(name: str, key: kms.IKey, *rules: s3.LifecycleRule, **options: object) -> EncryptedBucket:
@@ -120,7 +122,7 @@ class DataStack(Stack):
                 lifecycle_rules=rules,
                 **options,  # type: ignore[arg-type]
             )
-            made.only_through(s3_endpoint_id, [*self.roles.trainers, self.roles.serving])
+            made.only_through(network.s3_endpoint_id, inside)
             return made
 
         replication = self._replication(data.replication) if data.replication else None
@@ -189,6 +191,9 @@ class DataStack(Stack):
             training_repositories=repositories("training"),
             inference_repositories=repositories("inference"),
             token_secret_arn=settings.hub.token_secret_arn,
+            token_key=kms.Key.from_key_arn(self, "TokenKey", settings.hub.token_key_arn)
+            if settings.hub.token_key_arn
+            else None,
         )
         self.people.allow_work(
             buckets=self.buckets,

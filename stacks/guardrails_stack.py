@@ -46,6 +46,8 @@ class GuardrailsStack(Stack):
             return iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
         data = settings.data
         keys = [arn for _, arn in settings.keys if arn] + [b.key_arn for b in data.read_only_buckets if b.key_arn]
+        if settings.hub.token_key_arn:
+            keys.append(settings.hub.token_key_arn)
         buckets = [bucket.name for bucket in data.read_only_buckets]
         if data.replication:
             keys.append(data.replication.key_arn)
