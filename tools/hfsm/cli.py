@@ -62,6 +62,30 @@ def build(
 
 
 @app.command()
+def mirror(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="<namespace>/<name> or …@<revision>. Left out: all of hub.models."),
+    ] = None,
+    environment: Environment = "dev",
+    local: Local = False,
+    show: Annotated[bool, typer.Option("--list", help="Only show which models are there, and where.")] = False,
+) -> None:
+    """Bring models of the Hugging Face Hub, named in the settings, into the models bucket.
+
+    What is there already costs nothing; what was interrupted goes on.
+    """
+    from hfsm import cloud
+    from hfsm import mirror as mirroring
+
+    parameters = cloud.Parameters(cloud.connect(local), environment)
+    if show:
+        mirroring.show(parameters, make_console())
+    else:
+        mirroring.mirror(models or [], parameters, make_console())
+
+
+@app.command()
 def predict(
     endpoint: Annotated[str, typer.Argument(help="An endpoint of the settings, or a SageMaker endpoint's name.")],
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="The texts to classify.")],

@@ -11,18 +11,22 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hfsm.cloud import Parameters
+from hfsm.mirrored import resolve
 from hfsm.request import LocalRequest
 
 Tell = Callable[[str], None]
 
 
 def upload(request: LocalRequest, parameters: Parameters, tell: Tell) -> dict[str, Any]:
-    """The request with every local folder replaced by its S3 URI.
+    """The request with every local folder replaced by its S3 URI, and its model by the commit that is mirrored.
 
     tell: gets one line per thing that is done.
     """
     body = dict(request.body)
     s3 = parameters.cloud.client("s3")
+    if isinstance(body.get("model"), str):
+        body["model"] = resolve(parameters, body["model"])
+        tell(f"model: {body['model']}")
     if request.channels:
         bucket = parameters.get("data/data-bucket")
         body["channels"] = dict(body["channels"])
