@@ -24,6 +24,11 @@ _ONE_REGION = (
     "Object Lock bring back what was deleted or overwritten."
 )
 
+_NO_LOCK = (
+    "Object Lock cannot be taken back, and S3 then takes only uploads with a checksum: the team decides, with "
+    "data.object_lock_days. Without it versions stay, no role of ours may delete one, and replaced ones stay 30 days."
+)
+
 
 class DataStack(Stack):
     """Offers `keys`, `buckets`, `roles` and `people`."""
@@ -110,7 +115,9 @@ class DataStack(Stack):
         data = self._settings.data
         # The mirror's build is in the network only where that has a way to the Hub.
         inside = [*self.roles.trainers, self.roles.serving, *([self.roles.mirroring] if network.mirror else [])]
-        access_logs = AccessLogBucket(self, "AccessLogs", key=self.keys.logs, removal_policy=self._removal_policy)
+        # By its ARN: given the key itself, the CDK would let S3's log delivery use it for any account.
+        log_key = kms.Key.from_key_arn(self, "LogKey", self.keys.logs.key_arn)
+        access_logs = AccessLogBucket(self, "AccessLogs", key=log_key, removal_policy=self._removal_policy)
 
         def bucket(name: str, key: kms.IKey, *rules: s3.LifecycleRule, **options: object) -> EncryptedBucket:
             made = EncryptedBucket(
@@ -148,9 +155,17 @@ class DataStack(Stack):
         if replication:
             self._allow_replication(buckets.models, replication)
         packs = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")
-        for each in (access_logs, buckets.data, buckets.checkpoints, *([] if replication else [buckets.models])):
-            rules = (f"{pack}::{pack}-S3BucketReplicationEnabled" for pack in packs)
-            acknowledge(each, _ONE_REGION, *rules, "HfSageMaker::Control-20")
+        rules = [*(f"{pack}::{pack}-S3BucketReplicationEnabled" for pack in packs), "HfSageMaker::Control-20"]
+        for each in (access_logs, buckets.data, buckets.checkpoints):
+            acknowledge(each, _ONE_REGION, *rules)
+        lockable = [] if self._settings.disposable or data.object_lock_days else ["HfSageMaker::Control-19"]
+        if lockable or not replication:
+            acknowledge(
+                buckets.models,
+                " ".join([*([] if replication else [_ONE_REGION]), *([_NO_LOCK] if lockable else [])]),
+                *([] if replication else rules),
+                *lockable,
+            )
         return buckets
 
     def _replication(self, settings: ReplicationSettings) -> Replication:

@@ -45,11 +45,11 @@ class GuardrailPolicyStack(Stack):
             *job_denials(
                 instance_types=sorted({name for each in all_settings for name in instance_types(each)}),
                 isolation=all(each.isolation for each in all_settings),
-                image_accounts=[account, *(owner for each in all_settings for owner in image_accounts(each))],
             ),
             *account_denials(
                 deployers=sorted({d for name, each in environments.items() for d in _deployers(self, name, each)})
                 + organization.deployers,
+                image_accounts=[account, *(owner for each in all_settings for owner in image_accounts(each))],
                 keys_may_go=any(each.disposable for each in all_settings),
             ),
         ]

@@ -61,7 +61,6 @@ class GuardrailsStack(Stack):
             denials=job_denials(
                 instance_types=instance_types(settings),
                 isolation=settings.isolation,
-                image_accounts=[settings.account, *accounts],
             ),
             image_accounts=accounts,
             foreign_buckets=buckets,

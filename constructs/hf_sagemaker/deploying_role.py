@@ -52,12 +52,6 @@ class DeployingRole(Construct):
             assumed_by=allow.service_principal(self, "cloudformation.amazonaws.com"),
             description=f"CloudFormation deploys {environment} in it",
         )
-        acknowledge(
-            self.role,
-            "The boundary of the other roles admits no deployment. This role's limits are its policies, which only an "
-            "administrator can change, and which let it create no role without that boundary.",
-            "HfSageMaker::Control-33",
-        )
         duties: dict[str, Sequence[allow.Permission]] = {
             "Storage": deploying.deploy_storage(self, environment),
             "Network": deploying.deploy_network(self),
@@ -65,6 +59,20 @@ class DeployingRole(Construct):
             "Work": deploying.deploy_work(self, environment),
         }
         self.policies = [
-            allow.DutyPolicy(self, f"{name}Policy", role=self.role, permissions=permissions)
+            allow.DutyPolicy(self, f"{name}Policy", role=self.role, permissions=permissions, acknowledged=False)
             for name, permissions in duties.items()
         ]
+        wildcards = {rule: why for policy in self.policies for rule, why in policy.wildcards.items()}
+        acknowledge(
+            self,
+            "This role makes an environment, so that it cannot name what it makes. "
+            + " ".join(dict.fromkeys(wildcards.values()))
+            + " It decrypts with keys that carry the environment's tag, only through Step Functions, which encrypts a "
+            "state machine with its creator's rights (control 4); it hands the environment's roles, by prefix, to the "
+            "services that they are for (28); the boundary of the other roles admits no deployment (33): instead, "
+            "its policies, which only an administrator can change, let it make no role without that boundary.",
+            *wildcards,
+            "HfSageMaker::Control-4",
+            "HfSageMaker::Control-28",
+            "HfSageMaker::Control-33",
+        )

@@ -112,7 +112,6 @@ class EncryptionKey(kms.Key):
 
     def _allow_use(self, stack: Stack, account: iam.IPrincipal, use: KeyUse) -> None:
         equals: dict[str, object] = {
-            "kms:CallerAccount": stack.account,
             "kms:ViaService": [f"{service}.{stack.region}.amazonaws.com" for service in use.services],
         }
         conditions: dict[str, dict[str, object]] = {"StringEquals": equals}

@@ -66,6 +66,7 @@ class PythonFunction(Construct):
             "Policy",
             role=role,
             permissions=[allow.function_telemetry(log_group), *permissions],
+            acknowledged=False,
         )
         self.function = lambda_.Function(
             self,
@@ -87,15 +88,17 @@ class PythonFunction(Construct):
             reserved_concurrent_executions=reserved_concurrency,
         )
         self.function.node.add_dependency(policy)
-        self._acknowledge(reserved_concurrency)
+        self._acknowledge(policy, reserved_concurrency)
 
-    def _acknowledge(self, reserved_concurrency: int | None) -> None:
+    def _acknowledge(self, policy: allow.DutyPolicy, reserved_concurrency: int | None) -> None:
         acknowledge(
-            self.function,
+            self,
             "Whoever calls it waits for its answer: a state machine, which catches a failure and tells people, or a "
             "deployment, which rolls back. So there is no event that a dead letter queue could keep, and control 69 "
             "refuses it events. It is in no VPC because it talks to nothing but AWS's APIs, by TLS, in a role that "
-            "names what it may do; nothing can open a connection to it.",
+            "names what it may do; nothing can open a connection to it. "
+            + " ".join(dict.fromkeys(policy.wildcards.values())),
+            *policy.wildcards,
             "HIPAA.Security::HIPAA.Security-LambdaDLQ",
             "HIPAA.Security::HIPAA.Security-LambdaInsideVPC",
             "NIST.800.53.R5::NIST.800.53.R5-LambdaDLQ",

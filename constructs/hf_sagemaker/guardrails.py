@@ -25,11 +25,10 @@ class PolicyTooLongError(ValueError):
     """A policy has more characters than AWS takes; the text says what to do."""
 
 
-def job_denials(*, instance_types: Sequence[str], isolation: bool, image_accounts: Sequence[str]) -> list[Statement]:
+def job_denials(*, instance_types: Sequence[str], isolation: bool) -> list[Statement]:
     """Training, processing, tuning, models and endpoints that are not as every job of ours is.
 
-    instance_types: the only ones allowed. isolation: containers must have no network. image_accounts: the accounts
-    whose images may be pulled: this one, and AWS's for Deep Learning Containers.
+    instance_types: the only ones allowed. isolation: containers must have no network.
     """
     denials = [
         _deny("OutsideTheNetwork", _RUNS_CONTAINERS, {"Null": {"sagemaker:VpcSubnets": "true"}}),
@@ -47,11 +46,6 @@ def job_denials(*, instance_types: Sequence[str], isolation: bool, image_account
             _HAS_INSTANCES,
             {"ForAnyValue:StringNotEquals": {"sagemaker:InstanceTypes": sorted(instance_types)}},
         ),
-        _deny(
-            "ForeignImages",
-            ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-            {"StringNotEquals": {"aws:ResourceAccount": sorted(set(image_accounts))}},
-        ),
     ]
     if isolation:
         denials.insert(
@@ -61,14 +55,21 @@ def job_denials(*, instance_types: Sequence[str], isolation: bool, image_account
     return denials
 
 
-def account_denials(*, deployers: Sequence[str], keys_may_go: bool) -> list[Statement]:
-    """Public buckets, deleted keys and switched-off logs.
+def account_denials(*, deployers: Sequence[str], keys_may_go: bool, image_accounts: Sequence[str]) -> list[Statement]:
+    """Public buckets, deleted keys, switched-off logs, and images of strangers.
 
     deployers: ARNs, with `*`, of the roles with which CloudFormation deploys; they may change what they made.
     keys_may_go: deployers may also delete keys, as a disposable environment's do.
+    image_accounts: the accounts whose images may be pulled: this one, and AWS's for Deep Learning Containers. A
+        boundary says the same by naming repositories.
     """
     others = {"ArnNotLike": {"aws:PrincipalArn": list(deployers)}}
     return [
+        _deny(
+            "ForeignImages",
+            ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+            {"StringNotEquals": {"aws:ResourceAccount": sorted(set(image_accounts))}},
+        ),
         _deny(
             "PublicBuckets",
             ("s3:PutAccountPublicAccessBlock", "s3:PutBucketPublicAccessBlock", "s3:PutBucketPolicy"),
@@ -90,6 +91,8 @@ def account_denials(*, deployers: Sequence[str], keys_may_go: bool) -> list[Stat
                 "logs:DeleteLogGroup",
                 "logs:DeleteLogStream",
                 "logs:DeleteRetentionPolicy",
+                "logs:DisassociateKmsKey",
+                "logs:PutRetentionPolicy",
                 "s3:PutBucketLogging",
             ),
             others,

@@ -182,6 +182,7 @@ _WITH_RESOURCES = (
     "sagemaker:CreateModelPackage",
     "sagemaker:CreateTrainingJob",
     "sagemaker:DescribeEndpoint",
+    "sagemaker:DescribeEndpointConfig",
     "sagemaker:DescribeModelPackage",
     "sagemaker:DescribeModelPackageGroup",
     "sagemaker:DescribeTrainingJob",

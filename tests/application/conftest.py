@@ -31,6 +31,12 @@ def _shipped_settings(name: str) -> dict[str, Any]:
     return content
 
 
+def _served(model_package: str) -> dict[str, Any]:
+    dev = _shipped_settings("dev")
+    dev["inference"]["endpoints"][0]["model"] = {"model_package": model_package}
+    return dev
+
+
 @pytest.fixture(scope="session")
 def synthesise() -> Callable[[dict[str, dict[str, Any]]], Templates]:
     """Stack name → template, for settings by environment, as YAML files would hold them."""
@@ -46,9 +52,19 @@ def model_package() -> str:
 @pytest.fixture(scope="session")
 def templates(model_package: str) -> Templates:
     """dev with an approved model, prod as shipped."""
-    dev = _shipped_settings("dev")
-    dev["inference"]["endpoints"][0]["model"] = {"model_package": model_package}
-    return _synthesise({"dev": dev, "prod": _shipped_settings("prod")})
+    return _synthesise({"dev": _served(model_package), "prod": _shipped_settings("prod")})
+
+
+@pytest.fixture(scope="session")
+def synthesise() -> Callable[[dict[str, dict[str, Any]]], Templates]:
+    """Settings of environments, as YAML files would hold them → stack name → template."""
+    return _synthesise
+
+
+@pytest.fixture(scope="session")
+def served(model_package: str) -> dict[str, Any]:
+    """The shipped settings of dev with a model for its endpoint. Copy them before you change them."""
+    return _served(model_package)
 
 
 @pytest.fixture(scope="session")

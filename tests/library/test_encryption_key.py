@@ -33,7 +33,7 @@ def test_named_roles_use_it_through_a_service_only(stack: Any) -> None:
     EncryptionKey(stack, "Key", description="test", uses=[KeyUse(services=["s3"], roles=[stack.role])])
     (use,) = [s for s in _statements(stack) if "kms:Decrypt" in s["Action"]]
     assert use["Condition"] == {
-        "StringEquals": {"kms:CallerAccount": "123456789012", "kms:ViaService": ["s3.us-east-1.amazonaws.com"]},
+        "StringEquals": {"kms:ViaService": ["s3.us-east-1.amazonaws.com"]},
         "ArnEquals": {"aws:PrincipalArn": [stack.role.role_arn]},
     }
 

@@ -14,7 +14,7 @@ TYPES = ["ml.g4dn.xlarge"]
 
 
 def _boundary(stack: Any, **options: Any) -> dict[str, Any]:
-    denials = job_denials(instance_types=TYPES, isolation=True, image_accounts=["123456789012"])
+    denials = job_denials(instance_types=TYPES, isolation=True)
     PermissionsBoundary(
         stack,
         "Boundary",
@@ -27,8 +27,7 @@ def _boundary(stack: Any, **options: Any) -> dict[str, Any]:
 
 def test_isolation_is_asked_for_only_where_the_settings_ask_for_it() -> None:
     asked, not_asked = (
-        {s["Sid"] for s in job_denials(instance_types=TYPES, isolation=isolation, image_accounts=["1"])}
-        for isolation in (True, False)
+        {s["Sid"] for s in job_denials(instance_types=TYPES, isolation=isolation)} for isolation in (True, False)
     )
     assert asked - not_asked == {"NotIsolated"}
     assert not not_asked - asked
@@ -36,18 +35,16 @@ def test_isolation_is_asked_for_only_where_the_settings_ask_for_it() -> None:
 
 def test_encryption_of_the_output_is_asked_for_by_both_names_of_the_key() -> None:
     # Given that documents disagree about the name: a denial on a name that the service does not use would always hold
-    (denial,) = [
-        s
-        for s in job_denials(instance_types=TYPES, isolation=True, image_accounts=["1"])
-        if s["Sid"] == "UnencryptedOutput"
-    ]
+    (denial,) = [s for s in job_denials(instance_types=TYPES, isolation=True) if s["Sid"] == "UnencryptedOutput"]
     # Then it holds only when the request has neither
     assert denial["Condition"]["Null"] == {"sagemaker:OutputKmsKey": "true", "sagemaker:OutputKmsKeyArn": "true"}
 
 
 @pytest.mark.parametrize(("keys_may_go", "conditioned"), [(True, True), (False, False)])
 def test_keys_of_a_lasting_environment_go_for_nobody(keys_may_go: bool, conditioned: bool) -> None:
-    statements = account_denials(deployers=["arn:aws:iam::1:role/deployer"], keys_may_go=keys_may_go)
+    statements = account_denials(
+        deployers=["arn:aws:iam::1:role/deployer"], keys_may_go=keys_may_go, image_accounts=["1"]
+    )
     (removal,) = [s for s in statements if s["Sid"] == "KeyRemoval"]
     assert ("Condition" in removal) is conditioned
 

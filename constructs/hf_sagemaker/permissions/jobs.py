@@ -108,6 +108,8 @@ def train_in_place(
             iam.PolicyStatement(
                 actions=["sagemaker:AddTags", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"],
                 resources=[jobs],
+                # The jobs of workflows carry this tag; those are for operators to stop.
+                conditions={"Null": {"aws:ResourceTag/hf-sagemaker:job-type": "true"}},
             ),
         ],
         "The SageMaker SDK names the training jobs of a notebook; conditions hold them to this network.",
@@ -131,7 +133,11 @@ def look_at_jobs(scope: Construct, environment: str) -> Permission:
             ),
             iam.PolicyStatement(
                 actions=["sagemaker:ListModelPackages"],
-                resources=[sagemaker_arn(scope, f"model-package-group/{environment}-*")],
+                resources=[sagemaker_arn(scope, f"model-package/{environment}-*")],
+            ),
+            # CloudFormation names endpoint configurations.
+            iam.PolicyStatement(
+                actions=["sagemaker:DescribeEndpointConfig"], resources=[sagemaker_arn(scope, "endpoint-config/*")]
             ),
             # Asked for without a name, CloudFormation wants the right to see every stack.
             iam.PolicyStatement(

@@ -12,10 +12,10 @@ from constructs import Construct
 from hf_sagemaker.compliance import acknowledge
 
 # What a service acts for when it assumes a role; {place} is region:account. Source: each service's guide,
-# "cross-service confused deputy prevention".
+# "cross-service confused deputy prevention". Services whose guide does not speak of aws:SourceArn are not here: a
+# condition on a key that a service does not send would lock it out.
 _SOURCES = {
     "codebuild.amazonaws.com": "codebuild:{place}:project/*",
-    "lambda.amazonaws.com": "lambda:{place}:function:*",
     "sagemaker.amazonaws.com": "sagemaker:{place}:*",
     "states.amazonaws.com": "states:{place}:stateMachine:*",
 }
@@ -60,7 +60,10 @@ def pass_role(role: iam.IRole, service: str) -> Permission:
 
 
 class DutyPolicy(iam.ManagedPolicy):
-    """The permissions of one duty, attached to its role; its wildcards acknowledged with their permissions' reasons."""
+    """The permissions of one duty, attached to its role; its wildcards acknowledged with their permissions' reasons.
+
+    wildcards: rule of cdk-nag that a wildcard breaks → why it may.
+    """
 
     def __init__(
         self,
@@ -70,10 +73,12 @@ class DutyPolicy(iam.ManagedPolicy):
         role: iam.IRole,
         permissions: Sequence[Permission],
         description: str | None = None,
+        acknowledged: bool = True,
     ) -> None:
         """Creates the policy. It belongs to `scope`'s stack, so that a role of an earlier stack can be extended.
 
         description: cannot be changed later without a new policy. Omitted: none.
+        acknowledged: False leaves the wildcards to whoever owns the policy, who has more to acknowledge with them.
         """
         super().__init__(
             scope,
@@ -82,20 +87,16 @@ class DutyPolicy(iam.ManagedPolicy):
             roles=[role],
             statements=[statement for permission in permissions for statement in permission.statements],
         )
-        wild = {
-            shown: str(permission.why_wildcards)
+        self.wildcards = {
+            f"AwsSolutions::AwsSolutions-IAM5[Resource::{shown}]": permission.why_wildcards
             for permission in permissions
             if permission.why_wildcards
             for statement in permission.statements
             for resource in statement.resources
             if "*" in (shown := _as_cdk_nag_shows(Stack.of(self).resolve(resource)))
         }
-        if wild:
-            acknowledge(
-                self,
-                " ".join(dict.fromkeys(wild.values())),
-                *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{resource}]" for resource in wild),
-            )
+        if self.wildcards and acknowledged:
+            acknowledge(self, " ".join(dict.fromkeys(self.wildcards.values())), *self.wildcards)
 
 
 def _as_cdk_nag_shows(resource: object) -> str:
