@@ -38,12 +38,6 @@ def _served(model_package: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def synthesise() -> Callable[[dict[str, dict[str, Any]]], Templates]:
-    """Stack name → template, for settings by environment, as YAML files would hold them."""
-    return _synthesise
-
-
-@pytest.fixture(scope="session")
 def model_package() -> str:
     """The model that dev's endpoint serves in `templates`."""
     return MODEL_PACKAGE
