@@ -34,6 +34,7 @@ class GuardrailsStack(Stack):
             environment,
             {
                 "roles/deploying-arn": self.deploying.role.role_arn,
+                "guardrails/isolation": str(settings.isolation).lower(),
                 "guardrails/deploying-policy-arns": ",".join(p.managed_policy_arn for p in self.deploying.policies),
             },
         )

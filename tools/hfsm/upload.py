@@ -1,15 +1,14 @@
 """Brings what a training request has on this machine to S3, once per content."""
 
-import gzip
 import hashlib
 import io
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from hfsm.archive import files_below, write_archive
 from hfsm.cloud import Parameters
 from hfsm.mirrored import resolve
 from hfsm.request import LocalRequest
@@ -63,21 +62,9 @@ def _upload_source(s3: Any, bucket: str, folder: Path, tell: Tell) -> str:
 
 
 def pack_source(folder: Path) -> bytes:
-    """A gzipped tar of a folder's files, the same bytes for the same contents: no clock, no owner, sorted names."""
+    """A gzipped tar of a folder's files, the same bytes for the same contents."""
     buffer = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-    ):
-        for path in sorted(folder.rglob("*")):
-            parts = path.relative_to(folder).parts
-            if not path.is_file() or any(part.startswith(".") or part == "__pycache__" for part in parts):
-                continue
-            entry = tarfile.TarInfo("/".join(parts))
-            content = path.read_bytes()
-            entry.size = len(content)
-            entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-            archive.addfile(entry, io.BytesIO(content))
+    write_archive(files_below(folder), buffer)
     return buffer.getvalue()
 
 
