@@ -95,6 +95,7 @@ schema: $(READY) ## environments/schema.json from the settings' models
 
 catalogs: $(READY) ## Images and instance types, from the SageMaker SDK's and botocore's tables
 	@$(BIN)/python -m hf_sagemaker.update_catalogs
+	@$(BIN)/python -m hf_sagemaker.controls.update_iam_actions
 
 snapshots: setup ## Accepts the templates as they are now; look at the difference before you commit it
 	@$(BIN)/python tests/snapshots/templates.py

@@ -1,5 +1,7 @@
 """Data: the keys, the buckets, and the roles of services and people that may use them."""
 
+from collections.abc import Sequence
+
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -79,10 +81,6 @@ class DataStack(Stack):
         s3_only, sagemaker = ["s3"], KeyUse(services=["sagemaker"], actions=["kms:DescribeKey"], grants=True)
         data_users = [*self.roles.trainers, *people]
         model_users = [*data_users, self.roles.serving, self.roles.mirroring]
-        operations = self._key("Operations", teams.operations, "Notifications, state machines and functions")
-        if isinstance(operations, EncryptionKey):
-            # delivery.logs: a state machine with this key logs through it.
-            operations.allow_service("cloudwatch.amazonaws.com", "delivery.logs.amazonaws.com")
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(
@@ -100,15 +98,28 @@ class DataStack(Stack):
                 KeyUse(services=["codebuild", "s3"], roles=[self.roles.building, self.roles.mirroring]),
             ),
             logs=log_key,
-            operations=operations,
+            operations=self._key(
+                "Operations",
+                teams.operations,
+                "Notifications, state machines and functions",
+                KeyUse(services=["sns", "states"]),
+                # delivery.logs: a state machine with this key logs through it.
+                services=["cloudwatch.amazonaws.com", "delivery.logs.amazonaws.com"],
+            ),
         )
 
-    def _key(self, name: str, arn: str | None, description: str, *uses: KeyUse) -> kms.IKey:
+    def _key(
+        self, name: str, arn: str | None, description: str, *uses: KeyUse, services: Sequence[str] = ()
+    ) -> kms.IKey:
         if arn:
             return kms.Key.from_key_arn(self, f"{name}Key", arn)
-        uses = uses or (KeyUse(services=["sns", "states"]),)
         return EncryptionKey(
-            self, f"{name}Key", description=description, uses=uses, removal_policy=self._removal_policy
+            self,
+            f"{name}Key",
+            description=description,
+            uses=uses,
+            services=services,
+            removal_policy=self._removal_policy,
         )
 
     def _buckets(self, network: Network) -> EnvironmentBuckets:

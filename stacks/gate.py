@@ -5,7 +5,7 @@ CDK_APP_MODE=process, goes on as if nothing had happened.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aws_cdk import App, Stage, Validations
@@ -16,7 +16,7 @@ from hf_sagemaker.controls import acknowledged
 from hf_sagemaker.controls.acknowledged import THE_APP
 from hf_sagemaker.controls.assembly import Acknowledgement, acknowledgements, environments
 from hf_sagemaker.controls.evidence import Pack, evidence, write
-from hf_sagemaker.controls.plugin import ControlsPlugin, WitnessedPack
+from hf_sagemaker.controls.plugin import ControlsPlugin
 from hf_sagemaker.controls.validation_report import FILE, ValidationReport
 
 ENGINE = "CloudFormation Validate"
@@ -35,7 +35,7 @@ class Gate:
         self._app = app
         self._engine_judges = os.environ.get("CDK_VALIDATION") != "false"
         self._controls = ControlsPlugin()
-        self._packs = [WitnessedPack(pack(app)) for pack in _PACKS]
+        self._packs = [pack(app) for pack in _PACKS]
         Validations.of(app).add_plugins(*self._packs, self._controls)
 
     def synthesise(self, folder: Path) -> list[str]:
@@ -43,6 +43,40 @@ class Gate:
 
         Returns one line per problem; empty when the gate is open.
         """
+        assembly = self._synthesised()
+        try:
+            report = ValidationReport(assembly)
+        except (OSError, ValueError, KeyError) as error:
+            return [f"There is no readable {FILE}, so nothing counts as checked ({type(error).__name__})."]
+        lost = self._lost(report)
+        general = [
+            *(f"{name} did not judge, and it would have found something." for name in lost),
+            *self._unjudged(),
+            *report.crashes.values(),
+        ]
+        faults = acknowledged.problems(
+            [*self._above_stacks(), *acknowledgements(assembly)],
+            report.suppressions,
+            # An annotation that is acknowledged is in no report.
+            silent=["Annotation::@aws-cdk/", *([] if self._engine_judges else [ENGINE.replace(" ", "-") + "::"])],
+        )
+        for name, templates in environments(assembly).items():
+            content = evidence(
+                templates,
+                self._controls.verdicts.get(name, []),
+                packs=self._heard([*lost, *report.crashes]),
+                findings=report.findings,
+                suppressions=report.suppressions,
+                problems=[
+                    *general,
+                    *(f"{path} {fault}" for path, fault in faults if path.split("/")[0] in (name, THE_APP)),
+                ],
+            )
+            write(folder, content)
+        return [*general, *map(str, report.findings), *(f"{path} {fault}." for path, fault in faults)]
+
+    def _synthesised(self) -> Path:
+        """The folder with templates and report of this synth."""
         assembly = Path(self._app.outdir)
         (assembly / FILE).unlink(missing_ok=True)  # an earlier synth's report says nothing about this one
         try:
@@ -51,28 +85,28 @@ class Gate:
             # The CDK raises on findings, unless its CLI runs the app. Without a report it has another reason.
             if not (assembly / FILE).exists():
                 raise
-        try:
-            report = ValidationReport(assembly)
-        except (OSError, ValueError, KeyError) as error:
-            return [f"There is no readable {FILE}, so nothing counts as checked ({type(error).__name__})."]
-        made = [*self._above_stacks(), *acknowledgements(assembly)]
-        problems = [*self._silences(), *report.crashes, *map(str, report.findings)]
-        faults = self._faults(made, report)
-        self._write(folder, assembly, report, faults)
-        return [*problems, *(f"{path} {fault}." for path, fault in faults)]
+        return assembly
 
-    def _silences(self) -> list[str]:
-        """Who did not judge, and what was not judged."""
-        stages = [stage.node.id for stage in self._stages()]
-        silent = [pack.name for pack in self._packs if not pack.has_judged]
+    def _lost(self, report: ValidationReport) -> list[str]:
+        """The packs whose findings are not in the report, which leaves out who found nothing: those are asked again."""
+        absent = [pack for pack in self._packs if pack.name not in report.plugins]
+        return [pack.name for pack in absent if pack.validate_scope(self._app).violations]
+
+    def _unjudged(self) -> Iterator[str]:
+        """The environments that our controls did not see."""
+        stages = self._stages()
+        if not stages:
+            yield "The app has no environment, so nothing was judged."
+        for stage in stages:
+            if stage.node.id not in self._controls.verdicts:
+                yield f"{stage.node.id} was not judged by the controls: it has no stacks, or they failed."
+
+    def _heard(self, silent: Sequence[str]) -> list[Pack]:
+        """Who judges, and whether they did."""
         return [
-            *([] if stages else ["The app has no environment, so nothing was judged."]),
-            *(f"{name} did not judge: it is not registered, or it failed." for name in silent),
-            *(
-                f"{name} was not judged by the controls: it has no stacks, or they failed."
-                for name in stages
-                if name not in self._controls.verdicts
-            ),
+            Pack(ENGINE, has_judged=self._engine_judges and ENGINE not in silent),
+            *(Pack(pack.name, has_judged=pack.name not in silent) for pack in self._packs),
+            Pack(self._controls.name, has_judged=self._controls.has_judged),
         ]
 
     def _above_stacks(self) -> list[Acknowledgement]:
@@ -87,30 +121,3 @@ class Gate:
 
     def _stages(self) -> list[IConstruct]:
         return [child for child in self._app.node.children if Stage.is_stage(child)]
-
-    def _faults(self, made: Sequence[Acknowledgement], report: ValidationReport) -> list[tuple[str, str]]:
-        silent = [] if self._engine_judges else [ENGINE.replace(" ", "-")]
-        return acknowledged.problems(made, report.suppressions, silent=silent)
-
-    def _write(self, folder: Path, assembly: Path, report: ValidationReport, faults: Sequence[tuple[str, str]]) -> None:
-        packs = [
-            Pack(ENGINE, has_judged=self._engine_judges),
-            *(Pack(pack.name, has_judged=pack.has_judged) for pack in self._packs),
-            Pack(self._controls.name, has_judged=self._controls.has_judged),
-        ]
-        for name, templates in environments(assembly).items():
-            write(
-                folder,
-                evidence(
-                    templates,
-                    self._controls.verdicts.get(name, []),
-                    packs=packs,
-                    findings=report.findings,
-                    suppressions=report.suppressions,
-                    problems=[
-                        *self._silences(),
-                        *report.crashes,
-                        *(f"{path} {fault}" for path, fault in faults if path.split("/")[0] in (name, THE_APP)),
-                    ],
-                ),
-            )

@@ -4,7 +4,6 @@ from aws_cdk import Environment, RemovalPolicy, Stage, Tags
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from hf_sagemaker.compliance import acknowledge
 from stacks.data_stack import DataStack
 from stacks.guardrails_stack import GuardrailsStack
 from stacks.image_stack import ImageStack
@@ -76,17 +75,8 @@ class MlEnvironment(Stage):
 
     def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
         """Gives every role the boundary, and every role and policy the path, whoever made them."""
-        if not guardrails.boundary:
-            acknowledge(
-                self,
-                "The environment's settings say roles.permissions_boundary: none. What the roles may do is in their "
-                "own policies, one per duty; the account's service control policy, where there is one, still holds.",
-                "HfSageMaker::Control-33",
-            )
         for construct in self.node.find_all():
-            if isinstance(construct, iam.CfnRole):
+            if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
                 construct.path = path
-                if guardrails.boundary and construct.stack is not guardrails:
-                    construct.permissions_boundary = guardrails.boundary.managed_policy_arn
-            elif isinstance(construct, iam.CfnManagedPolicy):
-                construct.path = path
+            if guardrails.boundary and isinstance(construct, iam.CfnRole) and construct.stack is not guardrails:
+                construct.permissions_boundary = guardrails.boundary.managed_policy_arn

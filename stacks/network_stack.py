@@ -135,16 +135,15 @@ class NetworkStack(Stack):
         if arn:
             return kms.Key.from_key_arn(self, "LogKey", arn)
         # Through S3: whoever may read access logs.
-        key = EncryptionKey(
+        return EncryptionKey(
             self,
             "LogKey",
             description="Log groups, flow logs and access logs",
             uses=[KeyUse(services=["s3"], actions=["kms:Decrypt"])],
+            services=["logging.s3.amazonaws.com"],
+            log_groups=True,
             removal_policy=removal_policy,
         )
-        key.allow_log_groups()
-        key.allow_service("logging.s3.amazonaws.com")
-        return key
 
     @property
     def availability_zones(self) -> list[str]:

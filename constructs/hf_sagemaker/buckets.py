@@ -74,19 +74,23 @@ class _PrivateBucket(s3.Bucket):
             lifecycle_rules=list(lifecycle_rules),
         )
 
-    def _deny(
-        self, sid: str, actions: Sequence[str], conditions: dict[str, dict[str, object]], *, whole_bucket: bool = False
-    ) -> None:
-        self.add_to_resource_policy(
+    def _deny(self, *denials: tuple[str, Sequence[str], dict[str, dict[str, object]]]) -> None:
+        """Adds denials for everybody: name, actions, conditions. Those of listing hold for the bucket too."""
+        objects = self.arn_for_objects("*")
+        statements = [
             iam.PolicyStatement(
                 sid=sid,
                 effect=iam.Effect.DENY,
                 principals=[iam.AnyPrincipal()],
                 actions=list(actions),
-                resources=[*([self.bucket_arn] if whole_bucket else []), self.arn_for_objects("*")],
+                resources=[*([self.bucket_arn] if "s3:ListBucket" in actions else []), objects],
                 conditions=conditions,
             )
-        )
+            for sid, actions, conditions in denials
+        ]
+        # The policy is there: TLS is asked for in it. One call for all statements.
+        assert self.policy is not None
+        self.policy.document.add_statements(*statements)
 
 
 class EncryptedBucket(_PrivateBucket):
@@ -133,21 +137,14 @@ class EncryptedBucket(_PrivateBucket):
         # Without these headers S3 encrypts with the bucket's key. A negated condition alone would also match a request
         # that has none.
         header = "s3:x-amz-server-side-encryption"
+        key_id, customer_key = f"{header}-aws-kms-key-id", f"{header}-customer-algorithm"
+        put = ["s3:PutObject"]
         self._deny(
-            "OnlyOurKey",
-            ["s3:PutObject"],
-            {
-                "Null": {f"{header}-aws-kms-key-id": "false"},
-                "ArnNotEquals": {f"{header}-aws-kms-key-id": key.key_arn},
-            },
+            ("OnlyOurKey", put, {"Null": {key_id: "false"}, "ArnNotEquals": {key_id: key.key_arn}}),
+            ("OnlyKms", put, {"Null": {header: "false"}, "StringNotEquals": {header: ["aws:kms", "aws:kms:dsse"]}}),
+            # The bucket's own setting blocks this too; the statement also holds in the evaluation of policies.
+            ("NoCustomerKey", put, {"Null": {customer_key: "false"}}),
         )
-        self._deny(
-            "OnlyKms",
-            ["s3:PutObject"],
-            {"Null": {header: "false"}, "StringNotEquals": {header: ["aws:kms", "aws:kms:dsse"]}},
-        )
-        # The bucket's own setting blocks this too; the statement also holds in the evaluation of policies.
-        self._deny("NoCustomerKey", ["s3:PutObject"], {"Null": {f"{header}-customer-algorithm": "false"}})
 
     def only_through(self, s3_endpoint_id: str, roles: Sequence[iam.IRole]) -> None:
         """Refuses these roles' access to objects from anywhere but a VPC endpoint.
@@ -155,16 +152,12 @@ class EncryptedBucket(_PrivateBucket):
         Only the roles named are refused, so that CloudFormation, deployers and people are not locked out; neither are
         services that act for a role, such as S3 replication.
         """
-        self._deny(
-            "OnlyThroughTheVpcEndpoint",
-            _OBJECT_ACCESS,
-            {
-                "ArnEquals": {"aws:PrincipalArn": [role.role_arn for role in roles]},
-                "StringNotEquals": {"aws:SourceVpce": s3_endpoint_id},
-                "BoolIfExists": {"aws:ViaAWSService": "false"},
-            },
-            whole_bucket=True,
-        )
+        conditions: dict[str, dict[str, object]] = {
+            "ArnEquals": {"aws:PrincipalArn": [role.role_arn for role in roles]},
+            "StringNotEquals": {"aws:SourceVpce": s3_endpoint_id},
+            "BoolIfExists": {"aws:ViaAWSService": "false"},
+        }
+        self._deny(("OnlyThroughTheVpcEndpoint", _OBJECT_ACCESS, conditions))
 
 
 class AccessLogBucket(_PrivateBucket):

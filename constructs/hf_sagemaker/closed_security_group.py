@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.place import place_of
 
 
 class ClosedDefaultSecurityGroup(Construct):
@@ -36,10 +36,8 @@ class ClosedDefaultSecurityGroup(Construct):
         key: encrypts the function's logs. removal_policy: of these logs. Omitted: they are kept.
         """
         super().__init__(scope, construct_id)
-        stack = Stack.of(self)
-        group_arn = (
-            f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}:security-group/{vpc.vpc_default_security_group}"
-        )
+        place = place_of(self)
+        group_arn = place.arn("ec2", f"security-group/{vpc.vpc_default_security_group}")
         function = PythonFunction(
             self,
             "Function",
@@ -49,9 +47,10 @@ class ClosedDefaultSecurityGroup(Construct):
             key=key,
             permissions=[
                 allow.allow(["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"], group_arn),
-                allow.Permission(
-                    [iam.PolicyStatement(actions=["ec2:DescribeSecurityGroups"], resources=["*"])],
-                    "ec2:DescribeSecurityGroups knows no resource type; it only reads.",
+                allow.allow(
+                    ["ec2:DescribeSecurityGroups"],
+                    "*",
+                    why_wildcards="ec2:DescribeSecurityGroups knows no resource type; it only reads.",
                 ),
             ],
             timeout=Duration.minutes(2),

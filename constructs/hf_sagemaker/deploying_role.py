@@ -19,6 +19,15 @@ PASSED_TO = (
 )
 """The services that an environment's roles are for."""
 
+_BOUNDED = (
+    "The boundary of the other roles admits no deployment (33): instead, its policies, which only an administrator can "
+    "change, let it make no role without that boundary."
+)
+_UNBOUNDED = (
+    "The settings say roles.permissions_boundary: none (33): what each role may do is in its own policies; the "
+    "account's service control policy, where there is one, still holds."
+)
+
 
 class DeployingRole(Construct):
     """A role for CloudFormation that can make, change and delete one environment and nothing else.
@@ -69,8 +78,7 @@ class DeployingRole(Construct):
             + " ".join(dict.fromkeys(wildcards.values()))
             + " It decrypts with keys that carry the environment's tag, only through Step Functions, which encrypts a "
             "state machine with its creator's rights (control 4); it hands the environment's roles, by prefix, to the "
-            "services that they are for (28); the boundary of the other roles admits no deployment (33): instead, "
-            "its policies, which only an administrator can change, let it make no role without that boundary.",
+            "services that they are for (28). " + (_BOUNDED if boundary_arn else _UNBOUNDED),
             *wildcards,
             "HfSageMaker::Control-4",
             "HfSageMaker::Control-28",

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
+
+from hf_sagemaker.place import place_of
 
 # Everything but use: whoever administers a key does not read what it encrypts.
 _ADMINISTER = (
@@ -55,8 +58,8 @@ class KeyUse:
 class EncryptionKey(kms.Key):
     """A rotating key for one class of data.
 
-    The account administers it and cannot read with it; who can is named by `uses`, `allow_service` and
-    `allow_log_groups`. Roles are matched by `aws:PrincipalArn`, so that a key may be created together with them.
+    The account administers it and cannot read with it; who can is named one by one. Roles are matched by
+    `aws:PrincipalArn`, so that a key may be created together with them.
     """
 
     def __init__(
@@ -66,22 +69,30 @@ class EncryptionKey(kms.Key):
         *,
         description: str,
         uses: Sequence[KeyUse] = (),
+        services: Sequence[str] = (),
+        log_groups: bool = False,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the key.
 
         description: what it encrypts; the KMS console shows it.
-        uses: who may use it. Omitted: nobody, until a service is allowed.
+        uses: which principals of the account may use it. Omitted: none.
+        services: those that use it as themselves, for this account only, for example `cloudwatch.amazonaws.com`.
+            Omitted: none.
+        log_groups: CloudWatch Logs encrypts log groups of this account and region with it. Omitted: it does not.
         removal_policy: omitted: kept when its stack is deleted. Deletion waits 30 days in any case.
         """
-        stack = Stack.of(scope)
-        account = iam.AccountPrincipal(stack.account)
-        administration = iam.PolicyStatement(
-            sid="Administration",
-            principals=[account],
-            actions=list(_ADMINISTER),
-            resources=["*"],  # in a key policy: this key
-        )
+        place = place_of(scope)
+        account = {"AWS": f"arn:{place.partition}:iam::{place.account}:root"}
+        statements = [_allow("Administration", account, _ADMINISTER)]
+        for use in uses:
+            statements += _allow_use(account, use, place.region)
+        for service in services:
+            ours = {"StringEquals": {"aws:SourceAccount": place.account}}
+            statements.append(_allow("", {"Service": service}, USE, ours))
+        if log_groups:
+            groups = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": place.arn("logs", "log-group:*")}}
+            statements.append(_allow("", {"Service": f"logs.{place.region}.amazonaws.com"}, USE, groups))
         super().__init__(
             scope,
             construct_id,
@@ -89,44 +100,36 @@ class EncryptionKey(kms.Key):
             enable_key_rotation=True,
             pending_window=Duration.days(30),
             removal_policy=removal_policy,
-            policy=iam.PolicyDocument(statements=[administration]),
-        )
-        for use in uses:
-            self._allow_use(stack, account, use)
-
-    def allow_log_groups(self) -> None:
-        """Lets CloudWatch Logs encrypt the log groups of this account and region."""
-        stack = Stack.of(self)
-        log_groups = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
-        self._allow(
-            iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com"),
-            USE,
-            {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+            policy=iam.PolicyDocument.from_json({"Version": "2012-10-17", "Statement": statements}),
         )
 
-    def allow_service(self, *services: str) -> None:
-        """Lets services that act as themselves use it for this account, for example `cloudwatch.amazonaws.com`."""
-        for service in services:
-            ours = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
-            self._allow(iam.ServicePrincipal(service), USE, ours)
 
-    def _allow_use(self, stack: Stack, account: iam.IPrincipal, use: KeyUse) -> None:
-        equals: dict[str, object] = {
-            "kms:ViaService": [f"{service}.{stack.region}.amazonaws.com" for service in use.services],
-        }
-        conditions: dict[str, dict[str, object]] = {"StringEquals": equals}
-        if use.roles:
-            conditions["ArnEquals"] = {"aws:PrincipalArn": [role.role_arn for role in use.roles]}
-        if use.grants:
-            self._allow(account, ["kms:CreateGrant"], {**conditions, "Bool": {"kms:GrantIsForAWSResource": "true"}})
-        self._allow(account, [*use.actions, *(["kms:RetireGrant"] if use.grants else [])], conditions)
+def _allow_use(account: Mapping[str, str], use: KeyUse, region: str) -> list[dict[str, Any]]:
+    conditions: dict[str, Any] = {
+        "StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in use.services]}
+    }
+    if use.roles:
+        conditions["ArnEquals"] = {"aws:PrincipalArn": [role.role_arn for role in use.roles]}
+    if not use.grants:
+        return [_allow("", account, use.actions, conditions)]
+    granting = {**conditions, "Bool": {"kms:GrantIsForAWSResource": "true"}}
+    return [
+        _allow("", account, ["kms:CreateGrant"], granting),
+        _allow("", account, [*use.actions, "kms:RetireGrant"], conditions),
+    ]
 
-    def _allow(
-        self, principal: iam.IPrincipal, actions: Sequence[str], conditions: Mapping[str, Mapping[str, object]]
-    ) -> None:
-        self.add_to_resource_policy(
-            iam.PolicyStatement(principals=[principal], actions=list(actions), resources=["*"], conditions=conditions)
-        )
+
+def _allow(
+    sid: str, principal: Mapping[str, str], actions: Sequence[str], conditions: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        **({"Sid": sid} if sid else {}),
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": list(actions),
+        "Resource": "*",  # in a key policy: this key
+        **({"Condition": conditions} if conditions else {}),
+    }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,11 @@ elsewhere, whatever the caller's role allows. These are limits, not grants; gran
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from hf_sagemaker.place import place_of
 
 _PULL_IMAGES = (
     "ecr:BatchCheckLayerAvailability",
@@ -127,8 +128,8 @@ def interface_policy(scope: Construct, endpoint: str, perimeter: Perimeter) -> S
 
 def s3_policy(scope: Construct, perimeter: Perimeter) -> iam.PolicyDocument:
     """The policy of the S3 gateway endpoint."""
-    stack = Stack.of(scope)
-    layers = f"arn:{stack.partition}:s3:::prod-{stack.region}-starport-layer-bucket/*"
+    place = place_of(scope)
+    layers = f"arn:{place.partition}:s3:::prod-{place.region}-starport-layer-bucket/*"
     statements = [
         *_within(scope, ACTIONS["S3"], perimeter),
         # ECR keeps image layers in a bucket of its own and hands out signed addresses into it.
@@ -166,7 +167,7 @@ def _within(scope: Construct, actions: Sequence[str], perimeter: Perimeter) -> S
     principals = {"StringEquals": _principals(scope, perimeter)}
     # IfExists: some actions, such as sts:GetCallerIdentity, have no resource and so no owner of one.
     own = statement(
-        "UseThisAccount", principals | {"StringEqualsIfExists": {"aws:ResourceAccount": Stack.of(scope).account}}
+        "UseThisAccount", principals | {"StringEqualsIfExists": {"aws:ResourceAccount": place_of(scope).account}}
     )
     if not perimeter.organization_id:
         return [own]
@@ -178,4 +179,4 @@ def _within(scope: Construct, actions: Sequence[str], perimeter: Perimeter) -> S
 def _principals(scope: Construct, perimeter: Perimeter) -> dict[str, str]:
     if perimeter.organization_id:
         return {"aws:PrincipalOrgID": perimeter.organization_id}
-    return {"aws:PrincipalAccount": Stack.of(scope).account}
+    return {"aws:PrincipalAccount": place_of(scope).account}

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
+from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 
 SOURCES_PREFIX = "sources/"
@@ -49,6 +50,13 @@ class ExecutionRoles(Construct):
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )
+        if self.notebook:
+            acknowledge(
+                self.notebook,
+                "Public notebooks look for a role of this name and know no other. It is there on request only; a "
+                "change that replaces it needs two deployments.",
+                "HfSageMaker::Control-46",
+            )
 
     @property
     def trainers(self) -> Sequence[iam.Role]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -10,6 +10,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.place import place_of
 
 
 class FlowLogs(Construct):
@@ -33,15 +34,15 @@ class FlowLogs(Construct):
         """
         super().__init__(scope, construct_id)
         group = logs.LogGroup(self, "Group", encryption_key=key, retention=retention, removal_policy=removal_policy)
-        stack = Stack.of(self)
-        flow_logs = f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}:vpc-flow-log/*"
+        place = place_of(self)
+        flow_logs = place.arn("ec2", "vpc-flow-log/*")
         role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal(
                 "vpc-flow-logs.amazonaws.com",
                 conditions={
-                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "StringEquals": {"aws:SourceAccount": place.account},
                     "ArnLike": {"aws:SourceArn": flow_logs},
                 },
             ),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
@@ -13,6 +12,7 @@ from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.execution_roles import HUB_PREFIX, SOURCES_PREFIX, ExecutionRoles
 from hf_sagemaker.hub_mirror import MODELS_VARIABLE
+from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Placement
 
 
@@ -141,7 +141,7 @@ class PeopleRoles(Construct):
     def _role(self, construct_id: str, principals: Sequence[str]) -> iam.Role:
         # Through the account and not by name: IAM refuses a trust policy with a principal that is not there, and the
         # roles of IAM Identity Center have generated names.
-        account = iam.AccountPrincipal(Stack.of(self).account)
+        account = iam.AccountPrincipal(place_of(self).account)
         return iam.Role(
             self,
             f"{construct_id}Role",

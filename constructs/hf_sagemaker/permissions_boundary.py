@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.guardrails import Statement, policy_document
+from hf_sagemaker.place import place_of
 
 LONGEST_POLICY = 6144
 """Characters, without white space, that a managed policy may have."""
@@ -48,10 +48,10 @@ class PermissionsBoundary(iam.ManagedPolicy):
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
-        stack = Stack.of(scope)
+        place = place_of(scope)
         statements = _allowed(
-            f"arn:{stack.partition}",
-            f"{stack.region}:{stack.account}",
+            f"arn:{place.partition}",
+            f"{place.region}:{place.account}",
             environment=environment,
             path=path,
             image_accounts=image_accounts,

@@ -8,13 +8,13 @@ run decides comes from the state's input.
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Placement
 
 CHECKPOINT_PATH = "/opt/ml/checkpoints"
@@ -89,7 +89,7 @@ class TrainingJobTask(sfn.CustomState):
             construct_id,
             state_json={
                 "Type": "Task",
-                "Resource": f"arn:{Stack.of(scope).partition}:states:::sagemaker:createTrainingJob.sync",
+                "Resource": f"arn:{place_of(scope).partition}:states:::sagemaker:createTrainingJob.sync",
                 "Parameters": {
                     "TrainingJobName.$": "$.job.spot_job_name" if spot else "$.job.on_demand_job_name",
                     "EnableManagedSpotTraining": spot,

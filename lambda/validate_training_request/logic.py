@@ -25,6 +25,13 @@ _CODE_ARCHIVE = "/opt/ml/input/data/code/sourcedir.tar.gz"
 _TOKEN = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,})\b")
 
 
+_LARGEST_REQUEST = 24 * 1024
+"""Bytes as JSON. An execution carries 256 KiB at most, and a request up to six times: as its input, in the job made of
+it, in the job's description; where the job fails, in the error, in its text, and in what is read of that."""
+_LONGEST_NAME = 43
+"""Characters of a job's name before what tells executions and attempts apart: SageMaker takes 63."""
+
+
 class InvalidTrainingRequest(ValueError):  # noqa: N818 (the name is what people see in the console)
     """The request cannot become a training job; the text names every field that is wrong, and why."""
 
@@ -69,7 +76,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
     if problems := find_problems(request, defaults):
         raise InvalidTrainingRequest("The training request was refused, no job was started. " + " ".join(problems))
     lineage = hashlib.sha256(execution_id.encode()).hexdigest()[:12]
-    name = f"{defaults.environment}-{request['name']}"[:44].rstrip("-") + f"-{lineage}"
+    name = f"{defaults.environment}-{request['name']}"[:_LONGEST_NAME].rstrip("-") + f"-{lineage}"
     instance_type = request.get("instance_type", defaults.instance_type)
     resources = {
         "InstanceType": instance_type,
@@ -100,11 +107,21 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     """One sentence for each thing that is wrong with the request; empty when it can run."""
     if not isinstance(request, dict):
         return [f"The request must be a JSON object, not {json.dumps(request)}."]
-    problems = problems_of_fields(request)
+    problems = _size(request) + problems_of_fields(request)
     # What follows reads fields that may be of a wrong type, which is told already.
     sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
     problems += _limits(sound, defaults) + _buckets(sound, defaults) + _mirror(sound, defaults)
     return problems + _spot(sound, defaults) + _secrets(sound)
+
+
+def _size(request: Request) -> list[str]:
+    size = len(json.dumps(request))
+    if size <= _LARGEST_REQUEST:
+        return []
+    return [
+        f"The request has {size} bytes as JSON, and {_LARGEST_REQUEST} ({_LARGEST_REQUEST // 1024} KiB) are the "
+        "most that a run can carry. Put what is long into a file in a channel."
+    ]
 
 
 def _limits(request: Request, defaults: Defaults) -> list[str]:

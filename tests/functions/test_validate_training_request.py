@@ -216,3 +216,19 @@ def test_half_a_model_is_refused(mirror: Callable[[str], None], change: dict[str
 )
 def test_a_model_that_is_named_wrongly(change: dict[str, Any], words: str) -> None:
     assert words in _refusal(_request(**change))
+
+
+def test_what_is_too_long_for_an_execution_is_refused() -> None:
+    # Given a request of more than 24 KiB, as JSON writes it
+    text = _refusal(_request(hyperparameters={"notes": "é" * 5000}))
+    # Then it says how long it may be, and what to do
+    assert "24 KiB" in text
+    assert "a file in a channel" in text
+
+
+def test_the_longest_names_make_a_name_that_sagemaker_takes() -> None:
+    names = {"name": "n" * 31}
+    job = handle(
+        {"request": _request(**names), "defaults": _defaults(environment="e" * 20), "execution_id": EXECUTION}, None
+    )
+    assert max(len(job["spot_job_name"]), len(job["on_demand_job_name"])) <= 63

@@ -35,6 +35,18 @@ def test_the_uri_is_the_one_that_aws_publishes() -> None:
     )
 
 
+def test_accounts_and_tags_that_are_published_are_told_from_others() -> None:
+    # Given what the table resolves to
+    image = dlc_catalog.resolve("training", transformers="5.3.0", region="us-east-1")
+    # Then its account and its tag are among those that AWS publishes
+    assert image.account in dlc_catalog.registries("us-east-1")
+    assert image.tag in dlc_catalog.tags("huggingface-pytorch-training")
+    # And no other is
+    assert "999999999999" not in dlc_catalog.registries("us-east-1")
+    assert image.tag not in dlc_catalog.tags("huggingface-pytorch-inference")
+    assert dlc_catalog.registries("moon-1") == set()
+
+
 def test_regions_with_an_account_of_their_own_are_served_from_it() -> None:
     image = dlc_catalog.resolve("inference", transformers="4.51.3", region="cn-north-1")
     assert image.registry == "727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn"

@@ -45,9 +45,7 @@ def test_grants_are_for_aws_resources_only(stack: Any) -> None:
 
 
 def test_services_act_for_this_account_only(stack: Any) -> None:
-    key = EncryptionKey(stack, "Key", description="test")
-    key.allow_service("cloudwatch.amazonaws.com")
-    key.allow_log_groups()
+    EncryptionKey(stack, "Key", description="test", services=["cloudwatch.amazonaws.com"], log_groups=True)
     conditions = {s["Principal"]["Service"]: s["Condition"] for s in _statements(stack) if "Service" in s["Principal"]}
     assert conditions["cloudwatch.amazonaws.com"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
     assert conditions["logs.us-east-1.amazonaws.com"]["ArnLike"] == {

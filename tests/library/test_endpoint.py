@@ -57,6 +57,23 @@ def test_the_model_is_isolated_in_the_vpc(stack: Any) -> None:
     )
 
 
+def _acknowledged(construct: Any) -> set[str]:
+    entries = [entry for entry in construct.node.metadata if entry.type == "aws:cdk:acknowledged-rules"]
+    return {rule for entry in entries for rule in entry.data}
+
+
+@pytest.mark.parametrize(("instance_type", "acknowledged"), [("ml.g4dn.xlarge", True), ("ml.m5.xlarge", False)])
+def test_a_missing_volume_key_is_explained_where_it_is_missing(
+    stack: Any, instance_type: str, acknowledged: bool
+) -> None:
+    rule = "PCI.DSS.321::PCI.DSS.321-SageMakerEndpointConfigurationKMSKeyConfigured"
+    assert (rule in _acknowledged(_endpoint(stack, instance_type=instance_type).endpoint_config)) is acknowledged
+
+
+def test_the_way_of_images_is_explained(stack: Any) -> None:
+    assert _acknowledged(_endpoint(stack).model) == {"HfSageMaker::Control-42"}
+
+
 def test_as_asked(stack: Any) -> None:
     topic = sns.Topic(stack, "Topic")
     _endpoint(

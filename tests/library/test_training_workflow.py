@@ -117,13 +117,37 @@ def test_every_task_that_may_fail_is_caught(definition: dict[str, Any]) -> None:
             assert {"States.ALL"} <= {e for c in state["Catch"] for e in c["ErrorEquals"]}, name
 
 
-def test_retries_of_sagemaker_calls_are_jittered_and_finite(definition: dict[str, Any]) -> None:
-    for name in ("TrainOnSpot", "TrainOnDemand", "Register"):
-        for retry in definition["States"][name]["Retry"]:
-            assert retry["JitterStrategy"] == "FULL"
-            assert 0 < retry["MaxAttempts"] < 10
-            # A script that failed fails again: what it did must not be paid for twice.
-            assert "States.TaskFailed" not in retry["ErrorEquals"]
+def test_retries_are_jittered_and_finite(definition: dict[str, Any]) -> None:
+    for state in definition["States"].values():
+        if state["Type"] == "Task":
+            assert state["Retry"]
+            for retry in state["Retry"]:
+                assert retry["JitterStrategy"] == "FULL"
+                assert 0 < retry["MaxAttempts"] < 10
+                # A script that failed fails again: what it did must not be paid for twice.
+                assert "States.TaskFailed" not in retry["ErrorEquals"]
+
+
+@pytest.mark.parametrize("state", ["TrainOnSpot", "TrainOnDemand"])
+def test_a_quota_that_is_used_up_is_waited_for(definition: dict[str, Any], state: str) -> None:
+    retries = definition["States"][state]["Retry"]
+    (quota,) = (r for r in retries if "SageMaker.ResourceLimitExceededException" in r["ErrorEquals"])
+    # Minutes, because jobs run for minutes
+    assert quota["IntervalSeconds"] >= 60
+
+
+def test_the_execution_outlasts_its_tasks(definition: dict[str, Any]) -> None:
+    limits = {name: s["TimeoutSeconds"] for name, s in definition["States"].items() if s["Type"] == "Task"}
+    # Given the longest job that SageMaker runs
+    assert limits["TrainOnSpot"] > 28 * 24 * 3600
+    assert definition["TimeoutSeconds"] > sum(limits.values())
+
+
+def test_a_failure_without_a_cause_is_explained_too(definition: dict[str, Any]) -> None:
+    # A time limit that runs out has a name and no cause
+    states = definition["States"]
+    assert states["WhatFailed"]["Default"] == "FailedWithoutCause"
+    assert states["FailedWithoutCause"]["Parameters"]["Error.$"] == "$.failure.Error"
 
 
 def test_a_model_waits_for_a_persons_approval(definition: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def problems(
     """What is wrong with acknowledgements: (path or `the app`, sentence) for each.
 
     made: by all constructs. suppressions: those that the plugins used.
-    silent: namespaces of plugins that did not judge in this synth, so that nothing is known about theirs.
+    silent: beginnings of rules of which nothing is known in this synth, for example a plugin's that did not judge.
     """
     used = {(suppression.acknowledged_at, suppression.acknowledged_id) for suppression in suppressions}
     stale = [
@@ -58,7 +58,7 @@ def problems(
         for ack in made
         if (ack.path, ack.rule) not in used
         and not ack.reason.startswith(_BY_THE_CDK)
-        and ack.rule.split("::")[0] not in silent
+        and not ack.rule.startswith(tuple(silent))
     ]
     unsaid = [
         (excuse.path, f"acknowledges {', '.join(excuse.rules)} without saying why: {excuse.reason!r}")

@@ -12,7 +12,7 @@ from hf_sagemaker.controls.templates import Resource, Templates, statements
 
 ENDPOINT = "AWS::EC2::VPCEndpoint"
 GROUP = "AWS::EC2::SecurityGroup"
-_SERVICES = (
+SERVICES = (
     "ecr.api",
     "ecr.dkr",
     "kms",
@@ -92,7 +92,7 @@ def has_a_door_for_each_service(templates: Templates) -> Iterator[Proof | Breach
     own_vpc = next(templates.resources(VPC), None) is not None
     interfaces = [endpoint for endpoint in endpoints if endpoint.properties.get("VpcEndpointType") == "Interface"]
     if own_vpc or interfaces:
-        needed = _SERVICES if own_vpc else [service for service in _SERVICES if service != "s3"]
+        needed = SERVICES if own_vpc else [service for service in SERVICES if service != "s3"]
         names = [str(endpoint.properties.get("ServiceName")) for endpoint in endpoints]
         for service in needed:
             if not any(name.endswith(f".{service}") for name in names):
@@ -144,7 +144,7 @@ def _door_faults(templates: Templates, endpoint: Resource) -> Iterator[str]:
             if not rules:
                 yield f"nobody reaches it: {group.path} has no ingress rule"
             for rule in rules:
-                if (rule.get("FromPort"), rule.get("ToPort")) != (443, 443) or "SourceSecurityGroupId" not in rule:
+                if (rule.get("FromPort"), rule.get("ToPort")) != (443, 443) or not rule.get("SourceSecurityGroupId"):
                     yield f"{group.path} admits more than port 443 from a security group: {_describe(rule)}"
 
 
@@ -156,7 +156,7 @@ def _ingress(templates: Templates, group: Resource) -> Iterator[Mapping[str, Any
 
 
 def _describe(rule: Mapping[str, Any]) -> str:
-    source = next((rule[key] for key in ("CidrIp", "CidrIpv6", "SourceSecurityGroupId") if key in rule), "anywhere")
+    source = next((rule[key] for key in ("CidrIp", "CidrIpv6", "SourceSecurityGroupId") if rule.get(key)), "anywhere")
     return f"{source} on {rule.get('FromPort', 'all ports')}"
 
 

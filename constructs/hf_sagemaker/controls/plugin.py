@@ -1,4 +1,4 @@
-"""Validation plugins of the CDK: our controls, and packs of others that leave a trace of having judged."""
+"""Our controls as a validation plugin of the CDK."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +52,7 @@ class ControlsPlugin:
     def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:
         """Called by the CDK when the templates are written."""
         violations = []
-        for folder in dict.fromkeys(Path(stack.template_path).parent for stack in context.stack_templates):
+        for folder in dict.fromkeys(Path(file).parent for file in context.template_paths):
             files = template_files(folder)
             for name, templates in environments(folder).items():
                 self.verdicts[name] = verdicts(controls_for(templates), templates)
@@ -89,37 +89,3 @@ def _violation(
     return PolicyViolation(
         rule_name=rule, description=description, severity=severity, violating_resources=list(resources)
     )
-
-
-@jsii.implements(IPolicyValidationPlugin)
-class WitnessedPack:
-    """A rule pack of others, unchanged, that remembers whether it judged: reports leave out who found nothing.
-
-    has_judged: whether the CDK asked it to, and it came to an end.
-    """
-
-    def __init__(self, pack: IPolicyValidationPlugin) -> None:
-        """pack: what judges; its name is this one's."""
-        self._pack = pack
-        self.has_judged = False
-
-    @property
-    def name(self) -> str:
-        """The pack's."""
-        return self._pack.name
-
-    @property
-    def version(self) -> str | None:
-        """The pack's."""
-        return self._pack.version
-
-    @property
-    def rule_ids(self) -> list[str] | None:
-        """The pack's."""
-        return self._pack.rule_ids
-
-    def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:
-        """Called by the CDK when the templates are written."""
-        report = self._pack.validate(context)
-        self.has_judged = True
-        return report

@@ -13,6 +13,7 @@ from hf_sagemaker.controls.policies import (
     duty_role,
     is_ours,
     principals,
+    services,
     trust_policies,
 )
 from hf_sagemaker.controls.templates import Resource, Templates
@@ -66,7 +67,15 @@ def trusts_exact_identities(templates: Templates) -> Iterator[Proof | Breach]:
 
 
 def has_a_boundary(templates: Templates) -> Iterator[Proof | Breach]:
-    """No role can be given more than its permissions boundary allows."""
+    """No role can be given more than its permissions boundary allows.
+
+    Where no role has one, the environment wants none: that is one breach, at the role that makes the others.
+    """
+    roles = list(templates.resources(ROLE))
+    if not any(role.properties.get("PermissionsBoundary") for role in roles):
+        deploying = [role for role in roles if services(role) == {"cloudformation.amazonaws.com"}]
+        yield from (Breach(role, "makes roles without a PermissionsBoundary.") for role in deploying or roles)
+        return
     for role in templates.resources(ROLE, "AWS::IAM::User"):
         yield judge(role, bool(role.properties.get("PermissionsBoundary")), "has no PermissionsBoundary.")
 

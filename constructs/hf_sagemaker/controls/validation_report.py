@@ -41,12 +41,14 @@ class Suppression:
 class ValidationReport:
     """What a synth wrote to its folder.
 
-    findings: what nobody acknowledged. suppressions: what somebody did. crashes: plugins that could not judge, and
-    why. Raises OSError when there is no report, ValueError when it is none.
+    plugins: who found something, acknowledged or not; the CDK leaves out who found nothing.
+    findings: what nobody acknowledged. suppressions: what somebody did. crashes: why a plugin could not judge, by
+    its name. Raises OSError when there is no report, ValueError when it is none.
     """
 
     def __init__(self, assembly: Path) -> None:
         plugins = json.loads((assembly / FILE).read_text(encoding="utf-8"))["pluginReports"]
+        self.plugins = frozenset(plugin["pluginName"] for plugin in plugins)
         self.findings = [
             finding for plugin in plugins for v in plugin["violations"] for finding in _findings(plugin, v)
         ]
@@ -56,11 +58,11 @@ class ValidationReport:
             for v in plugin.get("suppressedViolations") or []
             for finding in _findings(plugin, v)
         ]
-        self.crashes = [
-            (plugin.get("metadata") or {}).get("error", f"Validation plugin '{plugin['pluginName']}' failed.")
+        self.crashes = {
+            plugin["pluginName"]: (plugin.get("metadata") or {}).get("error", f"{plugin['pluginName']} failed.")
             for plugin in plugins
             if plugin["conclusion"] != "success" and not plugin["violations"]
-        ]
+        }
 
 
 def _findings(plugin: dict[str, Any], violation: dict[str, Any]) -> Iterator[Finding]:

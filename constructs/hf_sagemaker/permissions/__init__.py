@@ -23,7 +23,14 @@ from hf_sagemaker.permissions.jobs import (
     train_in_place,
     write_service_logs,
 )
-from hf_sagemaker.permissions.permission import DutyPolicy, Permission, allow, pass_role, service_principal
+from hf_sagemaker.permissions.permission import (
+    DutyPolicy,
+    Permission,
+    allow,
+    pass_role,
+    service_principal,
+    statement,
+)
 from hf_sagemaker.permissions.storage import (
     decrypt_objects,
     encrypt_objects,
@@ -76,6 +83,7 @@ __all__ = [
     "sagemaker_arn",
     "service_principal",
     "start_executions",
+    "statement",
     "step_functions_telemetry",
     "stop_executions",
     "train_in_place",

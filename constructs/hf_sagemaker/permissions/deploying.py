@@ -1,11 +1,10 @@
 """What CloudFormation does to create, change and delete the stacks of an environment."""
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hf_sagemaker.permissions import deploying_actions as actions
-from hf_sagemaker.permissions.permission import Permission, allow
+from hf_sagemaker.permissions.permission import Permission, allow, statement
+from hf_sagemaker.place import place_of
 
 _PREFIXES = (
     "The resources of this environment's stacks: CloudFormation makes their names from the stacks', which begin with "
@@ -115,9 +114,9 @@ def deploy_roles(
         ),
         Permission(
             [
-                iam.PolicyStatement(
+                statement(
                     sid="NotTheGuardrails",
-                    effect=iam.Effect.DENY,
+                    effect="Deny",
                     actions=[*actions.CHANGES_OF_ROLES, *actions.CHANGES_OF_POLICIES],
                     resources=[
                         f"{arn}:iam::{account}:{kind}{path}{environment}-Guardrails-*" for kind in ("policy", "role")
@@ -151,8 +150,8 @@ def deploy_work(scope: Construct, environment: str) -> list[Permission]:
 
 
 def _here(scope: Construct) -> tuple[str, str]:
-    stack = Stack.of(scope)
-    return f"arn:{stack.partition}", f"{stack.region}:{stack.account}"
+    place = place_of(scope)
+    return f"arn:{place.partition}", f"{place.region}:{place.account}"
 
 
 __all__ = ["deploy_network", "deploy_roles", "deploy_storage", "deploy_work"]

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from hf_sagemaker.permissions.permission import Permission, allow
+from hf_sagemaker.permissions.permission import Permission, allow, statement
+from hf_sagemaker.place import place_of
 
 ECR_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 ECR_PUSH = (
@@ -53,15 +52,15 @@ def use_repositories(
 
     account: who owns them. Omitted: this account.
     """
-    stack = Stack.of(scope)
-    place = f"{stack.region}:{account or stack.account}"
-    return allow(actions, *(f"arn:{stack.partition}:ecr:{place}:repository/{name}" for name in names))
+    place = place_of(scope)
+    registry = f"arn:{place.partition}:ecr:{place.region}:{account or place.account}"
+    return allow(actions, *(f"{registry}:repository/{name}" for name in names))
 
 
 def write_build_logs(log_group: logs.ILogGroup) -> Permission:
     """Write to a log group that exists already."""
     return Permission(
-        [iam.PolicyStatement(actions=list(_LOG), resources=[log_group.log_group_arn])],
+        [statement(actions=list(_LOG), resources=[log_group.log_group_arn])],
         "A log group's ARN ends in `:*` to mean its streams.",
     )
 
@@ -79,20 +78,18 @@ def run_builds(project_arns: Sequence[str], variables: Sequence[str] = ()) -> Pe
         as_they_are["Null"][_VARIABLES] = "true"
     return Permission(
         [
-            iam.PolicyStatement(actions=["codebuild:StartBuild"], resources=list(project_arns), conditions=as_they_are),
-            iam.PolicyStatement(actions=["codebuild:StopBuild"], resources=list(project_arns)),
+            statement(actions=["codebuild:StartBuild"], resources=list(project_arns), conditions=as_they_are),
+            statement(actions=["codebuild:StopBuild"], resources=list(project_arns)),
         ]
     )
 
 
 def look_at_builds(project_arns: Sequence[str], repository_arns: Sequence[str] = ()) -> Permission:
     """See the builds of these projects and the images in these repositories."""
-    builds = iam.PolicyStatement(
+    builds = statement(
         actions=["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject"], resources=list(project_arns)
     )
     if not repository_arns:
         return Permission([builds])
-    images = iam.PolicyStatement(
-        actions=["ecr:DescribeImages", "ecr:DescribeImageScanFindings"], resources=list(repository_arns)
-    )
+    images = statement(actions=["ecr:DescribeImages", "ecr:DescribeImageScanFindings"], resources=list(repository_arns))
     return Permission([builds, images])

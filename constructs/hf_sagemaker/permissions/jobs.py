@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from hf_sagemaker.permissions.permission import Permission, allow
+from hf_sagemaker.permissions.permission import Permission, allow, statement
+from hf_sagemaker.place import place_of
 
 EC2_DESCRIBE = (
     "ec2:DescribeDhcpOptions",
@@ -31,8 +30,8 @@ def write_service_logs(scope: Construct, log_groups: str) -> Permission:
     arn = _log_groups(scope, log_groups)
     return Permission(
         [
-            iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[arn]),
-            iam.PolicyStatement(actions=list(_LOG), resources=[f"{arn}:log-stream:*"]),
+            statement(actions=["logs:CreateLogGroup"], resources=[arn]),
+            statement(actions=list(_LOG), resources=[f"{arn}:log-stream:*"]),
         ],
         "SageMaker chooses the names of log streams, and makes a log group per endpoint, below this fixed name.",
     )
@@ -50,8 +49,8 @@ def read_service_logs(scope: Construct, *log_groups: str) -> Permission:
 
 
 def _log_groups(scope: Construct, name: str) -> str:
-    stack = Stack.of(scope)
-    return f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:{name}"
+    place = place_of(scope)
+    return place.arn("logs", f"log-group:{name}")
 
 
 def put_metrics(namespace: str) -> Permission:
@@ -66,14 +65,14 @@ def put_metrics(namespace: str) -> Permission:
 
 def attach_to_vpc(scope: Construct) -> Permission:
     """Place the network interfaces with which SageMaker and CodeBuild join a VPC."""
-    stack = Stack.of(scope)
+    place = place_of(scope)
     kinds = ("network-interface", "security-group", "subnet")
     return Permission(
         [
-            iam.PolicyStatement(actions=list(EC2_DESCRIBE), resources=["*"]),
-            iam.PolicyStatement(
+            statement(actions=list(EC2_DESCRIBE), resources=["*"]),
+            statement(
                 actions=list(EC2_INTERFACES),
-                resources=[f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}:{kind}/*" for kind in kinds],
+                resources=[place.arn("ec2", f"{kind}/*") for kind in kinds],
             ),
         ],
         "ec2:Describe* knows no resource types. Interfaces get generated ids, and SageMaker checks the role before it "
@@ -83,8 +82,8 @@ def attach_to_vpc(scope: Construct) -> Permission:
 
 def sagemaker_arn(scope: Construct, resource: str) -> str:
     """ARN of a SageMaker resource of this account and region, for example `training-job/dev-*`."""
-    stack = Stack.of(scope)
-    return f"arn:{stack.partition}:sagemaker:{stack.region}:{stack.account}:{resource}"
+    place = place_of(scope)
+    return place.arn("sagemaker", f"{resource}")
 
 
 def train_in_place(
@@ -104,8 +103,8 @@ def train_in_place(
     jobs = sagemaker_arn(scope, "training-job/*")
     return Permission(
         [
-            iam.PolicyStatement(actions=["sagemaker:CreateTrainingJob"], resources=[jobs], conditions=conditions),
-            iam.PolicyStatement(
+            statement(actions=["sagemaker:CreateTrainingJob"], resources=[jobs], conditions=conditions),
+            statement(
                 actions=["sagemaker:AddTags", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"],
                 resources=[jobs],
                 # The jobs of workflows carry this tag; those are for operators to stop.
@@ -118,7 +117,7 @@ def train_in_place(
 
 def look_at_jobs(scope: Construct, environment: str) -> Permission:
     """See stacks, training jobs, models and endpoints of an environment, and list what has no names yet."""
-    stack = Stack.of(scope)
+    place = place_of(scope)
     describe = {
         "training-job": "sagemaker:DescribeTrainingJob",
         "endpoint": "sagemaker:DescribeEndpoint",
@@ -128,23 +127,23 @@ def look_at_jobs(scope: Construct, environment: str) -> Permission:
     return Permission(
         [
             *(
-                iam.PolicyStatement(actions=[action], resources=[sagemaker_arn(scope, f"{kind}/{environment}-*")])
+                statement(actions=[action], resources=[sagemaker_arn(scope, f"{kind}/{environment}-*")])
                 for kind, action in describe.items()
             ),
-            iam.PolicyStatement(
+            statement(
                 actions=["sagemaker:ListModelPackages"],
                 resources=[sagemaker_arn(scope, f"model-package/{environment}-*")],
             ),
             # CloudFormation names endpoint configurations.
-            iam.PolicyStatement(
+            statement(
                 actions=["sagemaker:DescribeEndpointConfig"], resources=[sagemaker_arn(scope, "endpoint-config/*")]
             ),
             # Asked for without a name, CloudFormation wants the right to see every stack.
-            iam.PolicyStatement(
+            statement(
                 actions=["cloudformation:DescribeStacks"],
-                resources=[f"arn:{stack.partition}:cloudformation:{stack.region}:{stack.account}:stack/*"],
+                resources=[place.arn("cloudformation", "stack/*")],
             ),
-            iam.PolicyStatement(
+            statement(
                 actions=[
                     "cloudwatch:GetMetricData",
                     "cloudwatch:ListMetrics",

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.place import place_of
 
 # What a service acts for when it assumes a role; {place} is region:account. Source: each service's guide,
 # "cross-service confused deputy prevention". Services whose guide does not speak of aws:SourceArn are not here: a
@@ -21,6 +22,28 @@ _SOURCES = {
 }
 
 
+Statement = dict[str, Any]
+"""As IAM's JSON has it. Plain, since each object of the CDK costs a call into another process: a policy is one."""
+
+
+def statement(
+    *,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: Mapping[str, Any] | None = None,
+    effect: Literal["Allow", "Deny"] = "Allow",
+    sid: str | None = None,
+) -> Statement:
+    """One statement. conditions: omitted: none. sid: omitted: none."""
+    return {
+        **({"Sid": sid} if sid else {}),
+        "Effect": effect,
+        "Action": list(actions),
+        "Resource": list(resources),
+        **({"Condition": conditions} if conditions else {}),
+    }
+
+
 @dataclass(frozen=True)
 class Permission:
     """Statements that belong together.
@@ -29,17 +52,17 @@ class Permission:
     a wildcard that slips in is a finding.
     """
 
-    statements: Sequence[iam.PolicyStatement]
+    statements: Sequence[Statement]
     why_wildcards: str | None = None
 
 
 def service_principal(scope: Construct, service: str) -> iam.IPrincipal:
     """The service, acting for this account and a resource in it, where it tells (against the confused deputy)."""
-    stack = Stack.of(scope)
-    conditions: dict[str, Any] = {"StringEquals": {"aws:SourceAccount": stack.account}}
+    place = place_of(scope)
+    conditions: dict[str, Any] = {"StringEquals": {"aws:SourceAccount": place.account}}
     if service in _SOURCES:
-        source = _SOURCES[service].format(place=f"{stack.region}:{stack.account}")
-        conditions["ArnLike"] = {"aws:SourceArn": f"arn:{stack.partition}:{source}"}
+        source = _SOURCES[service].format(place=f"{place.region}:{place.account}")
+        conditions["ArnLike"] = {"aws:SourceArn": f"arn:{place.partition}:{source}"}
     return iam.ServicePrincipal(service, conditions=conditions)
 
 
@@ -50,8 +73,7 @@ def allow(
     why_wildcards: str | None = None,
 ) -> Permission:
     """These actions on exactly these resources. conditions: omitted: none."""
-    statement = iam.PolicyStatement(actions=list(actions), resources=list(resources), conditions=conditions)
-    return Permission([statement], why_wildcards)
+    return Permission([statement(actions=actions, resources=resources, conditions=conditions)], why_wildcards)
 
 
 def pass_role(role: iam.IRole, service: str) -> Permission:
@@ -85,15 +107,25 @@ class DutyPolicy(iam.ManagedPolicy):
             construct_id,
             description=description,
             roles=[role],
-            statements=[statement for permission in permissions for statement in permission.statements],
+            document=iam.PolicyDocument.from_json(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [each for permission in permissions for each in permission.statements],
+                }
+            ),
         )
-        self.wildcards = {
-            f"AwsSolutions::AwsSolutions-IAM5[Resource::{shown}]": permission.why_wildcards
+        # The text of a reference holds no asterisk: what has none before it is resolved has none afterwards.
+        wild = {
+            resource: permission.why_wildcards
             for permission in permissions
             if permission.why_wildcards
-            for statement in permission.statements
-            for resource in statement.resources
-            if "*" in (shown := _as_cdk_nag_shows(Stack.of(self).resolve(resource)))
+            for each in permission.statements
+            for resource in each["Resource"]
+            if "*" in resource
+        }
+        self.wildcards = {
+            f"AwsSolutions::AwsSolutions-IAM5[Resource::{_as_cdk_nag_shows(resource)}]": why
+            for resource, why in zip(Stack.of(self).resolve(list(wild)), wild.values(), strict=True)
         }
         if self.wildcards and acknowledged:
             acknowledge(self, " ".join(dict.fromkeys(self.wildcards.values())), *self.wildcards)

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from hf_sagemaker.permissions.permission import Permission, allow
+from hf_sagemaker.permissions.permission import Permission, allow, statement
+from hf_sagemaker.place import place_of
 
 _REPLICATE_FROM = (
     "s3:GetObjectVersionAcl",
@@ -37,8 +36,8 @@ def list_objects(bucket: s3.IBucket, prefix: str) -> Permission:
 def _objects(bucket: s3.IBucket, prefix: str, actions: Sequence[str]) -> Permission:
     return Permission(
         [
-            iam.PolicyStatement(actions=["s3:GetBucketLocation", "s3:ListBucket"], resources=[bucket.bucket_arn]),
-            iam.PolicyStatement(actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*")]),
+            statement(actions=["s3:GetBucketLocation", "s3:ListBucket"], resources=[bucket.bucket_arn]),
+            statement(actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*")]),
         ],
         "The objects of one bucket of this environment, or of one prefix in it: their names are not known before.",
     )
@@ -58,7 +57,7 @@ def _key_for_objects(key: kms.IKey, actions: Sequence[str], buckets: Sequence[s3
     # With a bucket key the context is the bucket, without one the object.
     contexts = [arn for bucket in buckets for arn in (bucket.bucket_arn, bucket.arn_for_objects("*"))]
     conditions: dict[str, Any] = {
-        "StringEquals": {"kms:ViaService": f"s3.{Stack.of(buckets[0]).region}.amazonaws.com"},
+        "StringEquals": {"kms:ViaService": f"s3.{place_of(buckets[0]).region}.amazonaws.com"},
         "StringLike": {"kms:EncryptionContext:aws:s3:arn": contexts},
     }
     return allow(actions, key.key_arn, conditions=conditions)
@@ -69,7 +68,7 @@ def use_key_through(scope: Construct, key: kms.IKey, *services: str, actions: Se
 
     actions: omitted: Decrypt, DescribeKey and GenerateDataKey.
     """
-    region = Stack.of(scope).region
+    region = place_of(scope).region
     return allow(
         actions or ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
         key.key_arn,
@@ -79,11 +78,11 @@ def use_key_through(scope: Construct, key: kms.IKey, *services: str, actions: Se
 
 def encrypt_volumes(scope: Construct, key: kms.IKey) -> Permission:
     """Let SageMaker hold grants on the key for the volumes of jobs and endpoints."""
-    via = {"kms:ViaService": f"sagemaker.{Stack.of(scope).region}.amazonaws.com"}
+    via = {"kms:ViaService": f"sagemaker.{place_of(scope).region}.amazonaws.com"}
     return Permission(
         [
-            iam.PolicyStatement(actions=["kms:DescribeKey"], resources=[key.key_arn], conditions={"StringEquals": via}),
-            iam.PolicyStatement(
+            statement(actions=["kms:DescribeKey"], resources=[key.key_arn], conditions={"StringEquals": via}),
+            statement(
                 actions=["kms:CreateGrant"],
                 resources=[key.key_arn],
                 conditions={"StringEquals": via, "Bool": {"kms:GrantIsForAWSResource": "true"}},
@@ -96,11 +95,9 @@ def replicate(source: s3.IBucket, destination: s3.IBucket) -> Permission:
     """What S3 replication does in the role that it assumes, without the keys."""
     return Permission(
         [
-            iam.PolicyStatement(
-                actions=["s3:GetReplicationConfiguration", "s3:ListBucket"], resources=[source.bucket_arn]
-            ),
-            iam.PolicyStatement(actions=list(_REPLICATE_FROM), resources=[source.arn_for_objects("*")]),
-            iam.PolicyStatement(actions=list(_REPLICATE_TO), resources=[destination.arn_for_objects("*")]),
+            statement(actions=["s3:GetReplicationConfiguration", "s3:ListBucket"], resources=[source.bucket_arn]),
+            statement(actions=list(_REPLICATE_FROM), resources=[source.arn_for_objects("*")]),
+            statement(actions=list(_REPLICATE_TO), resources=[destination.arn_for_objects("*")]),
         ],
         "Every object of the one bucket goes to the one other bucket.",
     )
@@ -108,8 +105,8 @@ def replicate(source: s3.IBucket, destination: s3.IBucket) -> Permission:
 
 def read_parameters(scope: Construct, path: str) -> Permission:
     """Read the SSM parameters below a path, for example `hf-sagemaker/dev`."""
-    stack = Stack.of(scope)
-    arn = f"arn:{stack.partition}:ssm:{stack.region}:{stack.account}:parameter/{path}"
+    place = place_of(scope)
+    arn = place.arn("ssm", f"parameter/{path}")
     return allow(
         ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
         arn,

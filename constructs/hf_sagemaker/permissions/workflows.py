@@ -1,13 +1,12 @@
 """State machines, functions and the model registry."""
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hf_sagemaker.permissions.jobs import sagemaker_arn
-from hf_sagemaker.permissions.permission import Permission, allow
+from hf_sagemaker.permissions.permission import Permission, allow, statement
+from hf_sagemaker.place import place_of
 
 STEP_FUNCTIONS_LOG_DELIVERY = (
     "logs:CreateLogDelivery",
@@ -32,11 +31,11 @@ def run_training_jobs(scope: Construct, name_pattern: str) -> Permission:
 
     Source: Step Functions developer guide, "IAM policies for SageMaker": the managed rule tells it when a job ended.
     """
-    stack = Stack.of(scope)
-    rule = f"arn:{stack.partition}:events:{stack.region}:{stack.account}:rule"
+    place = place_of(scope)
+    rule = place.arn("events", "rule")
     return Permission(
         [
-            iam.PolicyStatement(
+            statement(
                 actions=[
                     "sagemaker:AddTags",
                     "sagemaker:CreateTrainingJob",
@@ -46,7 +45,7 @@ def run_training_jobs(scope: Construct, name_pattern: str) -> Permission:
                 ],
                 resources=[sagemaker_arn(scope, f"training-job/{name_pattern}")],
             ),
-            iam.PolicyStatement(
+            statement(
                 actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
                 resources=[f"{rule}/StepFunctionsGetEventsForSageMakerTrainingJobsRule"],
             ),
@@ -85,10 +84,8 @@ def function_telemetry(log_group: logs.ILogGroup) -> Permission:
     """Logs and traces of a Lambda function."""
     return Permission(
         [
-            iam.PolicyStatement(
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
-            ),
-            iam.PolicyStatement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]),
+            statement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]),
+            statement(actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]),
         ],
         "X-Ray's write actions know no resource types; a log group's ARN ends in `:*` to mean its streams.",
     )
@@ -110,14 +107,12 @@ def stop_executions(state_machine: sfn.StateMachine) -> Permission:
 
 
 def _executions(state_machine: sfn.StateMachine, on_machine: list[str], *on_execution: str) -> Permission:
-    stack = Stack.of(state_machine)
-    executions = (
-        f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{state_machine.state_machine_name}:*"
-    )
+    place = place_of(state_machine)
+    executions = place.arn("states", f"execution:{state_machine.state_machine_name}:*")
     return Permission(
         [
-            iam.PolicyStatement(actions=on_machine, resources=[state_machine.state_machine_arn]),
-            iam.PolicyStatement(
+            statement(actions=on_machine, resources=[state_machine.state_machine_arn]),
+            statement(
                 actions=["states:DescribeExecution", "states:GetExecutionHistory", *on_execution],
                 resources=[executions],
             ),

@@ -1,0 +1,34 @@
+"""Where a construct is deployed, asked of the CDK once."""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from aws_cdk import Stack
+from constructs import IConstruct
+
+
+@dataclass(frozen=True)
+class Place:
+    """Partition, region and account of a stack: names, or tokens in a stack that is for any account."""
+
+    partition: str
+    region: str
+    account: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """ARN of a resource of this account and region, for example `arn("ssm", "parameter/hf-sagemaker/dev")`."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+_of_constructs: WeakKeyDictionary[IConstruct, Place] = WeakKeyDictionary()
+_of_stacks: WeakKeyDictionary[IConstruct, Place] = WeakKeyDictionary()
+
+
+def place_of(construct: IConstruct) -> Place:
+    """The place of the construct's stack. Each question to the CDK is a call into another process; this asks once."""
+    if construct not in _of_constructs:
+        stack = Stack.of(construct)
+        if stack not in _of_stacks:
+            _of_stacks[stack] = Place(stack.partition, stack.region, stack.account)
+        _of_constructs[construct] = _of_stacks[stack]
+    return _of_constructs[construct]
