@@ -110,6 +110,64 @@ def update_images(
 
 
 @app.command()
+def mirror(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="<namespace>/<name> or …@<revision>. Left out: all of hub.models."),
+    ] = None,
+    environment: Environment = "dev",
+    local: Local = False,
+    show: Annotated[bool, typer.Option("--list", help="Only show which models are there, and where.")] = False,
+) -> None:
+    """Bring models of the Hugging Face Hub, named in the settings, into the models bucket.
+
+    What is there already costs nothing; what was interrupted goes on.
+    """
+    from hfsm import cloud
+    from hfsm import mirror as mirroring
+
+    parameters = cloud.Parameters(cloud.connect(local), environment)
+    if show:
+        mirroring.show(parameters, make_console())
+    else:
+        mirroring.mirror(models or [], parameters, make_console())
+
+
+@app.command()
+def package(
+    model: Annotated[Path, typer.Argument(help="Folder of the model, as save_pretrained writes it.")],
+    code: Annotated[
+        Path | None, typer.Option(help="Folder with inference.py, and requirements.txt. Left out: the image's code.")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="s3://…/model.tar.gz, s3://…/ for the files as they are, or a file here. Left out: the models bucket."
+        ),
+    ] = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Take weights that may run code when they are loaded.")
+    ] = False,
+    environment: Environment = "dev",
+    local: Local = False,
+) -> None:
+    """Put a model and its inference code into model.tar.gz, the same one each time, where SageMaker reads it."""
+    from hfsm import cloud
+    from hfsm import package as packaging
+
+    # A wrong folder is told before anything is asked of AWS.
+    folder = packaging.check(model, code, allow_pickle=allow_pickle)
+    for name in folder.left_out:
+        typer.echo(f"left out: {name}, which may run code when it is loaded")
+    if to and not to.startswith("s3://"):
+        packaged = packaging.to_file(folder, Path(to), typer.echo)
+    else:
+        parameters = cloud.Parameters(cloud.connect(local), environment)
+        packaged = packaging.to_s3(folder, to, parameters, typer.echo)
+    typer.echo(f"{packaged.uri} (sha256 {packaged.sha256})")
+
+
+@app.command()
 def predict(
     endpoint: Annotated[str, typer.Argument(help="An endpoint of the settings, or a SageMaker endpoint's name.")],
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="The texts to classify.")],
