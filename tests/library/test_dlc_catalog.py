@@ -47,7 +47,7 @@ def _cells() -> Iterator[Cell]:
         for scope, table in json.loads(file.read_text()).items():
             for version, entry in table["versions"].items():
                 frameworks = {"": entry} if "repository" in entry else entry
-                for framework in frameworks.keys() - {"version_aliases"}:
+                for framework in sorted(frameworks.keys() - {"version_aliases"}):
                     yield from _images(file.stem, scope, version, framework, frameworks[framework], table["processors"])
 
 
