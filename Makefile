@@ -107,8 +107,9 @@ lock: $(READY) ## Hash-locked requirements of every group and image, from the *.
 	@cd requirements && for image in training inference; do uv pip compile --quiet --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-package torch $$(ls dlc-$$image-excludes.in 2>/dev/null | sed 's/^/--excludes /') \
 	  dlc-$$image.in -o dlc-$$image.txt; done
-	@for image in training inference; do (cd constructs/hf_sagemaker/runtime/images/$$image && uv pip compile --quiet \
-	  --generate-hashes --universal --python-version 3.11 --excludes excludes.in requirements.in -o requirements.txt); done
+	@for code in images/training images/inference mirror; do (cd constructs/hf_sagemaker/runtime/$$code && uv pip compile \
+	  --quiet --generate-hashes --universal --python-version 3.11 --excludes excludes.in requirements.in \
+	  -o requirements.txt); done
 
 benchmark: setup ## What synth costs, against a bare CDK app with the same imports
 	@$(BIN)/python benchmarks/synth

@@ -126,15 +126,49 @@ class DataSettings(Settings):
     """Copies of models in another bucket. Omitted: none."""
 
 
+class HubModelSettings(Settings):
+    """A model of the Hub that is brought into the models bucket."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=96)]
+    """Its name, with the namespace: google-bert/bert-base-uncased."""
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", max_length=200)]
+    """A commit, 40 hexadecimal digits. Or a branch or tag: it is resolved when the model is brought first, and stays
+    that commit."""
+    allow_pickle: bool = False
+    """Also bring weights in formats that may run code when they are loaded (.bin, .pt, .h5 …). False: safetensors
+    only, and a model without is refused."""
+    allow_remote_code: list[Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = []
+    """Commits whose own code (trust_remote_code) people have read. A model that has any is refused without."""
+
+    @field_validator("id")
+    @classmethod
+    def _possible(cls, value: str) -> str:
+        # In the mirror's folders -- stands for the slash.
+        if "--" in value or ".." in value:
+            raise ValueError("no model of the Hub can have a name with -- or .. in it")
+        return value
+
+    @field_validator("revision")
+    @classmethod
+    def _no_way_up(cls, value: str) -> str:
+        if ".." in value or value.endswith("/"):
+            raise ValueError("git knows no branch or tag of this name")
+        return value
+
+
 class HubSettings(Settings):
     """The Hugging Face Hub."""
 
+    models: list[HubModelSettings] = []
+    """What `hfsm mirror` brings, and nothing else. Omitted: there is no mirror."""
     token_secret_arn: (
         Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$")]
         | None
     ) = None
     """ARN of the Secrets Manager secret that holds the Hub token. Only the mirroring role may read it, at run time.
     Omitted: public models only."""
+    token_key_arn: KeyArn | None = None
+    """The KMS key that encrypts that secret. Omitted: it is encrypted with the account's aws/secretsmanager."""
 
 
 class FunctionSettings(Settings):
@@ -158,10 +192,17 @@ def access_problems(
     others = [
         ("roles.permissions_boundary", roles.permissions_boundary),
         ("hub.token_secret_arn", hub.token_secret_arn),
+        ("hub.token_key_arn", hub.token_key_arn),
     ]
     arns = [*key_arns, *people, *((path, arn) for path, arn in others if arn and arn.startswith("arn:"))]
     wanted = _partition(region)
+    models = [f"{model.id}@{model.revision}" for model in hub.models]
     return [
+        *(
+            (f"hub.models.{i}", model, "must be a model and revision that no earlier entry has")
+            for i, model in enumerate(models)
+            if model in models[:i]
+        ),
         *(
             (path, arn, f"must be an ARN of the partition of {region}: arn:{wanted}:…")
             for path, arn in arns

@@ -59,7 +59,7 @@ class DataStack(Stack):
             platform_operators=settings.roles.platform_operators,
         )
         self.keys = self._keys(log_key)
-        self.buckets = self._buckets(network.s3_endpoint_id)
+        self.buckets = self._buckets(network)
         self._allow_work(environment, network)
         publish(
             self,
@@ -96,7 +96,7 @@ class DataStack(Stack):
                 teams.images,
                 "Container images and their builds",
                 KeyUse(services=["ecr"], grants=True),
-                KeyUse(services=["codebuild", "s3"], roles=[self.roles.building]),
+                KeyUse(services=["codebuild", "s3"], roles=[self.roles.building, self.roles.mirroring]),
             ),
             logs=log_key,
             operations=self._key(
@@ -123,8 +123,10 @@ class DataStack(Stack):
             removal_policy=self._removal_policy,
         )
 
-    def _buckets(self, s3_endpoint_id: str) -> EnvironmentBuckets:
+    def _buckets(self, network: Network) -> EnvironmentBuckets:
         data = self._settings.data
+        # The mirror's build is in the network only where that has a way to the Hub.
+        inside = [*self.roles.trainers, self.roles.serving, *([self.roles.mirroring] if network.mirror else [])]
         # By its ARN: given the key itself, the CDK would let S3's log delivery use it for any account.
         log_key = kms.Key.from_key_arn(self, "LogKey", self.keys.logs.key_arn)
         access_logs = AccessLogBucket(self, "AccessLogs", key=log_key, removal_policy=self._removal_policy)
@@ -139,7 +141,7 @@ class DataStack(Stack):
                 lifecycle_rules=rules,
                 **options,  # type: ignore[arg-type]
             )
-            made.only_through(s3_endpoint_id, [*self.roles.trainers, self.roles.serving])
+            made.only_through(network.s3_endpoint_id, inside)
             return made
 
         replication = self._replication(data.replication) if data.replication else None
@@ -218,6 +220,9 @@ class DataStack(Stack):
             training_repositories=repositories("training"),
             inference_repositories=repositories("inference"),
             token_secret_arn=settings.hub.token_secret_arn,
+            token_key=kms.Key.from_key_arn(self, "TokenKey", settings.hub.token_key_arn)
+            if settings.hub.token_key_arn
+            else None,
         )
         self.people.allow_work(
             buckets=self.buckets,

@@ -32,6 +32,7 @@ class GuardrailsStack(Stack):
             environment,
             {
                 "roles/deploying-arn": self.deploying.role.role_arn,
+                "guardrails/isolation": str(settings.isolation).lower(),
                 "guardrails/deploying-policy-arns": ",".join(p.managed_policy_arn for p in self.deploying.policies),
             },
         )
@@ -44,6 +45,8 @@ class GuardrailsStack(Stack):
             return iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
         data = settings.data
         keys = [arn for _, arn in settings.keys if arn] + [b.key_arn for b in data.read_only_buckets if b.key_arn]
+        if settings.hub.token_key_arn:
+            keys.append(settings.hub.token_key_arn)
         buckets = [bucket.name for bucket in data.read_only_buckets]
         if data.replication:
             keys.append(data.replication.key_arn)

@@ -48,7 +48,11 @@ class ImageStack(Stack):
             publish(
                 self,
                 environment,
-                {f"images/{name}/project": extended.build.project.project_name, f"images/{name}/uri": extended.uri},
+                {
+                    f"images/{name}/project": extended.build.project.project_name,
+                    f"images/{name}/uri": extended.uri,
+                    f"images/{name}/base": f"{extended.base.repository}:{extended.base.tag}",
+                },
             )
         watch = ImageWatch(
             self,

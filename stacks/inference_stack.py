@@ -53,7 +53,10 @@ class InferenceStack(Stack):
             publish(
                 self,
                 environment,
-                {f"inference/{endpoint.name}/endpoint-name": f"{environment}-{endpoint.name}"},
+                {
+                    f"inference/{endpoint.name}/endpoint-name": f"{environment}-{endpoint.name}",
+                    f"inference/{endpoint.name}/image": endpoint.image,
+                },
             )
 
     def _endpoint(

@@ -8,6 +8,7 @@ from stacks.data_stack import DataStack
 from stacks.guardrails_stack import GuardrailsStack
 from stacks.image_stack import ImageStack
 from stacks.inference_stack import InferenceStack
+from stacks.mirror_stack import MirrorStack
 from stacks.network_stack import NetworkStack
 from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
@@ -39,6 +40,16 @@ class MlEnvironment(Stage):
             data=data,
             removal_policy=removal_policy,
         ).images
+        if settings.hub.models:
+            MirrorStack(
+                self,
+                "Mirror",
+                environment=name,
+                settings=settings,
+                network=network.network,
+                data=data,
+                removal_policy=removal_policy,
+            )
         TrainingStack(
             self,
             "Training",

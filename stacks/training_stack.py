@@ -62,6 +62,8 @@ class TrainingStack(Stack):
                     f"training/{job.name}/state-machine-arn": workflow.state_machine.state_machine_arn,
                     f"training/{job.name}/model-package-group": workflow.model_package_group_name,
                     f"training/{job.name}/topic-arn": workflow.topic.topic_arn,
+                    f"training/{job.name}/image": job.image,
+                    f"training/{job.name}/inference-image": job.inference_image,
                 },
             )
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
@@ -72,11 +73,13 @@ class ExecutionRoles(Construct):
         training_repositories: Sequence[str],
         inference_repositories: Sequence[str],
         token_secret_arn: str | None = None,
+        token_key: kms.IKey | None = None,
     ) -> None:
         """Attaches to each role what its duty needs.
 
         training_repositories, inference_repositories: names of the ECR repositories, which a later stack creates.
         token_secret_arn: the Secrets Manager secret with the Hub's token. Omitted: nobody may read any.
+        token_key: encrypts that secret. Omitted: aws/secretsmanager, whose policy admits who may read the secret.
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories)
@@ -115,8 +118,14 @@ class ExecutionRoles(Construct):
             permissions=[
                 allow.write_objects(buckets.models, HUB_PREFIX),
                 allow.encrypt_objects(keys.models, buckets.models),
+                allow.use_key_through(self, keys.images, "codebuild", "s3"),
                 allow.attach_to_vpc(self),
                 *([allow.read_secret(token_secret_arn)] if token_secret_arn else []),
+                *(
+                    [allow.use_key_through(self, token_key, "secretsmanager", actions=["kms:Decrypt"])]
+                    if token_key
+                    else []
+                ),
             ],
         )
 

@@ -30,7 +30,7 @@ class ExtendedImage(Construct):
     build: makes the image and pushes it.
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
         same inputs give the same image and a change of either gives a new one. The build adds the base's digest.
-    image: what it is compatible with.
+    base: the published image that it extends. image: what it is compatible with.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class ExtendedImage(Construct):
         removal_policy: DESTROY also deletes the images. Omitted: everything is kept.
         """
         super().__init__(scope, construct_id)
+        self.base = extension.base
         self.repository = self._repository(repository_name, keys.images, removal_policy)
         context = assets.Asset(self, "Context", path=_context(extension))
         # The base is part of the build and not of the context: both belong into the tag.

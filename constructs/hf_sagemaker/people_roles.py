@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.encryption_key import EnvironmentKeys
-from hf_sagemaker.execution_roles import SOURCES_PREFIX, ExecutionRoles
+from hf_sagemaker.execution_roles import HUB_PREFIX, SOURCES_PREFIX, ExecutionRoles
+from hf_sagemaker.hub_mirror import MODELS_VARIABLE
 from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Placement
 
@@ -117,6 +119,16 @@ class PeopleRoles(Construct):
         if self.data_scientist:
             permissions = [allow.look_at_builds(project_arns, repository_arns)]
             allow.DutyPolicy(scope, "ImagesPolicy", role=self.data_scientist, permissions=permissions)
+
+    def allow_mirroring(self, scope: Construct, project_arn: str, models: s3.IBucket) -> None:
+        """Lets operators bring the models of the settings, and see which are there. scope: where the policy belongs."""
+        if self.platform_operator:
+            permissions = [
+                allow.run_builds([project_arn], variables=[MODELS_VARIABLE]),
+                allow.look_at_builds([project_arn]),
+                allow.list_objects(models, HUB_PREFIX),
+            ]
+            allow.DutyPolicy(scope, "MirrorPolicy", role=self.platform_operator, permissions=permissions)
 
     def _looking_on(self, *log_groups: str) -> list[allow.Permission]:
         endpoints = f"/aws/sagemaker/Endpoints/{self._environment}-*"

@@ -25,7 +25,7 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
-from hf_sagemaker.execution_roles import TRAINED_PREFIX, ExecutionRoles
+from hf_sagemaker.execution_roles import HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.instance_types import instance_type
@@ -138,12 +138,19 @@ class HuggingFaceTraining(Construct):
                 package=name,
                 description=description,
                 key=keys.logs,
+                permissions=permissions,
                 reserved_concurrency=reserved_concurrency,
                 removal_policy=removal_policy,
             )
-            for name, construct_id, description in (
-                ("validate_training_request", "ValidateRequest", "Checks a training request"),
-                ("evaluate_model", "EvaluateModel", "Holds a trained model against its gate"),
+            for name, construct_id, description, permissions in (
+                (
+                    "validate_training_request",
+                    "ValidateRequest",
+                    "Checks a training request",
+                    # Whether a model of the Hub is there whole.
+                    [allow.list_objects(buckets.models, HUB_PREFIX)],
+                ),
+                ("evaluate_model", "EvaluateModel", "Holds a trained model against its gate", []),
             )
         }
         states = TrainingStates(

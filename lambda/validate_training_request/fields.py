@@ -10,6 +10,7 @@ SCHEMA_VERSION = "1"
 _S3_URI = re.compile(r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.*$")
 _NAME = re.compile(r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$")
 _CHANNEL = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+MIRRORED_MODEL = re.compile(r"^hub/(?P<id>[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)@(?P<commit>[0-9a-f]{40})$", re.ASCII)
 _DAY = 24 * 3600
 
 
@@ -84,6 +85,11 @@ FIELDS: dict[str, Field] = {
         _mapping(_is_scalar), "must be an object whose values are texts, numbers or explicit booleans"
     ),
     "channels": Field(_mapping(_is_channel), "must be an object of channel name → s3://bucket/prefix", required=True),
+    "model": Field(
+        lambda v: isinstance(v, str) and MIRRORED_MODEL.match(v) is not None,
+        "must be hub/<namespace>/<name>@<commit>, a model of the mirror, with a commit of 40 hexadecimal digits (hfsm "
+        "train also takes a branch or tag)",
+    ),
     "instance_type": Field(lambda v: isinstance(v, str), "must be an instance type such as ml.g4dn.xlarge"),
     "instance_count": Field(_whole(1, 64), "must be a whole number from 1"),
     "volume_size": Field(_whole(1, 16384), "must be a whole number of GiB, 1 to 16384"),

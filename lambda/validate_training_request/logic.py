@@ -10,12 +10,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from validate_training_request.fields import FIELDS, is_s3_uri, problems_of_fields
+from validate_training_request.fields import FIELDS, MIRRORED_MODEL, is_s3_uri, problems_of_fields
 
 Request = dict[str, Any]
 
 CODE_CHANNEL = "code"
 """The source archive arrives as a channel, so that a job needs no network to fetch its code."""
+MODEL_CHANNEL = "model"
+"""The model to start from arrives as a channel too."""
+MIRROR_PREFIX = "hub/"
+"""Where models of the Hub lie in the models bucket."""
+_MIRRORED = re.compile(rf"^({MIRROR_PREFIX}[^/]+/[0-9a-f]{{40}})/")
 _CODE_ARCHIVE = "/opt/ml/input/data/code/sourcedir.tar.gz"
 _TOKEN = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,})\b")
 
@@ -85,7 +90,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         "spot_job_name": f"{name}-spot",
         "on_demand_job_name": f"{name}-demand",
         "hyper_parameters": _hyper_parameters(request),
-        "input_data": _input_data(request),
+        "input_data": _input_data(request, defaults),
         "resources": resources,
         "max_run": _max_run(request, defaults),
         "max_wait": _max_wait(request, defaults),
@@ -105,7 +110,8 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     problems = _size(request) + problems_of_fields(request)
     # What follows reads fields that may be of a wrong type, which is told already.
     sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
-    return problems + _limits(sound, defaults) + _buckets(sound, defaults) + _spot(sound, defaults) + _secrets(sound)
+    problems += _limits(sound, defaults) + _buckets(sound, defaults) + _mirror(sound, defaults)
+    return problems + _spot(sound, defaults) + _secrets(sound)
 
 
 def _size(request: Request) -> list[str]:
@@ -135,23 +141,40 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
         found.append(f"channels must not hold {CODE_CHANNEL!r}: source_dir becomes that channel.")
     metric = {**defaults.evaluation, **request.get("evaluation", {})}.get("metric")
     names = [definition["Name"] for definition in request.get("metric_definitions", defaults.metric_definitions)]
+    if MODEL_CHANNEL in request.get("channels", {}) and "model" in request:
+        found.append(f"model and channels.{MODEL_CHANNEL} are both given: each is the model to start from.")
     if metric not in names:
         found.append(f"evaluation.metric is {metric!r}, which is not among the metric definitions: {', '.join(names)}.")
     return found
 
 
+def _places(request: Request) -> dict[str, str]:
+    """Field → S3 URI, of all that the job reads."""
+    places = {f"channels.{name}": uri for name, uri in request.get("channels", {}).items()}
+    return {**places, **({"source_dir": request["source_dir"]} if "source_dir" in request else {})}
+
+
 def _buckets(request: Request, defaults: Defaults) -> list[str]:
     """A job on a foreign bucket would be refused by S3 or KMS, minutes later and without saying which rule did it."""
     readable = [*defaults.data_buckets, defaults.models_bucket, defaults.checkpoints_bucket]
-    places = {f"channels.{name}": uri for name, uri in request.get("channels", {}).items()}
-    if "source_dir" in request:
-        places["source_dir"] = request["source_dir"]
     return [
         f"{field} is {uri!r}, and the training role may not read that bucket. Upload to "
         f"s3://{defaults.data_buckets[0]}/, or have the platform team add the bucket, and the key that encrypts it, to "
         "data.read_only_buckets in the environment's settings."
-        for field, uri in places.items()
+        for field, uri in _places(request).items()
         if uri.split("/")[2] not in readable
+    ]
+
+
+def _mirror(request: Request, defaults: Defaults) -> list[str]:
+    """Models of the Hub are read one by one: only of a commit can be told whether it is there whole."""
+    models = f"s3://{defaults.models_bucket}/"
+    return [
+        f"{field} is {uri!r}, which is no model of the mirror: it must be "
+        f"{models}{MIRROR_PREFIX}<namespace>--<name>/<commit>/, with the slash at its end. The field model writes that "
+        "for you."
+        for field, uri in _places(request).items()
+        if uri.startswith(models + MIRROR_PREFIX) and not _MIRRORED.match(uri.removeprefix(models))
     ]
 
 
@@ -206,8 +229,21 @@ def _hyper_parameters(request: Request) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in values.items()}
 
 
-def _input_data(request: Request) -> list[dict[str, Any]]:
+def mirror_manifests(job: dict[str, Any], defaults: Defaults) -> dict[str, str]:
+    """S3 URI of each channel that comes from the mirror of the Hub → the key, in the models bucket, of its manifest.
+
+    job: from `training_job`. A manifest is written when all files of a model are there: without it, it is not whole.
+    """
+    uris = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["input_data"]]
+    folders = {uri: _MIRRORED.match(uri.removeprefix(f"s3://{defaults.models_bucket}/")) for uri in uris}
+    return {uri: f"{match[1]}.json" for uri, match in folders.items() if match}
+
+
+def _input_data(request: Request, defaults: Defaults) -> list[dict[str, Any]]:
     channels = dict(request["channels"])
+    if match := MIRRORED_MODEL.match(request.get("model", "")):
+        folder = f"{MIRROR_PREFIX}{match['id'].replace('/', '--')}/{match['commit']}/"
+        channels[MODEL_CHANNEL] = f"s3://{defaults.models_bucket}/{folder}"
     if "source_dir" in request:
         channels[CODE_CHANNEL] = request["source_dir"]
     return [
@@ -231,4 +267,13 @@ def _tags(request: Request, defaults: Defaults) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in {**request.get("tags", {}), **ours}.items()]
 
 
-__all__ = ["CODE_CHANNEL", "Defaults", "InvalidTrainingRequest", "find_problems", "is_s3_uri", "training_job"]
+__all__ = [
+    "CODE_CHANNEL",
+    "MODEL_CHANNEL",
+    "Defaults",
+    "InvalidTrainingRequest",
+    "find_problems",
+    "is_s3_uri",
+    "mirror_manifests",
+    "training_job",
+]

@@ -36,7 +36,14 @@ def test_everything_that_a_team_may_own_is_accepted(tmp_path: Path) -> None:
             "replication": {"bucket": "copies", "account": "999999999999", "key_arn": key},
         },
         roles={"path": "/ml/", "permissions_boundary": "arn:aws:iam::123456789012:policy/limits"},
-        hub={"token_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hub-AbCdEf"},
+        hub={
+            "token_secret_arn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hub-AbCdEf",
+            "token_key_arn": key,
+            "models": [
+                {"id": "google-bert/bert-base-uncased", "revision": "0" * 40, "allow_remote_code": ["0" * 40]},
+                {"id": "google-bert/bert-base-uncased", "revision": "refs/pr/3", "allow_pickle": True},
+            ],
+        },
     )
 
 
@@ -103,3 +110,31 @@ def test_a_wrong_organisation_is_told_like_a_wrong_environment(tmp_path: Path) -
     assert "organization.yaml: account is null: this field is required" in text
     assert "acount" in text
     assert "Did you mean account?" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [
+        ({"id": "bert-base-uncased", "revision": "main"}, "hub.models.0.id"),
+        ({"id": "../other", "revision": "main"}, "hub.models.0.id"),
+        ({"id": "team/a--b", "revision": "main"}, "hub.models.0.id"),
+        ({"id": "team/small"}, "hub.models.0.revision"),
+        ({"id": "team/small", "revision": "../../other"}, "hub.models.0.revision"),
+        ({"id": "team/small", "revision": "a/../b"}, "hub.models.0.revision"),
+        ({"id": "team/small", "revision": "main", "allow_remote_code": ["main"]}, "hub.models.0.allow_remote_code.0"),
+        ({"id": "team/small", "revision": "main", "allow_remote_code": True}, "hub.models.0.allow_remote_code"),
+    ],
+)
+def test_a_model_of_the_hub_that_cannot_be(tmp_path: Path, model: dict[str, Any], path: str) -> None:
+    assert f"dev.yaml: {path} is" in _refusal(tmp_path, hub={"models": [model]})
+
+
+def test_a_model_of_the_hub_twice(tmp_path: Path) -> None:
+    model = {"id": "team/small", "revision": "main"}
+    problem = _refusal(tmp_path, hub={"models": [model, model | {"allow_pickle": True}]})
+    assert 'hub.models.1 is "team/small@main": must be a model and revision that no earlier entry has' in problem
+
+
+def test_the_key_of_the_hubs_token_is_of_this_partition(tmp_path: Path) -> None:
+    problem = _refusal(tmp_path, hub={"token_key_arn": "arn:aws-cn:kms:cn-north-1:123456789012:key/1"})
+    assert "hub.token_key_arn" in problem

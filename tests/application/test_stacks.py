@@ -240,9 +240,12 @@ def test_operators_find_everything_in_parameters(templates: dict[str, Any], env:
         "guardrails/deploying-policy-arns",
         "images/training/project",
         "images/training/uri",
+        "images/training/base",
         "images/inference/uri",
         "training/text-classification/state-machine-arn",
         "training/text-classification/model-package-group",
+        "training/text-classification/image",
+        "training/text-classification/inference-image",
     ):
         assert f"/hf-sagemaker/{env}/{path}" in names
 

@@ -25,6 +25,7 @@ def _full(name: str) -> dict[str, Any]:
     for endpoint in content["inference"]["endpoints"]:
         group = f"model-package/{name}-text-classification/1"
         endpoint["model"] = {"model_package": f"arn:aws:sagemaker:{content['region']}:{content['account']}:{group}"}
+    content["hub"] = {"models": [{"id": "google-bert/bert-base-uncased", "revision": "main"}]}
     if not content["disposable"]:
         content["data"] = {"object_lock_days": _OBJECT_LOCK_DAYS, **content.get("data", {})}
     return content
@@ -32,7 +33,7 @@ def _full(name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def full_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the shipped environments, with a model for each endpoint, and Object Lock in prod."""
+    """Folder with the shipped environments, with a model for each endpoint, the mirror, and Object Lock in prod."""
     folder = tmp_path_factory.mktemp("environments")
     for name in ("dev", "prod"):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(_full(name)), encoding="utf-8")

@@ -1,13 +1,17 @@
 """The first state of a training workflow."""
 
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from validate_training_request.handler import handle
 from validate_training_request.logic import InvalidTrainingRequest
 
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:run-1"
 
 
@@ -155,6 +159,63 @@ def test_all_problems_are_told_at_once() -> None:
 @pytest.mark.parametrize("request_", [None, [], "text", 3])
 def test_what_is_no_object_is_refused(request_: Any) -> None:
     assert "must be a JSON object" in _refusal(request_)
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Puts keys into the models bucket."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="models")
+        yield lambda key: s3.put_object(Bucket="models", Key=key, Body=b"{}")
+
+
+def test_a_mirrored_model_becomes_a_channel(mirror: Callable[[str], None]) -> None:
+    # Given a model that is in the mirror, whole
+    mirror(f"hub/team--small/{COMMIT}.json")
+    # When a request names it
+    job = _run(_request(model=f"hub/team/small@{COMMIT}"))
+    # Then the job gets its files
+    channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in job["input_data"]}
+    assert channels == {"train": "s3://data/train", "model": f"s3://models/hub/team--small/{COMMIT}/"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": f"hub/team/small@{COMMIT}"},
+        {"channels": {"train": "s3://data/train", "model": f"s3://models/hub/team--small/{COMMIT}/"}},
+        {"channels": {"train": "s3://data/train", "model": f"s3://models/hub/team--small/{COMMIT}/sub/"}},
+    ],
+)
+def test_half_a_model_is_refused(mirror: Callable[[str], None], change: dict[str, Any]) -> None:
+    mirror(f"hub/team--small/{COMMIT}/model.safetensors")
+    assert "is not in the mirror of the Hub, or not whole" in _refusal(_request(**change))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"model": "team/small"}, "model is 'team/small': it must be hub/<namespace>/<name>@<commit>"),
+        ({"model": "hub/team/small@main"}, "it must be hub/<namespace>/<name>@<commit>"),
+        ({"model": f"hub/team/../x@{COMMIT}"}, "it must be hub/<namespace>/<name>@<commit>"),
+        (
+            {"model": f"hub/team/small@{COMMIT}", "channels": {"train": "s3://data/train", "model": "s3://data/m/"}},
+            "model and channels.model are both given",
+        ),
+        (
+            {"channels": {"train": "s3://data/train", "model": f"s3://models/hub/team--small/{COMMIT}"}},
+            "which is no model of the mirror",
+        ),
+        ({"channels": {"train": "s3://data/train", "model": "s3://models/hub/"}}, "which is no model of the mirror"),
+    ],
+)
+def test_a_model_that_is_named_wrongly(change: dict[str, Any], words: str) -> None:
+    assert words in _refusal(_request(**change))
 
 
 def test_what_is_too_long_for_an_execution_is_refused() -> None:

@@ -47,7 +47,7 @@ def _cells() -> Iterator[Cell]:
         for scope, table in json.loads(file.read_text()).items():
             for version, entry in table["versions"].items():
                 frameworks = {"": entry} if "repository" in entry else entry
-                for framework in frameworks.keys() - {"version_aliases"}:
+                for framework in sorted(frameworks.keys() - {"version_aliases"}):
                     yield from _images(file.stem, scope, version, framework, frameworks[framework], table["processors"])
 
 
@@ -227,3 +227,15 @@ def test_the_newest_is_of_the_region() -> None:
     assert dlc_catalog.newest("training", region="ap-east-2", processor="neuronx").version == "4.36.2"
     with pytest.raises(UnknownImageError, match="for gpu is published in eusc-de-east-1"):
         dlc_catalog.newest("training", region="eusc-de-east-1")
+
+
+def test_accounts_and_tags_that_are_published_are_told_from_others() -> None:
+    # Given what the table resolves to
+    image = dlc_catalog.resolve("training", transformers="5.3.0", region="us-east-1")
+    # Then its account and its tag are among those that AWS publishes
+    assert image.account in dlc_catalog.registries("us-east-1")
+    assert image.tag in dlc_catalog.tags("huggingface-pytorch-training")
+    # And no other is
+    assert "999999999999" not in dlc_catalog.registries("us-east-1")
+    assert image.tag not in dlc_catalog.tags("huggingface-pytorch-inference")
+    assert dlc_catalog.registries("moon-1") == set()

@@ -30,7 +30,8 @@ version: 0.1
 artifacts: {}
 env: {secrets-manager: {}}
 phases:
-  build: {commands: make}
+  install: {runtime-versions: {python: 3.12, java: corretto21}}
+  build: {commands: make, runtime-versions: {python: 3.12}}
   deploy: {}
 """
     with pytest.raises(BuildspecError) as error:
@@ -38,6 +39,8 @@ phases:
     for problem in (
         "buildspec.artifacts is not supported",
         "version is 0.1: only 0.2 is supported",
+        "phases.install.runtime-versions.java is not supported",
+        "phases.build.runtime-versions is not supported",
         "phases.build.commands is not a list of strings",
         "phases.deploy is not supported",
         "env.secrets-manager is not supported",
@@ -157,7 +160,7 @@ def test_after_a_failed_pre_build_nothing_runs(projects: Projects) -> None:
     ("dockerfile", "words"),
     [
         ("ARG BASE_IMAGE\nFROM python:3.12\n", "line 2: FROM: the image 'python:3.12' is not known here"),
-        ("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN make\n", "line 3: RUN: only `pip install ...` can be run here"),
+        ("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN make\n", "line 3: RUN: only `pip install ...` and `python /...`"),
         ("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN pip install --no-index no-such-package\n", "No matching distribution"),
     ],
 )

@@ -275,10 +275,9 @@ def test_models_can_be_locked_and_copied(foundation: Foundation) -> None:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_organisation_guards_every_account(foundation: Foundation, environment: str) -> None:
     organizations = foundation.running.client("organizations", MANAGEMENT_ACCOUNT)
-    attached = organizations.list_policies_for_target(
-        TargetId=foundation.settings[environment]["account"], Filter="SERVICE_CONTROL_POLICY"
-    )["Policies"]
-    (policy,) = [each for each in attached if each["Name"] == f"hf-sagemaker-{environment}"]
+    account = foundation.settings[environment]["account"]
+    attached = organizations.list_policies_for_target(TargetId=account, Filter="SERVICE_CONTROL_POLICY")["Policies"]
+    (policy,) = [each for each in attached if each["Name"] == f"hf-sagemaker-{account}"]
     content = organizations.describe_policy(PolicyId=policy["Id"])["Policy"]["Content"]
     statements = json.loads(content)["Statement"]
     assert {statement["Effect"] for statement in statements} == {"Deny"}

@@ -1,5 +1,6 @@
 """Four lines of settings become an image, and a training job runs in it: the real CLI, toolkit and `hfsm`."""
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -88,6 +89,15 @@ def test_a_job_prints_the_version_of_the_library_that_the_settings_name(environm
     assert f"speechkit {VERSION} in the job" in environment.job_lines(job["TrainingJobName"])
 
 
+def test_operators_see_what_it_is_made_of_and_what_runs_it(environment: Environment) -> None:
+    done = environment.hfsm("images", "--env", "dev", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (speech,) = [image for image in json.loads(done.stdout)["images"] if image["name"] == "speech"]
+    assert speech["base"].startswith("huggingface-pytorch-training:2.8.0-transformers4.56.2-gpu-")
+    assert [speech["digest"]] == _digest(environment)
+    assert speech["used_by"] == ["job type speech"]
+
+
 def test_the_same_settings_build_nothing_again(environment: Environment) -> None:
     before = _digest(environment)
     _deploy(environment, REQUIREMENT)
@@ -101,8 +111,10 @@ def test_a_build_that_fails_leaves_the_image_from_before(environment: Environmen
     # Given a version that does not exist
     before = _digest(environment)
     _deploy(environment, "speechkit==9.9.9")
-    # When it is built, then pip's words reach the screen, and the repository is as it was
+    # When it is built, then it fails with pip's words in its log, and the repository is as it was
     done = environment.hfsm("build", "speech", "--env", "dev")
     assert done.returncode == 1
-    assert "No matching distribution found for speechkit==9.9.9" in " ".join((done.stdout + done.stderr).split())
+    assert "The image from before is still in place." in done.stderr
+    wanted = "No matching distribution found for speechkit==9.9.9"
+    assert any(wanted in line for line in _build_lines(environment))
     assert _digest(environment) == before

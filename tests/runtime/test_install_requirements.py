@@ -1,8 +1,8 @@
 """What an image build hands to pip, so that the base's PyTorch stays."""
 
-import importlib.util
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -10,14 +10,8 @@ import pytest
 
 
 @pytest.fixture
-def script(runtime: Path) -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("install_requirements", runtime / "images/install_requirements.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(module: Callable[[str], ModuleType]) -> ModuleType:
+    return module("images/install_requirements.py")
 
 
 def _constrained(script: ModuleType, folder: Path, requirements: str) -> tuple[list[str], str]:

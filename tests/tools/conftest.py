@@ -167,6 +167,7 @@ def image_project(aws: Cloud, put_parameters: Any) -> Cloud:
     )
     put_parameters({"images/training/project": "dev-training-image"})
     put_parameters({"images/training/uri": repository["repositoryUri"] + ":abc", "images/training/digest": "none"})
+    put_parameters({"images/training/base": "huggingface-pytorch-training:2.8.0-transformers4.56.2"})
     return aws
 
 

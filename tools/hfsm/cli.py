@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 local_app = typer.Typer(no_args_is_help=True, help="The embedded AWS of this machine.")
 app.add_typer(local_app, name="local")
+images_app = typer.Typer(help="The container images of an environment, and what `latest` stands for.")
+app.add_typer(images_app, name="images")
 
 Environment = Annotated[str, typer.Option("--env", help="The environment: a file's name in environments/.")]
 Local = Annotated[bool, typer.Option("--local", help="Use the embedded AWS that `hfsm local up` started.")]
@@ -59,6 +61,110 @@ def build(
 
     parameters = cloud.Parameters(cloud.connect(local), environment)
     container_images.build(images or [], parameters, make_console())
+
+
+@images_app.callback(invoke_without_command=True)
+def images(
+    context: typer.Context,
+    environment: Environment = "dev",
+    local: Local = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """List the images of an environment: base, tag, digest, age, findings of the scan, and what runs each."""
+    if context.invoked_subcommand is not None:
+        return
+    from hfsm import cloud, image_list
+
+    found = image_list.list_images(cloud.Parameters(cloud.connect(local), environment))
+    if json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        image_list.show(found, make_console())
+
+
+@images_app.command("update")
+def update_images(
+    environments: Annotated[list[str] | None, typer.Argument(metavar="[ENV...]", help="Which. Left out: all.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--environments", help="Folder of the settings. Left out: the project's.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Change the file without asking.")] = False,
+) -> None:
+    """Pin what `latest` stands for in the settings to the newest images of the catalogue, after showing what changes.
+
+    Asks nothing of AWS. Exit code 1: not changed, because nobody said yes.
+    """
+    from hfsm.image_pins import PinUpdate
+    from hfsm.local import PROJECT_ROOT
+
+    update = PinUpdate(folder or PROJECT_ROOT / "environments", environments or [])
+    if not update.changes:
+        typer.echo(f"{update.file} is current.")
+        return
+    typer.echo("\n".join(update.changes))
+    if not yes and not typer.confirm(f"Change {update.file}?"):
+        typer.echo("Not changed.")
+        raise typer.Exit(1)
+    update.apply()
+    typer.echo(f"Changed {update.file}. Deploy it, and `hfsm build` makes the images.")
+
+
+@app.command()
+def mirror(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL]...", help="<namespace>/<name> or …@<revision>. Left out: all of hub.models."),
+    ] = None,
+    environment: Environment = "dev",
+    local: Local = False,
+    show: Annotated[bool, typer.Option("--list", help="Only show which models are there, and where.")] = False,
+) -> None:
+    """Bring models of the Hugging Face Hub, named in the settings, into the models bucket.
+
+    What is there already costs nothing; what was interrupted goes on.
+    """
+    from hfsm import cloud
+    from hfsm import mirror as mirroring
+
+    parameters = cloud.Parameters(cloud.connect(local), environment)
+    if show:
+        mirroring.show(parameters, make_console())
+    else:
+        mirroring.mirror(models or [], parameters, make_console())
+
+
+@app.command()
+def package(
+    model: Annotated[Path, typer.Argument(help="Folder of the model, as save_pretrained writes it.")],
+    code: Annotated[
+        Path | None, typer.Option(help="Folder with inference.py, and requirements.txt. Left out: the image's code.")
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="s3://…/model.tar.gz, s3://…/ for the files as they are, or a file here. Left out: the models bucket."
+        ),
+    ] = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Take weights that may run code when they are loaded.")
+    ] = False,
+    environment: Environment = "dev",
+    local: Local = False,
+) -> None:
+    """Put a model and its inference code into model.tar.gz, the same one each time, where SageMaker reads it."""
+    from hfsm import cloud
+    from hfsm import package as packaging
+
+    # A wrong folder is told before anything is asked of AWS.
+    folder = packaging.check(model, code, allow_pickle=allow_pickle)
+    for name in folder.left_out:
+        typer.echo(f"left out: {name}, which may run code when it is loaded")
+    if to and not to.startswith("s3://"):
+        packaged = packaging.to_file(folder, Path(to), typer.echo)
+    else:
+        parameters = cloud.Parameters(cloud.connect(local), environment)
+        packaged = packaging.to_s3(folder, to, parameters, typer.echo)
+    typer.echo(f"{packaged.uri} (sha256 {packaged.sha256})")
 
 
 @app.command()

@@ -1,28 +1,31 @@
 """Brings what a training request has on this machine to S3, once per content."""
 
-import gzip
 import hashlib
 import io
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from hfsm.archive import files_below, write_archive
 from hfsm.cloud import Parameters
+from hfsm.mirrored import resolve
 from hfsm.request import LocalRequest
 
 Tell = Callable[[str], None]
 
 
 def upload(request: LocalRequest, parameters: Parameters, tell: Tell) -> dict[str, Any]:
-    """The request with every local folder replaced by its S3 URI.
+    """The request with every local folder replaced by its S3 URI, and its model by the commit that is mirrored.
 
     tell: gets one line per thing that is done.
     """
     body = dict(request.body)
     s3 = parameters.cloud.client("s3")
+    if isinstance(body.get("model"), str):
+        body["model"] = resolve(parameters, body["model"])
+        tell(f"model: {body['model']}")
     if request.channels:
         bucket = parameters.get("data/data-bucket")
         body["channels"] = dict(body["channels"])
@@ -59,21 +62,9 @@ def _upload_source(s3: Any, bucket: str, folder: Path, tell: Tell) -> str:
 
 
 def pack_source(folder: Path) -> bytes:
-    """A gzipped tar of a folder's files, the same bytes for the same contents: no clock, no owner, sorted names."""
+    """A gzipped tar of a folder's files, the same bytes for the same contents."""
     buffer = io.BytesIO()
-    with (
-        gzip.GzipFile(fileobj=buffer, mode="wb", filename="", mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as archive,
-    ):
-        for path in sorted(folder.rglob("*")):
-            parts = path.relative_to(folder).parts
-            if not path.is_file() or any(part.startswith(".") or part == "__pycache__" for part in parts):
-                continue
-            entry = tarfile.TarInfo("/".join(parts))
-            content = path.read_bytes()
-            entry.size = len(content)
-            entry.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
-            archive.addfile(entry, io.BytesIO(content))
+    write_archive(files_below(folder), buffer)
     return buffer.getvalue()
 
 

@@ -1,6 +1,7 @@
 """Container images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -16,6 +17,26 @@ ECR_PUSH = (
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 )
+# What a caller of StartBuild could put in the place of the project's own, and so act as the project's role. With
+# codebuild:environment itself the caller could set no variable either.
+_OVERRIDES = (
+    "codebuild:artifacts",
+    "codebuild:cache",
+    "codebuild:encryptionKey",
+    "codebuild:environment.certificate",
+    "codebuild:environment.fleet.fleetArn",
+    "codebuild:environment.image",
+    "codebuild:environment.privilegedMode",
+    "codebuild:environment.registryCredential",
+    "codebuild:logsConfig",
+    "codebuild:secondaryArtifacts",
+    "codebuild:secondarySources",
+    "codebuild:serviceRole",
+    "codebuild:source",
+    "codebuild:source.buildspec",
+    "codebuild:source.location",
+)
+_VARIABLES = "codebuild:environment.environmentVariables.name"
 _LOG = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 
 
@@ -44,18 +65,31 @@ def write_build_logs(log_group: logs.ILogGroup) -> Permission:
     )
 
 
-def run_builds(project_arns: Sequence[str]) -> Permission:
-    """Start and stop builds of these projects."""
-    return allow(["codebuild:StartBuild", "codebuild:StopBuild"], *project_arns)
+def run_builds(project_arns: Sequence[str], variables: Sequence[str] = ()) -> Permission:
+    """Start builds of these projects as they are, and stop them.
 
-
-def look_at_builds(project_arns: Sequence[str], repository_arns: Sequence[str]) -> Permission:
-    """See the builds of these projects and the images in these repositories."""
+    variables: names of the environment variables that may be set at the start. Omitted: none.
+    """
+    as_they_are: dict[str, Any] = {"Null": dict.fromkeys(_OVERRIDES, "true")}
+    if variables:
+        # "For all values" is true of none at all, which is what starts the project without any.
+        as_they_are["ForAllValues:StringEquals"] = {_VARIABLES: list(variables)}
+    else:
+        as_they_are["Null"][_VARIABLES] = "true"
     return Permission(
         [
-            statement(
-                actions=["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject"], resources=list(project_arns)
-            ),
-            statement(actions=["ecr:DescribeImages", "ecr:DescribeImageScanFindings"], resources=list(repository_arns)),
+            statement(actions=["codebuild:StartBuild"], resources=list(project_arns), conditions=as_they_are),
+            statement(actions=["codebuild:StopBuild"], resources=list(project_arns)),
         ]
     )
+
+
+def look_at_builds(project_arns: Sequence[str], repository_arns: Sequence[str] = ()) -> Permission:
+    """See the builds of these projects and the images in these repositories."""
+    builds = statement(
+        actions=["codebuild:BatchGetBuilds", "codebuild:ListBuildsForProject"], resources=list(project_arns)
+    )
+    if not repository_arns:
+        return Permission([builds])
+    images = statement(actions=["ecr:DescribeImages", "ecr:DescribeImageScanFindings"], resources=list(repository_arns))
+    return Permission([builds, images])

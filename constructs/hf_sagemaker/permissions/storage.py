@@ -29,6 +29,11 @@ def write_objects(bucket: s3.IBucket, prefix: str = "") -> Permission:
     return _objects(bucket, prefix, ["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"])
 
 
+def list_objects(bucket: s3.IBucket, prefix: str) -> Permission:
+    """See which objects there are below the prefix, and read none."""
+    return allow(["s3:ListBucket"], bucket.bucket_arn, conditions={"StringLike": {"s3:prefix": f"{prefix}*"}})
+
+
 def _objects(bucket: s3.IBucket, prefix: str, actions: Sequence[str]) -> Permission:
     return Permission(
         [

@@ -37,7 +37,11 @@ def _everything(name: str) -> dict[str, Any]:
     content["data"] = {"read_only_buckets": [{"name": "the-teams-corpus", "key_arn": key}]}
     if name == "prod":
         content["network"]["organization_id"] = ORGANIZATION
-    content["hub"] = {"token_secret_arn": f"arn:aws:secretsmanager:{region}:{account}:secret:hugging-face-a1b2c3"}
+    content["hub"] = {
+        "models": [{"id": "google-bert/bert-base-uncased", "revision": "main"}],
+        "token_secret_arn": f"arn:aws:secretsmanager:{region}:{account}:secret:hugging-face-a1b2c3",
+        "token_key_arn": f"arn:aws:kms:{region}:{account}:key/0a1b2c3d-0000-4000-8000-000000000001",
+    }
     package = f"arn:aws:sagemaker:{region}:{account}:model-package/{name}-text-classification/1"
     for endpoint in content["inference"]["endpoints"]:
         endpoint["model"] = {"model_package": package}

@@ -91,7 +91,8 @@ def name_model(settings: Path, copy: Path, package_arn: str) -> None:
     Other environments are left out: nothing of them is deployed, and their synthesis takes as long.
     """
     shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir(parents=True)
+    # What settings name beside them comes along: requirements, Dockerfiles, the pins of images.
+    shutil.copytree(settings, copy, ignore=shutil.ignore_patterns("*.yaml"))
     file = f"{ENVIRONMENT}.yaml"
     document: Any = yaml.safe_load((settings / file).read_text(encoding="utf-8"))
     endpoints = document.get("inference", {}).get("endpoints", [])

@@ -9,6 +9,8 @@ PHASES = ("install", "pre_build", "build", "post_build")
 _TOP = {"version", "env", "phases"}
 _ENV = {"variables", "shell"}
 _PHASE = {"commands", "finally", "on-failure"}
+# Chosen by the image on CodeBuild; here a build has this machine's Python, whatever version it asks for.
+_RUNTIMES = {"python"}
 
 
 class BuildspecError(Exception):
@@ -52,7 +54,9 @@ def parse(text: str) -> Buildspec:
     problems += _unknown("phases", phases, set(PHASES))
     for name in PHASES:
         content = phases.get(name) or {}
-        problems += _unknown(f"phases.{name}", content, _PHASE)
+        if name == "install":
+            problems += _unknown("phases.install.runtime-versions", content.get("runtime-versions") or {}, _RUNTIMES)
+        problems += _unknown(f"phases.{name}", content, _PHASE | ({"runtime-versions"} if name == "install" else set()))
         for part in ("commands", "finally"):
             commands = content.get(part) or []
             if not isinstance(commands, list) or not all(isinstance(command, str) for command in commands):
