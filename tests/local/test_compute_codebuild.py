@@ -157,7 +157,7 @@ def test_after_a_failed_pre_build_nothing_runs(projects: Projects) -> None:
     ("dockerfile", "words"),
     [
         ("ARG BASE_IMAGE\nFROM python:3.12\n", "line 2: FROM: the image 'python:3.12' is not known here"),
-        ("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN make\n", "line 3: RUN: only `pip install ...` can be run here"),
+        ("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN make\n", "line 3: RUN: only `pip install ...` and `python /...`"),
         ("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nRUN pip install --no-index no-such-package\n", "No matching distribution"),
     ],
 )
