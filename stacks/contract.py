@@ -23,9 +23,11 @@ def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> No
     """
     for path, value in values.items():
         words = path.replace("/", "-").split("-")
-        ssm.StringParameter(
+        # L1: there are dozens, and the L2 makes two constructs of each.
+        ssm.CfnParameter(
             scope,
             "Contract" + "".join(word.capitalize() for word in words),
-            parameter_name=parameter_path(environment, path),
-            string_value=value,
+            name=parameter_path(environment, path),
+            type="String",
+            value=value,
         )

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
+from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.execution_roles import HUB_PREFIX, SOURCES_PREFIX, ExecutionRoles
 from hf_sagemaker.hub_mirror import MODELS_VARIABLE
@@ -104,12 +105,18 @@ class PeopleRoles(Construct):
 
     def allow_workflow(self, scope: Construct, state_machine: sfn.StateMachine) -> None:
         """Lets data scientists start a state machine, and operators stop it. scope: where the policies belong."""
-        if self.data_scientist:
-            permissions = [allow.start_executions(state_machine)]
-            allow.DutyPolicy(scope, "StartPolicy", role=self.data_scientist, permissions=permissions)
-        if self.platform_operator:
-            permissions = [allow.stop_executions(state_machine)]
-            allow.DutyPolicy(scope, "StopPolicy", role=self.platform_operator, permissions=permissions)
+        duties = (
+            ("StartPolicy", self.data_scientist, allow.start_executions),
+            ("StopPolicy", self.platform_operator, allow.stop_executions),
+        )
+        wildcards: dict[str, str] = {}
+        for construct_id, role, permission in duties:
+            if role:
+                wildcards |= allow.DutyPolicy(
+                    scope, construct_id, role=role, permissions=[permission(state_machine)], acknowledged=False
+                ).wildcards
+        if wildcards:
+            acknowledge(scope, " ".join(dict.fromkeys(wildcards.values())), *wildcards)
 
     def allow_builds(self, scope: Construct, project_arns: Sequence[str], repository_arns: Sequence[str]) -> None:
         """Lets operators build images, and both see them. scope: where the policies belong."""

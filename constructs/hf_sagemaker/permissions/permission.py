@@ -125,10 +125,17 @@ class DutyPolicy(iam.ManagedPolicy):
         }
         self.wildcards = {
             f"AwsSolutions::AwsSolutions-IAM5[Resource::{_as_cdk_nag_shows(resource)}]": why
-            for resource, why in zip(Stack.of(self).resolve(list(wild)), wild.values(), strict=True)
+            for resource, why in zip(self._resolved(list(wild)), wild.values(), strict=True)
         }
         if self.wildcards and acknowledged:
             acknowledge(self, " ".join(dict.fromkeys(self.wildcards.values())), *self.wildcards)
+
+    def _resolved(self, resources: list[str]) -> list[Any]:
+        """As CloudFormation gets them. Text that holds no reference is that already, and asking costs."""
+        if not any("${Token[" in resource for resource in resources):
+            return resources
+        resolved: list[Any] = Stack.of(self).resolve(resources)
+        return resolved
 
 
 def _as_cdk_nag_shows(resource: object) -> str:
