@@ -60,7 +60,7 @@ def endpoints(foundation: Foundation, environment: str) -> list[dict[str, Any]]:
 
 
 def buckets(foundation: Foundation, environment: str) -> dict[str, str]:
-    """Names of the environment's buckets: `data`, `models`, `checkpoints`, `accesslogs`."""
+    """Names of the environment's buckets: `data`, `models`, `checkpoints`, `builds`, `accesslogs`."""
     found = foundation.resources(environment, "Data", "AWS::S3::Bucket")
     return {re.sub(r"[0-9A-F]{8}$", "", logical).lower(): name for logical, name in found.items()}
 
@@ -203,7 +203,7 @@ def test_public_notebooks_find_the_role_that_they_expect(foundation: Foundation)
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_buckets_are_closed_and_encrypted_with_the_settings_key(foundation: Foundation, environment: str) -> None:
     s3, teams = foundation.client(environment, "s3"), foundation.settings[environment].get("keys", {})
-    classes = {"data": "data", "models": "models", "checkpoints": "models", "accesslogs": "logs"}
+    classes = {"data": "data", "models": "models", "checkpoints": "models", "accesslogs": "logs", "builds": "images"}
     assert buckets(foundation, environment).keys() == classes.keys()
     for bucket, name in buckets(foundation, environment).items():
         rule = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"][0]

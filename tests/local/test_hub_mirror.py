@@ -136,7 +136,7 @@ def test_the_list_names_what_is_there(deployed: Environment, hub: HubServer) -> 
 
 def test_a_job_starts_from_the_mirrored_model(deployed: Environment, hub: HubServer) -> None:
     # Given the training image
-    built = deployed.hfsm("build", "training", "--env", "dev")
+    built = deployed.hfsm("build", "--env", "dev")
     assert built.returncode == 0, built.stdout + built.stderr
     # When a request names the model by its branch
     hyperparameters = {"max_steps": 2, "save_steps": 2, "logging_steps": 1, "train_batch_size": 8}
