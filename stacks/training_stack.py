@@ -64,6 +64,9 @@ class TrainingStack(Stack):
                     f"training/{job.name}/topic-arn": workflow.topic.topic_arn,
                     f"training/{job.name}/image": job.image,
                     f"training/{job.name}/inference-image": job.inference_image,
+                    f"training/{job.name}/instance-types": ",".join(job.all_instance_types),
+                    f"training/{job.name}/subnets": ",".join(network.jobs.subnet_ids),
+                    f"training/{job.name}/security-groups": ",".join(network.jobs.security_group_ids),
                 },
             )
 

@@ -29,7 +29,13 @@ StateDir = Annotated[
 
 @app.command()
 def train(
-    request: Annotated[Path, typer.Argument(help="A training request, a JSON file.")],
+    request: Annotated[Path, typer.Argument(help="A training request, a JSON file; or the script to train with.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- ARGUMENT...]", help="Of the script: --name value …")
+    ] = None,
+    accelerate_config: Annotated[
+        Path | None, typer.Option(help="A file of `accelerate config` for SageMaker. REQUEST is then the script.")
+    ] = None,
     environment: Environment = "dev",
     local: Local = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the training until it ends.")] = True,
@@ -39,14 +45,36 @@ def train(
     Exit code 0: registered; 1: failed, or no longer followed; 2: the request is wrong and nothing was
     started.
     """
+    from hfsm import accelerate_config as accelerate
     from hfsm import cloud
     from hfsm import train as training
-    from hfsm.request import read_request
+    from hfsm.request import check_request, read_request
 
     # A wrong file is told before anything is asked of AWS.
-    checked = read_request(request)
+    if accelerate_config is None:
+        if arguments:
+            raise typer.BadParameter("only a script has arguments, and a script needs --accelerate-config.")
+        checked = read_request(request)
+    else:
+        config = accelerate.read(accelerate_config)
+        body, notes = accelerate.request_body(config, accelerate_config, request, arguments or [])
+        checked = check_request(accelerate_config, body)
+        for note in notes:
+            typer.echo(note)
     parameters = cloud.Parameters(cloud.connect(local), environment)
     raise typer.Exit(training.train(checked, parameters, make_console(), wait=wait))
+
+
+@app.command("accelerate-config")
+def write_accelerate_config(
+    job_type: Annotated[str | None, typer.Option(help="Which job type. Left out: the only one.")] = None,
+    environment: Environment = "dev",
+    local: Local = False,
+) -> None:
+    """Print a configuration for `accelerate launch --config_file` that trains in this environment."""
+    from hfsm import cloud, launch_config
+
+    typer.echo(launch_config.write(cloud.Parameters(cloud.connect(local), environment), job_type), nl=False)
 
 
 @app.command()

@@ -38,7 +38,14 @@ def read_request(path: Path) -> LocalRequest:
     Relative folders count from the request's own folder, so that a request can be moved together with its
     data.
     """
-    body = _parse(path)
+    return check_request(path, _parse(path))
+
+
+def check_request(path: Path, body: dict[str, Any]) -> LocalRequest:
+    """As read_request, of a request that something else than a file of its own says.
+
+    path: the file that it comes from; in messages, and where relative folders count from.
+    """
     problems: list[str] = []
     channels: dict[str, dict[str, Path]] = {}
     named = body.get("channels", {})

@@ -22,7 +22,8 @@ def train(request: LocalRequest, parameters: Parameters, console: Console, *, wa
 
     Returns the exit code; raises OperatorError for what stops it before the start.
     """
-    state_machine = parameters.get(f"training/{job_type(request, parameters)}/state-machine-arn")
+    job = job_type(request.body.get("job_type"), str(request.path), parameters)
+    state_machine = parameters.get(f"training/{job}/state-machine-arn")
     with Progress(console, "Uploading") as progress:
         body = upload(request, parameters, progress.note)
     run = execution.start(parameters.cloud, state_machine, request.name, body)
@@ -47,10 +48,9 @@ def say(console: Console, text: str) -> None:
     console.print(Text(text), soft_wrap=True)
 
 
-def job_type(request: LocalRequest, parameters: Parameters) -> str:
-    """The request's job type; where it names none, the environment's only one."""
+def job_type(named: Any, where: str, parameters: Parameters) -> str:
+    """The job type that `where` names; where it names none, the environment's only one."""
     deployed = parameters.children("training")
-    named = request.body.get("job_type")
     if named is None and len(deployed) == 1:
         return deployed[0]
     if named in deployed:
@@ -59,8 +59,8 @@ def job_type(request: LocalRequest, parameters: Parameters) -> str:
         # Names the missing parameter and what to deploy.
         parameters.get(f"training/{named or 'text-classification'}/state-machine-arn")
     raise WrongUseError(
-        f"{request.path}: job_type is {named!r}; environment {parameters.environment!r} has {', '.join(deployed)}. "
-        "Write one of these into the request, or add the job type to the environment's settings and deploy."
+        f"{where}: job_type is {named!r}; environment {parameters.environment!r} has {', '.join(deployed)}. "
+        "Name one of these, or add the job type to the environment's settings and deploy."
     )
 
 
