@@ -28,7 +28,7 @@ WATCH = sh -c '"$$@" & pid=$$!; s=0; while kill -0 $$pid 2>/dev/null; do sleep 1
   [ $$((s % 8)) -ne 0 ] || echo "  $$s s …"; done; wait $$pid' watch
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images demo test compliance check synth bootstrap deploy destroy diff schema catalogs snapshots lock format benchmark clean
+.PHONY: help setup images demo test compliance check synth bootstrap deploy destroy diff schema catalogs snapshots diagrams lock format benchmark clean
 
 help: ## What there is to type
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -99,6 +99,9 @@ catalogs: $(READY) ## Images and instance types, from the SageMaker SDK's and bo
 
 snapshots: setup ## Accepts the templates as they are now; look at the difference before you commit it
 	@$(BIN)/python tests/snapshots/templates.py
+
+diagrams: setup ## docs/diagrams/, drawn from the templates that were accepted
+	@$(BIN)/hfsm diagram tests/snapshots/dev-Training.json | $(NODE)/bin/node docs/diagrams/render.mjs > docs/diagrams/training.svg
 
 lock: $(READY) ## Hash-locked requirements of every group and image, from the *.in files
 	@cd requirements && for group in bootstrap app localcloud dev; do \

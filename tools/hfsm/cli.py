@@ -227,6 +227,17 @@ def status(
 
 
 @app.command()
+def diagram(
+    template: Annotated[Path, typer.Argument(help="A synthesised template, for example of cdk.out/.")],
+    machine: Annotated[str | None, typer.Option(help="How its logical id begins. Left out: the only one.")] = None,
+) -> None:
+    """Print a state machine as a drawing in the DOT language, which Graphviz and docs/diagrams/render.mjs draw."""
+    from hfsm import diagram as drawing
+
+    typer.echo(drawing.dot(drawing.read(template, machine)), nl=False)
+
+
+@app.command()
 def demo(
     data: Annotated[
         Path | None,
