@@ -39,6 +39,7 @@ class TransformJob(RunningJob):
         client = request.get("ModelClientConfig") or {}
         self._timeout = float(client.get("InvocationsTimeoutInSeconds") or _ANSWER_TIMEOUT)
         self._retries = int(client.get("InvocationsMaxRetries", _RETRIES))
+        self._serving: ServingContainer | None = None
 
     @property
     def transform_job_status(self) -> str:
@@ -47,6 +48,12 @@ class TransformJob(RunningJob):
     @property
     def transform_end_time(self) -> Any:
         return self.end_time
+
+    def stop(self) -> None:
+        """Does not wait for an answer that the model is working at."""
+        super().stop()
+        if self._stop_requested.is_set() and self._serving:
+            self._serving.container.kill()
 
     def describe(self) -> dict[str, Any]:
         """DescribeTransformJob's answer."""
@@ -63,7 +70,7 @@ class TransformJob(RunningJob):
         log = LogStream(self.account, self.region, LOG_GROUP, f"{self.name}/{self._instance}")
         image = self.compute.image(self._model.image, log.write)
         container = self.compute.container(image, f"transform job {self.name}")
-        serving = ServingContainer(container, "AllTraffic", log, self._timeout)
+        serving = self._serving = ServingContainer(container, "AllTraffic", log, self._timeout)
         try:
             objects = self._download(container.folder / "input")
             target = container.opt_ml / "model"
@@ -141,6 +148,7 @@ class TransformJob(RunningJob):
             try:
                 answer = serving.invoke(payload, {name: value for name, value in headers.items() if value})
             except (OSError, http.client.HTTPException):
+                self.check_limits()
                 if attempt == self._retries:
                     raise
                 continue
