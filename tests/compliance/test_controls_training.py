@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hf_sagemaker.job_task import JobName
 from tests.compliance.small_templates import KEY, Resources, problems, resource
 
 JOB: dict[str, Any] = {
@@ -136,6 +137,9 @@ def test_limits_of_requests_keep_the_same_rules() -> None:
     [
         ({"TrainingJobName.$": "States.Format('dev-{}', States.UUID())"}, None),
         ({"TrainingJobName.$": f"States.Format('{'x' * 30}-{{}}', States.UUID())"}, "more than 63"),
+        ({"TrainingJobName.$": JobName.of_execution("dev").value.path}, None),
+        ({"TrainingJobName.$": JobName.of_execution().value.path}, None),
+        ({"TrainingJobName.$": JobName.of_execution("x" * 31).value.path}, "more than 63"),
         ({"TrainingJobName.$": "$$.Execution.Name"}, "longer than 63"),
         ({"TrainingJobName.$": "$.name"}, "from its input"),
         ({"TrainingJobName": "train"}, "same in every execution"),
@@ -145,6 +149,12 @@ def test_names_tell_executions_apart(name: dict[str, str], word: str | None) -> 
     job = {key: value for key, value in JOB.items() if not key.startswith("TrainingJobName")} | name
     found = problems(58, _machine(_training(job)))
     assert (word in found[0]) if word else found == []
+
+
+def test_names_of_two_states_differ_where_the_states_name_is_in_them() -> None:
+    name = {"TrainingJobName.$": JobName.of_execution("dev").value.path}
+    job = {key: value for key, value in JOB.items() if not key.startswith("TrainingJobName")} | name
+    assert problems(58, _machine(_training(job), _training(job))) == []
 
 
 def test_a_name_may_come_from_a_function_that_knows_the_execution() -> None:

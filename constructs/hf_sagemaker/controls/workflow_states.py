@@ -18,6 +18,13 @@ from hf_sagemaker.controls.training import WITH_A_JOB_TYPE
 
 _LONGEST_JOB_NAME = 63
 _LENGTH_OF_UUID = 36
+_LENGTH_OF_HASH = 32
+_STATES_NAME = "$$.State.Name"
+_HASH_OF_EXECUTION = re.compile(
+    r"(?:States\.Format\('(?P<prefix>[a-zA-Z0-9-]*)\{\}', )?"
+    r"States\.Hash\(States\.Format\('[{}/]+', \$\$\.Execution\.Id(?:, \$\$[\w.]+)*\), 'MD5'\)"
+    r"(?(prefix)\))"
+)
 _MOST_ATTEMPTS = 100
 _NOTIFICATION = "sns:publish"
 # What each integration calls the errors that pass by themselves: throttling, quotas, capacity, faults of the service.
@@ -41,7 +48,7 @@ def names_jobs_apart(templates: Templates) -> Iterator[Proof | Breach]:
         for name, task in machine.training_tasks:
             expression = str(task.get("Parameters", {}).get("TrainingJobName.$", ""))
             fault = _name_fault(machine, expression)
-            if expression in expressions:
+            if expression in expressions and _STATES_NAME not in expression:
                 fault = "has the same TrainingJobName as another state; each attempt needs one of its own"
             expressions.append(expression)
             yield judge(machine.resource, not fault, f"state {name} {fault}.")
@@ -50,6 +57,9 @@ def names_jobs_apart(templates: Templates) -> Iterator[Proof | Breach]:
 def _name_fault(machine: StateMachine, expression: str) -> str:
     if not expression:
         return "has a TrainingJobName that is the same in every execution; it must come from the execution's id"
+    if hashed := _HASH_OF_EXECUTION.fullmatch(expression):
+        too_long = len(hashed["prefix"] or "") + _LENGTH_OF_HASH > _LONGEST_JOB_NAME
+        return f"makes a TrainingJobName of more than {_LONGEST_JOB_NAME} characters" if too_long else ""
     if "$$.Execution" in expression:
         return f"uses the execution's name as it is, which may be longer than {_LONGEST_JOB_NAME} characters"
     if unique := re.fullmatch(r"States\.Format\('([a-z0-9-]*)\{\}([a-z0-9-]*)', States\.UUID\(\)\)", expression):
