@@ -17,7 +17,7 @@ class TuningJobTask(JobTask):
     """One tuning job; the state ends when its last child has, with the tuning job's description at `result_path`.
 
     `BestTrainingJob.TrainingJobName` in it names the best child; what that has trained lies where a single job's model
-    does. The job has children's names of its own, which begin with its own name.
+    does. Children's names begin with its own.
     """
 
     def __init__(

@@ -132,8 +132,8 @@ class TuningJob(RunningJob):
         if reason := self._hopeless():
             raise JobFailedError(reason)
         running = [child for child in self.children if not child.ended]
-        for child in running:
-            if self._must_stop(child):
+        for child in self.children:
+            if self._must_stop(child) and not child.ended:
                 child.job.stop()
         if self._target_reached():
             return False

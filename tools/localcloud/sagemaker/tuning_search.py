@@ -160,10 +160,11 @@ class Halving:
         self._reached: dict[int, dict[str, float]] = {rung: {} for rung in self._rungs}
 
     def ends(self, child: str, scores: Sequence[float]) -> bool:
-        """Whether the child of that name, which has given these scores so far, has to stop."""
-        if len(scores) >= self._most:
-            return True
-        ends = False
+        """Whether the child of that name, which has given these scores so far, has to stop.
+
+        Asked of children that have ended, too: others are compared with what they reached.
+        """
+        ends = len(scores) >= self._most
         for rung in self._rungs:
             if len(scores) < rung or child in self._reached[rung]:
                 continue
