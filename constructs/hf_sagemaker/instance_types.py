@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-Use = Literal["training", "hosting"]
+Use = Literal["training", "hosting", "processing", "transform"]
 Accelerator = Literal["none", "gpu", "neuron", "gaudi"]
 Architecture = Literal["x86_64", "arm64"]
 
@@ -51,7 +51,7 @@ def _load(name: str) -> dict[str, Any]:
 
 
 def names(use: Use) -> list[str]:
-    """All instance types that SageMaker offers for training or for hosting, in any region."""
+    """All instance types that SageMaker offers for this use, in any region."""
     listed: list[str] = _load("instance_types.json")[use]
     return listed
 

@@ -1,73 +1,50 @@
 """`sagemaker:createTrainingJob.sync` as a state: what CDK's own task cannot say.
 
-`tasks.SageMakerCreateTrainingJob` knows neither spot nor checkpoints, and `CallAwsService` refuses `.sync`; so the
-state is written as Amazon States Language. What decides access (role, network, keys) is constant here, and the image is
-what a state before has read; what a run decides comes from the state's input.
+What decides access (role, network, keys) is constant here, and the image is what a state before has read or what is
+known at synth; what a run decides comes from the state's input, or is given as a `TrainingJob`.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hf_sagemaker.place import place_of
-from hf_sagemaker.placement import Placement
+from hf_sagemaker.job_kinds import TRAINING
+from hf_sagemaker.job_task import TO_START_AND_END, JobInstances, JobName, JobPlace, JobTask, refuse, tags
+from hf_sagemaker.state_input import FromInput, Text
+from hf_sagemaker.training_job import CHECKPOINT_PATH, TrainingJob
 
-CHECKPOINT_PATH = "/opt/ml/checkpoints"
-"""Where SageMaker puts checkpoints back before a container starts, and takes them from while it runs."""
-TIMEOUT = 28 * 24 * 3600 + 3600
+__all__ = ["CHECKPOINT_PATH", "TIMEOUT", "TrainingJobPlace", "TrainingJobTask"]
+
+TIMEOUT = TRAINING.longest_run + TO_START_AND_END
 """Seconds: the longest job that SageMaker runs, waiting for spot instances included, and an hour to start and end."""
-
-_CHECKPOINTS = {"CheckpointConfig": {"S3Uri.$": "$.job.checkpoint_s3_uri", "LocalPath": CHECKPOINT_PATH}}
-_TRANSIENT = [
-    {
-        # Throttling and 5XX come under this name. Full jitter: many runs started together do not come back together.
-        "ErrorEquals": ["SageMaker.AmazonSageMakerException", "SageMaker.SdkClientException"],
-        "IntervalSeconds": 5,
-        "BackoffRate": 2,
-        "MaxAttempts": 5,
-        "MaxDelaySeconds": 120,
-        "JitterStrategy": "FULL",
-    },
-    {
-        # A quota is used up: by other jobs, which end. After about half an hour it is too low, and people are told.
-        "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
-        "IntervalSeconds": 60,
-        "BackoffRate": 2,
-        "MaxAttempts": 6,
-        "MaxDelaySeconds": 900,
-        "JitterStrategy": "FULL",
-    },
-]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingJobPlace:
-    """Where a training job runs and whom it acts as: what no training request can change.
+class TrainingJobPlace(JobPlace):
+    """Where a training job runs, whom it acts as, and where its model goes: what no training request can change.
 
-    role: assumed by the job.
-    placement: its subnets and security groups.
-    key: encrypts the model.
-    isolated: the container has no network.
-    models_bucket, prefix: where the model goes: `s3://<bucket>/<prefix><job name>/output/model.tar.gz`.
+    models_bucket, prefix: the model goes to `s3://<bucket>/<prefix><job name>/output/model.tar.gz`.
     """
 
-    role: iam.IRole
-    placement: Placement
-    key: kms.IKey
     models_bucket: s3.IBucket
     prefix: str
-    isolated: bool = True
+
+    @property
+    def output(self) -> dict[str, Any]:
+        """`OutputDataConfig`."""
+        return {
+            "S3OutputPath": self.models_bucket.s3_url_for_object(self.prefix.rstrip("/")),
+            "KmsKeyId": self.key.key_arn,
+        }
 
 
-class TrainingJobTask(sfn.CustomState):
-    """One training job; the state ends when the job does, with its description at `$.training`.
+class TrainingJobTask(JobTask):
+    """One training job; the state ends when the job does, with its description at `result_path`.
 
-    The input holds at `$.job` what `lambda/validate_training_request` returns. An error lies at `$.failure`.
+    A job that was stopped has `TrainingJobStatus` `Stopped`: let a Choice look at it.
     """
 
     def __init__(
@@ -76,67 +53,117 @@ class TrainingJobTask(sfn.CustomState):
         construct_id: str,
         *,
         place: TrainingJobPlace,
-        image: str,
+        image: Text,
         spot: bool,
         checkpoints: bool = True,
+        job: TrainingJob | None = None,
+        name: JobName | None = None,
+        instances: JobInstances | FromInput | None = None,
+        entry_point: Sequence[str] = (),
+        arguments: Sequence[Text] = (),
+        retry_attempts: int | None = None,
+        keep_alive_period_in_seconds: int | None = None,
+        session_tag_chaining: bool = False,
+        result_path: str = "$.training",
     ) -> None:
         """Creates the state.
 
-        image: the path at which a `PinnedImage` has left the image's digest.
-        spot: train on managed spot instances, waiting at most `$.job.max_wait` seconds. On demand it takes the same
+        image: what the job runs; a text that begins with `$` is the path at which a state before has left it.
+        spot: train on managed spot instances, waiting at most the job's max_wait. On demand it takes the same
             checkpoints, so it goes on where spot stopped.
-        checkpoints: bring them from S3 and keep them there. Omitted: yes.
+        checkpoints: bring them from S3 and keep them there. Omitted: yes, where the job says where.
+        job: Omitted: `TrainingJob.from_input()`, what `lambda/validate_training_request` answers, at `$.job`.
+        name: Omitted: read from `$.job.spot_job_name` or `$.job.on_demand_job_name`.
+        instances: Omitted: read from `$.job.resources`.
+        entry_point, arguments: instead of the image's own. Omitted: the image's.
+        retry_attempts: how often SageMaker itself starts the job again after an error of its own, 1 to 30.
+            Omitted: never.
+        keep_alive_period_in_seconds: how long its instances wait for another job like it, at most 21600, and are paid
+            for. Not on spot, and not with instances from the input, which say that themselves. Omitted: not at all.
+        session_tag_chaining: the job's role gets the session tags of whoever creates the job. Its trust policy must
+            allow `sts:TagSession`. Step Functions sets no tags of its own: this is for state machines whose role is
+            assumed by others too. Omitted: no.
+        result_path: Omitted: `$.training`.
+
+        Raises InvalidJobError with everything that SageMaker would refuse.
         """
-        stopping: dict[str, str] = {"MaxRuntimeInSeconds.$": "$.job.max_run"}
-        if spot:
-            stopping["MaxWaitTimeInSeconds.$"] = "$.job.max_wait"
+        what = job or TrainingJob.from_input()
+        where = instances or FromInput("$.job.resources")
+        refuse(
+            f"The training job {construct_id}",
+            [
+                *what.problems(
+                    spot=spot, checkpoints=checkpoints, keep_alive=keep_alive_period_in_seconds, retries=retry_attempts
+                ),
+                *(where.problems("training") if isinstance(where, JobInstances) else []),
+                "keep_alive_period_in_seconds needs instances that are given here: those of the input say it themselves"
+                if keep_alive_period_in_seconds and isinstance(where, FromInput)
+                else None,
+            ],
+        )
         super().__init__(
             scope,
             construct_id,
-            state_json={
-                "Type": "Task",
-                "Resource": f"arn:{place_of(scope).partition}:states:::sagemaker:createTrainingJob.sync",
-                "Parameters": {
-                    "TrainingJobName.$": "$.job.spot_job_name" if spot else "$.job.on_demand_job_name",
-                    "EnableManagedSpotTraining": spot,
-                    "StoppingCondition": stopping,
-                    **_job_of_request(),
-                    **(_CHECKPOINTS if checkpoints else {}),
-                    **_job_of_place(place, image),
-                },
-                "ResultPath": "$.training",
-                "TimeoutSeconds": TIMEOUT,
-                "Retry": _TRANSIENT,
+            kind=TRAINING,
+            name=name or JobName.at("$.job.spot_job_name" if spot else "$.job.on_demand_job_name", pattern="*"),
+            request={
+                "EnableManagedSpotTraining": spot,
+                "StoppingCondition": what.stopping(spot=spot),
+                "HyperParameters": what.hyper_parameters,
+                "InputDataConfig": what.input_data,
+                "ResourceConfig": resources(where, place, keep_alive_period_in_seconds),
+                "Environment": what.environment or None,
+                "Tags": tags(what.tags),
+                "CheckpointConfig": what.checkpoints if checkpoints else None,
+                **job_of_place(
+                    place,
+                    {
+                        **algorithm(image, what),
+                        "ContainerEntrypoint": list(entry_point) or None,
+                        "ContainerArguments": list(arguments) or None,
+                    },
+                ),
+                "RetryStrategy": {"MaximumRetryAttempts": retry_attempts} if retry_attempts else None,
+                "SessionChainingConfig": {"EnableSessionTagChaining": True} if session_tag_chaining else None,
             },
+            result_path=result_path,
+            role=place.role,
+            key=place.key,
         )
 
 
-def _job_of_request() -> dict[str, Any]:
+def algorithm(image: Text, job: TrainingJob) -> dict[str, Any]:
+    """`AlgorithmSpecification`, of a training job or of a tuning job's children."""
+    dynamic = isinstance(image, str) and image.startswith("$.")
     return {
-        "HyperParameters.$": "$.job.hyper_parameters",
-        "InputDataConfig.$": "$.job.input_data",
-        "ResourceConfig.$": "$.job.resources",
-        "Environment.$": "$.job.environment",
-        "Tags.$": "$.job.tags",
+        "TrainingImage": FromInput(str(image)) if dynamic else image,
+        "TrainingInputMode": "File",
+        "MetricDefinitions": job.metrics,
     }
 
 
-def _job_of_place(place: TrainingJobPlace, image: str) -> dict[str, Any]:
+def resources(
+    instances: JobInstances | FromInput, place: JobPlace, keep_alive: int | None = None
+) -> Mapping[str, Any] | FromInput:
+    """`ResourceConfig`."""
+    if isinstance(instances, FromInput):
+        return instances
+    return {
+        "InstanceType": instances.type,
+        "InstanceCount": instances.count,
+        "VolumeSizeInGB": instances.volume_size,
+        "VolumeKmsKeyId": instances.volume_key("training", place.key),
+        "KeepAlivePeriodInSeconds": keep_alive,
+    }
+
+
+def job_of_place(place: TrainingJobPlace, algorithm_specification: Mapping[str, Any]) -> dict[str, Any]:
+    """What no request can change, of a training job or of a tuning job's children."""
     return {
         "RoleArn": place.role.role_arn,
-        "AlgorithmSpecification": {
-            "TrainingImage.$": image,
-            "TrainingInputMode": "File",
-            "MetricDefinitions.$": "$.job.metric_definitions",
-        },
-        "OutputDataConfig": {
-            "S3OutputPath": place.models_bucket.s3_url_for_object(place.prefix.rstrip("/")),
-            "KmsKeyId": place.key.key_arn,
-        },
-        "VpcConfig": {
-            "Subnets": place.placement.subnet_ids,
-            "SecurityGroupIds": place.placement.security_group_ids,
-        },
+        "AlgorithmSpecification": algorithm_specification,
+        "OutputDataConfig": place.output,
+        "VpcConfig": place.vpc_config,
         "EnableInterContainerTrafficEncryption": True,
         "EnableNetworkIsolation": place.isolated,
     }

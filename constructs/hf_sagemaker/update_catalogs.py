@@ -36,6 +36,13 @@ _TABLES: dict[tuple[str, str], tuple[str, str]] = {
 processor: `inf`, `trn`, `inf2`)."""
 _FIRST_CONTAINER_VERSION = "cu110-ubuntu18.04"
 """Of two training images of 2021 whose container version the SDK has in its code and not in its table."""
+_INSTANCE_TYPES = {
+    "training": "TrainingInstanceType",
+    "hosting": "ProductionVariantInstanceType",
+    "processing": "ProcessingInstanceType",
+    "transform": "TransformInstanceType",
+}
+"""What instances are used for → the name of botocore's list of their types."""
 _SERVICES = {
     "SageMaker": "api.sagemaker",
     "SageMaker Runtime": "runtime.sagemaker",
@@ -140,14 +147,11 @@ def _partitions() -> list[dict[str, Any]]:
 
 
 def instance_types() -> dict[str, Any]:
-    """The instance types that botocore knows for training and for hosting."""
-    model = botocore.session.get_session().get_service_model("sagemaker")
-    training: Any = model.shape_for("TrainingInstanceType")
-    hosting: Any = model.shape_for("ProductionVariantInstanceType")
+    """The instance types that botocore knows, by use."""
+    model: Any = botocore.session.get_session().get_service_model("sagemaker")
     return {
         "source": f"botocore {botocore.__version__}",
-        "training": list(training.enum),
-        "hosting": list(hosting.enum),
+        **{use: list(model.shape_for(shape).enum) for use, shape in _INSTANCE_TYPES.items()},
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hf_sagemaker.job_task import JobName
 from tests.compliance.small_templates import KEY, Resources, problems, resource
 
 JOB: dict[str, Any] = {
@@ -62,8 +63,8 @@ def _with_limits(**changes: Any) -> Resources:
 
 
 def test_another_kind_of_job_is_refused_until_somebody_decides_how_it_is_judged() -> None:
-    processing = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createProcessingJob.sync", "End": True}
-    assert "no control judges" in problems(53, _machine(processing))[0]
+    labelling = {"Type": "Task", "Resource": "arn:aws:states:::sagemaker:createLabelingJob.sync", "End": True}
+    assert "no control judges" in problems(53, _machine(labelling))[0]
 
 
 def test_jobs_inside_of_a_parallel_state_are_judged_too() -> None:
@@ -136,6 +137,9 @@ def test_limits_of_requests_keep_the_same_rules() -> None:
     [
         ({"TrainingJobName.$": "States.Format('dev-{}', States.UUID())"}, None),
         ({"TrainingJobName.$": f"States.Format('{'x' * 30}-{{}}', States.UUID())"}, "more than 63"),
+        ({"TrainingJobName.$": JobName.of_execution("dev").value.path}, None),
+        ({"TrainingJobName.$": JobName.of_execution().value.path}, None),
+        ({"TrainingJobName.$": JobName.of_execution("x" * 31).value.path}, "more than 63"),
         ({"TrainingJobName.$": "$$.Execution.Name"}, "longer than 63"),
         ({"TrainingJobName.$": "$.name"}, "from its input"),
         ({"TrainingJobName": "train"}, "same in every execution"),
@@ -145,6 +149,12 @@ def test_names_tell_executions_apart(name: dict[str, str], word: str | None) -> 
     job = {key: value for key, value in JOB.items() if not key.startswith("TrainingJobName")} | name
     found = problems(58, _machine(_training(job)))
     assert (word in found[0]) if word else found == []
+
+
+def test_names_of_two_states_differ_where_the_states_name_is_in_them() -> None:
+    name = {"TrainingJobName.$": JobName.of_execution("dev").value.path}
+    job = {key: value for key, value in JOB.items() if not key.startswith("TrainingJobName")} | name
+    assert problems(58, _machine(_training(job), _training(job))) == []
 
 
 def test_a_name_may_come_from_a_function_that_knows_the_execution() -> None:
@@ -275,3 +285,78 @@ def test_an_answer_that_replaces_everything_leaves_nothing_known() -> None:
     replaces = {"Type": "Task", "Resource": "arn:aws:states:::sns:publish", "Next": "C"}
     reads = {"Type": "Pass", "Parameters": {"text.$": "$.a.b"}, "End": True}
     assert problems(63, _machine(writes, replaces, reads))
+
+
+NETWORK = {
+    "VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+    "EnableNetworkIsolation": True,
+    "EnableInterContainerTrafficEncryption": True,
+}
+OTHER_JOBS: dict[str, dict[str, Any]] = {
+    "ProcessingJob": {
+        "NetworkConfig": NETWORK,
+        "ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.xlarge", "VolumeKmsKeyId": KEY}},
+        "ProcessingOutputConfig": {"KmsKeyId": KEY},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+    },
+    "HyperParameterTuningJob": {"TrainingJobDefinition": {**SPOT, **NETWORK}},
+    "TransformJob": {
+        "TransformResources": {"InstanceType": "ml.g4dn.xlarge"},
+        "TransformOutput": {"KmsKeyId": KEY},
+    },
+}
+
+
+def _other(api: str, prefix: str = "", **changes: Any) -> Resources:
+    """A machine with one job of another kind, as this library's tasks make it."""
+    request = {f"{api}Name.$": JobName.of_execution(prefix).value.path, **OTHER_JOBS[api], **changes}
+    resource_ = f"arn:aws:states:::sagemaker:create{api}.sync"
+    return _machine({"Type": "Task", "Resource": resource_, "Parameters": request, "End": True, "TimeoutSeconds": 9})
+
+
+@pytest.mark.parametrize(
+    ("api", "controls"),
+    [
+        ("ProcessingJob", [54, 55, 56, 58, 60]),
+        ("HyperParameterTuningJob", [54, 55, 56, 57, 58, 60]),
+        # Its network is its model's.
+        ("TransformJob", [56, 58, 60]),
+    ],
+)
+def test_other_jobs_are_judged_by_the_same_rules(api: str, controls: list[int]) -> None:
+    for control in controls:
+        assert [each for each in problems(control, _other(api)) if "executions need" not in each] == []
+
+
+@pytest.mark.parametrize(
+    ("control", "api", "changes", "word"),
+    [
+        (
+            54,
+            "ProcessingJob",
+            {"NetworkConfig": {**NETWORK, "EnableNetworkIsolation": False}},
+            "EnableNetworkIsolation",
+        ),
+        (55, "HyperParameterTuningJob", {"TrainingJobDefinition": SPOT}, "EnableInterContainerTrafficEncryption"),
+        (56, "TransformJob", {"TransformOutput": {}}, "OutputDataConfig.KmsKeyId"),
+        (
+            56,
+            "ProcessingJob",
+            {"ProcessingResources": {"ClusterConfig": {"InstanceType": "ml.m5.xlarge"}}},
+            "takes a volume key",
+        ),
+        (
+            57,
+            "HyperParameterTuningJob",
+            {"TrainingJobDefinition": {**SPOT, "CheckpointConfig": {}}},
+            "CheckpointConfig needs",
+        ),
+        (60, "ProcessingJob", {"StoppingCondition": {}}, "MaxRuntimeInSeconds"),
+    ],
+)
+def test_faults_of_other_jobs_are_found(control: int, api: str, changes: dict[str, Any], word: str) -> None:
+    assert any(word in problem for problem in problems(control, _other(api, **changes)))
+
+
+def test_a_tuning_jobs_name_is_shorter() -> None:
+    assert "more than 32" in problems(58, _other("HyperParameterTuningJob", "dev"))[0]

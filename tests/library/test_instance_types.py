@@ -7,14 +7,20 @@ from hf_sagemaker.instance_types import UnknownInstanceTypeError, instance_type,
 
 
 @pytest.mark.parametrize(
-    ("use", "shape"), [("training", "TrainingInstanceType"), ("hosting", "ProductionVariantInstanceType")]
+    ("use", "shape"),
+    [
+        ("training", "TrainingInstanceType"),
+        ("hosting", "ProductionVariantInstanceType"),
+        ("processing", "ProcessingInstanceType"),
+        ("transform", "TransformInstanceType"),
+    ],
 )
 def test_instance_types_are_botocores_own(use: str, shape: str) -> None:
     model = botocore.session.get_session().get_service_model("sagemaker")
     assert names(use) == list(model.shape_for(shape).enum)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("use", ["training", "hosting"])
+@pytest.mark.parametrize("use", ["training", "hosting", "processing", "transform"])
 def test_every_instance_type_has_a_family(use: str) -> None:
     for name in names(use):  # type: ignore[arg-type]
         assert instance_type(name, use).name == name  # type: ignore[arg-type]

@@ -36,6 +36,15 @@ def test_the_newest_is_the_one_with_the_most_steps(checkpoints, folder: Path) ->
     assert checkpoints.newest_intact(folder) == folder / "checkpoint-900"
 
 
+@pytest.mark.parametrize(("tuned", "folder"), [(True, "checkpoints/tune-001-abc"), (False, "checkpoints")])
+def test_children_of_a_tuning_job_keep_theirs_apart(checkpoints, tmp_path: Path, tuned: bool, folder: str) -> None:
+    (tmp_path / "input/config").mkdir(parents=True)
+    given = {"epochs": "3", **({"_tuning_objective_metric": "loss"} if tuned else {})}
+    (tmp_path / "input/config/hyperparameters.json").write_text(json.dumps(given))
+
+    assert checkpoints.folder_of_job(tmp_path, "tune-001-abc") == tmp_path / folder
+
+
 def test_without_checkpoints_there_is_none(checkpoints, tmp_path: Path) -> None:
     assert checkpoints.newest_intact(tmp_path / "absent") is None
 

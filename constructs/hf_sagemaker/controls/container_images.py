@@ -7,7 +7,8 @@ from typing import Any
 
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.controls.image_guards import pattern_of
-from hf_sagemaker.controls.state_machines import Graph, State, StateMachine, is_training, state_machines
+from hf_sagemaker.controls.jobs import as_training
+from hf_sagemaker.controls.state_machines import Graph, State, StateMachine, job_kind, state_machines
 from hf_sagemaker.controls.subnets import MODEL
 from hf_sagemaker.controls.templates import Resource, Templates
 
@@ -77,8 +78,8 @@ def images(templates: Templates) -> Iterator[Image]:
             yield Image(container.resource, container.place, container.image)
     for machine in state_machines(templates):
         for graph, name, task in _tasks(machine):
-            if is_training(task):
-                algorithm = task.get("Parameters", {}).get("AlgorithmSpecification", {})
+            kind = job_kind(task)
+            if kind and (algorithm := as_training(task, kind).get("AlgorithmSpecification")):
                 uri = _image(graph, name, algorithm, "TrainingImage")
                 yield Image(machine.resource, f"state {name}", uri)
     for project in templates.resources("AWS::CodeBuild::Project"):

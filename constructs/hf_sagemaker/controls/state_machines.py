@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_sagemaker.controls.templates import Resource, Templates
+from hf_sagemaker.job_kinds import KINDS, JobKind
 
 STATE_MACHINE = "AWS::StepFunctions::StateMachine"
 State = Mapping[str, Any]
@@ -36,9 +37,9 @@ class StateMachine:
         return [(name, state) for name, state in self.states if state["Type"] == "Task"]
 
     @property
-    def training_tasks(self) -> list[tuple[str, State]]:
-        """The tasks that train, with their names."""
-        return [(name, state) for name, state in self.tasks if is_training(state)]
+    def job_tasks(self) -> list[tuple[str, State, JobKind]]:
+        """The tasks that run SageMaker jobs, with their names and the kinds of jobs."""
+        return [(name, state, kind) for name, state in self.tasks if (kind := job_kind(state))]
 
 
 def state_machines(templates: Templates) -> list[StateMachine]:
@@ -73,9 +74,10 @@ def integration(state: State) -> str:
     return str(state.get("Resource", "")).split(":::")[-1]
 
 
-def is_training(state: State) -> bool:
-    """Whether the task starts a training job."""
-    return integration(state).startswith("sagemaker:createTrainingJob")
+def job_kind(state: State) -> JobKind | None:
+    """What kind of SageMaker job the task runs. None: it runs none, or one of a kind that nobody judges."""
+    called = integration(state)
+    return next((kind for kind in KINDS if called.startswith(f"sagemaker:create{kind.api}")), None)
 
 
 def ways(state: State) -> list[str]:

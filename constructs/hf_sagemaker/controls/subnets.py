@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hf_sagemaker.controls.control import Proof
-from hf_sagemaker.controls.state_machines import state_machines
+from hf_sagemaker.controls.jobs import networked_jobs
 from hf_sagemaker.controls.templates import Resource, Templates
 
 VPC = "AWS::EC2::VPC"
@@ -64,12 +64,11 @@ def leads_outside(templates: Templates, route: Resource) -> bool:
 
 
 def placements(templates: Templates) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
-    """Every VpcConfig of a model and of a training job, with the resource that holds it."""
+    """Every VpcConfig of a model and of a job, with the resource that holds it."""
     for model in templates.resources(MODEL):
         yield model, model.properties.get("VpcConfig") or {}
-    for machine in state_machines(templates):
-        for _, task in machine.training_tasks:
-            yield machine.resource, task.get("Parameters", {}).get("VpcConfig") or {}
+    for machine, _, job, _ in networked_jobs(templates):
+        yield machine.resource, job.get("VpcConfig") or {}
 
 
 def of_the_team(templates: Templates, remark: str) -> Iterator[Proof]:

@@ -9,20 +9,27 @@ from hf_sagemaker.controls.state_machines import (
     State,
     StateMachine,
     integration,
-    is_training,
+    job_kind,
     state_machines,
     ways,
 )
 from hf_sagemaker.controls.templates import Templates
 from hf_sagemaker.controls.training import WITH_A_JOB_TYPE
+from hf_sagemaker.job_kinds import TRANSFORM, JobKind
 
-_LONGEST_JOB_NAME = 63
 _LENGTH_OF_UUID = 36
+_LENGTH_OF_HASH = 32
+_STATES_NAME = "$$.State.Name"
+_HASH_OF_EXECUTION = re.compile(
+    r"(?:States\.Format\('(?P<prefix>[a-zA-Z0-9-]*)\{\}', )?"
+    r"States\.Hash\(States\.Format\('[{}/]+', \$\$\.Execution\.Id(?:, \$\$[\w.]+)*\), 'MD5'\)"
+    r"(?(prefix)\))"
+)
 _MOST_ATTEMPTS = 100
 _NOTIFICATION = "sns:publish"
 # What each integration calls the errors that pass by themselves: throttling, quotas, capacity, faults of the service.
 _TRANSIENT: Mapping[str, Set[str]] = {
-    "sagemaker:createTrainingJob": {"SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"},
+    "sagemaker:create": {"SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"},
     "aws-sdk:sagemaker:": {"SageMaker.SageMakerException"},
     "aws-sdk:ssm:": {"Ssm.SsmException"},
     _NOTIFICATION: {"SNS.AmazonSNSException", "SNS.ThrottledException"},
@@ -32,36 +39,40 @@ _ENDS = ("Succeed", "Fail")
 
 
 def names_jobs_apart(templates: Templates) -> Iterator[Proof | Breach]:
-    """Two executions, and two attempts of one, never give a training job the same name; none is too long.
+    """Two executions, and two attempts of one, never give a job the same name; none is too long.
 
     That the function which makes the names keeps these promises is shown by a test.
     """
     for machine in state_machines(templates):
         expressions: list[str] = []
-        for name, task in machine.training_tasks:
-            expression = str(task.get("Parameters", {}).get("TrainingJobName.$", ""))
-            fault = _name_fault(machine, expression)
-            if expression in expressions:
-                fault = "has the same TrainingJobName as another state; each attempt needs one of its own"
+        for name, task, kind in machine.job_tasks:
+            expression = str(task.get("Parameters", {}).get(f"{kind.api}Name.$", ""))
+            fault = _name_fault(machine, expression, kind)
+            if expression in expressions and _STATES_NAME not in expression:
+                fault = f"has the same {kind.api}Name as another state; each attempt needs one of its own"
             expressions.append(expression)
             yield judge(machine.resource, not fault, f"state {name} {fault}.")
 
 
-def _name_fault(machine: StateMachine, expression: str) -> str:
+def _name_fault(machine: StateMachine, expression: str, kind: JobKind) -> str:
+    member, longest = f"{kind.api}Name", kind.longest_name
     if not expression:
-        return "has a TrainingJobName that is the same in every execution; it must come from the execution's id"
+        return f"has a {member} that is the same in every execution; it must come from the execution's id"
+    if hashed := _HASH_OF_EXECUTION.fullmatch(expression):
+        too_long = len(hashed["prefix"] or "") + _LENGTH_OF_HASH > longest
+        return f"makes a {member} of more than {longest} characters" if too_long else ""
     if "$$.Execution" in expression:
-        return f"uses the execution's name as it is, which may be longer than {_LONGEST_JOB_NAME} characters"
+        return f"uses the execution's name as it is, which may be longer than {longest} characters"
     if unique := re.fullmatch(r"States\.Format\('([a-z0-9-]*)\{\}([a-z0-9-]*)', States\.UUID\(\)\)", expression):
-        too_long = len(unique[1] + unique[2]) + _LENGTH_OF_UUID > _LONGEST_JOB_NAME
-        return f"makes a TrainingJobName of more than {_LONGEST_JOB_NAME} characters" if too_long else ""
+        too_long = len(unique[1] + unique[2]) + _LENGTH_OF_UUID > longest
+        return f"makes a {member} of more than {longest} characters" if too_long else ""
     made_by_functions = any(
         _is_function(state)
         and expression.startswith(f"{state.get('ResultPath')}.")
         and any(str(value).startswith("$$.Execution.") for value in state.get("Parameters", {}).values())
         for _, state in machine.tasks
     )
-    return "" if made_by_functions else "takes TrainingJobName from its input; a function must make it of the execution"
+    return "" if made_by_functions else f"takes {member} from its input; a function must make it of the execution"
 
 
 def retries_and_tells(templates: Templates) -> Iterator[Proof | Breach]:
@@ -80,7 +91,7 @@ def _retry_faults(task: State) -> Iterator[str]:
     everything = {"States.ALL", "States.TaskFailed"} & retried
     if (missing := _transient(task) - retried) and not everything:
         yield f"it must retry {', '.join(sorted(missing))}"
-    if everything and is_training(task):
+    if everything and job_kind(task):
         yield f"it retries {', '.join(sorted(everything))}: a script that failed would be paid for again"
     for retry in retries:
         if retry.get("JitterStrategy") != "FULL":
@@ -138,8 +149,10 @@ def _time_faults(templates: Templates, task: State) -> Iterator[str]:
     seconds = task.get("TimeoutSeconds")
     if seconds is None and "TimeoutSecondsPath" not in task:
         yield "it needs TimeoutSeconds"
-    stopping = task.get("Parameters", {}).get("StoppingCondition", {})
-    if is_training(task) and not {"MaxRuntimeInSeconds", "MaxRuntimeInSeconds.$"} & set(stopping):
+    request, kind = task.get("Parameters", {}), job_kind(task)
+    stopping = request.get("TrainingJobDefinition", request).get("StoppingCondition", {})
+    # A transform job has none: its state's limit is all there is.
+    if kind and kind is not TRANSFORM and not {"MaxRuntimeInSeconds", "MaxRuntimeInSeconds.$"} & set(stopping):
         yield "its job needs StoppingCondition.MaxRuntimeInSeconds"
     function = templates.find(task.get("Resource")) or templates.find(task.get("Parameters", {}).get("FunctionName"))
     if function is not None and seconds is not None and function.properties.get("Timeout", 3) >= seconds:

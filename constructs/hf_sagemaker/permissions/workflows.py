@@ -4,6 +4,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hf_sagemaker.job_kinds import TRAINING, JobKind
 from hf_sagemaker.permissions.jobs import sagemaker_arn
 from hf_sagemaker.permissions.permission import Permission, allow, statement
 from hf_sagemaker.place import place_of
@@ -26,32 +27,38 @@ XRAY_WRITE = (
 )
 
 
-def run_training_jobs(scope: Construct, name_pattern: str) -> Permission:
-    """What Step Functions needs for `createTrainingJob.sync`, for training jobs of that name pattern.
+def run_jobs(scope: Construct, kind: JobKind, name_pattern: str) -> Permission:
+    """What Step Functions needs to run jobs of this kind, with names of that pattern, to their end (`.sync`).
 
-    Source: Step Functions developer guide, "IAM policies for SageMaker": the managed rule tells it when a job ended.
+    The managed rule tells it when a job has ended. A job's role must be passed besides, see `pass_role`.
     """
     place = place_of(scope)
-    rule = place.arn("events", "rule")
     return Permission(
         [
             statement(
                 actions=[
                     "sagemaker:AddTags",
-                    "sagemaker:CreateTrainingJob",
-                    "sagemaker:DescribeTrainingJob",
+                    f"sagemaker:Create{kind.api}",
+                    f"sagemaker:Describe{kind.api}",
                     "sagemaker:ListTags",
-                    "sagemaker:StopTrainingJob",
+                    f"sagemaker:Stop{kind.api}",
                 ],
-                resources=[sagemaker_arn(scope, f"training-job/{name_pattern}")],
+                resources=[sagemaker_arn(scope, f"{kind.resource}/{name_pattern}")],
             ),
             statement(
                 actions=["events:DescribeRule", "events:PutRule", "events:PutTargets"],
-                resources=[f"{rule}/StepFunctionsGetEventsForSageMakerTrainingJobsRule"],
+                resources=[place.arn("events", f"rule/{kind.rule}")],
             ),
         ],
-        "A training job's name holds its execution's hash; all begin with the environment's name.",
+        f"A {kind.resource.replace('-', ' ')}'s name holds its execution's hash; all begin with the environment's name."
+        if name_pattern != "*"
+        else "The names of these jobs are hashes of their executions, or come from a state's input, without prefix.",
     )
+
+
+def run_training_jobs(scope: Construct, name_pattern: str) -> Permission:
+    """What Step Functions needs for `createTrainingJob.sync`, for training jobs of that name pattern."""
+    return run_jobs(scope, TRAINING, name_pattern)
 
 
 def register_models(scope: Construct, group: str) -> Permission:

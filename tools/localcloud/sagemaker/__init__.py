@@ -1,4 +1,4 @@
-"""SageMaker that runs: training jobs, endpoints, model packages.
+"""SageMaker that runs: training, tuning, processing and transform jobs, endpoints, model packages.
 
 install() puts it in the place of moto's; the other functions are for the process around it.
 """
@@ -16,6 +16,7 @@ from localcloud.sagemaker import state
 from localcloud.sagemaker.api import RunningSageMakerResponse
 from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.running_job import RunningJob
 from localcloud.sagemaker.runtime import invoke_endpoint
 from localcloud.sagemaker.training import TrainingJob
 from localcloud.settings import LocalCloud
@@ -36,7 +37,7 @@ def install(cloud: LocalCloud) -> None:
 
 
 def describe() -> dict[str, Any]:
-    """Containers, training jobs and endpoints, as the status shows them."""
+    """Containers, jobs and endpoints, as the status shows them."""
     return {
         "containers": RunningSageMakerResponse.compute.describe(),
         "training_jobs": [
@@ -48,6 +49,7 @@ def describe() -> dict[str, Any]:
             }
             for job in _training_jobs()
         ],
+        "other_jobs": [{"name": job.name, "kind": job.kind, "status": job.status} for job in _other_jobs()],
         "endpoints": [
             {"name": endpoint.endpoint_name, "status": endpoint.endpoint_status} for endpoint in _endpoints()
         ],
@@ -76,6 +78,15 @@ def _backends() -> Iterator[SageMakerModelBackend]:
 
 def _training_jobs() -> list[TrainingJob]:
     return [job for backend in _backends() for job in list(state.training_jobs(backend).values())]
+
+
+def _other_jobs() -> list[RunningJob]:
+    return [
+        job
+        for backend in _backends()
+        for jobs in (state.processing_jobs(backend), state.transform_jobs(backend), state.tuning_jobs(backend))
+        for job in list(jobs.values())
+    ]
 
 
 def _endpoints() -> list[Endpoint]:

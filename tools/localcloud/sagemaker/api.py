@@ -8,19 +8,16 @@ from typing import Any, cast
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
-from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemaker.utils import arn_formatter
 
 from localcloud.sagemaker import registry, state, training_request
-from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.jobs_api import JobOperations
 from localcloud.sagemaker.training import TrainingJob
 
 
-class RunningSageMakerResponse(SageMakerResponse):
-    """The operations that are different here."""
-
-    compute: Compute  # set by install()
+class RunningSageMakerResponse(JobOperations):
+    """The operations that are different here. Those of the other jobs are in jobs_api."""
 
     # Training
 

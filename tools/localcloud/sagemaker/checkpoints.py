@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from localcloud.sagemaker.s3 import split_uri
+from localcloud.sagemaker.s3 import encryption, split_uri
 
 INTERVAL = 1.0  # seconds between two looks at the folder
 
@@ -19,11 +19,14 @@ class CheckpointSync:
 
     A file goes up once two looks in a row have seen it unchanged, so that one being written is left alone. Nothing is
     ever deleted in S3, whatever happens to the files. finish() copies all that is left and ends the thread.
+
+    kms_key: encrypts the copies. None: the bucket's own.
     """
 
-    def __init__(self, s3: Any, folder: Path, uri: str) -> None:
+    def __init__(self, s3: Any, folder: Path, uri: str, kms_key: str | None = None) -> None:
         self._s3 = s3
         self._folder = folder
+        self._encryption = encryption(kms_key)
         self._bucket, self._prefix = split_uri(uri)
         self._seen: dict[Path, Stamp] = {}
         self._uploaded: dict[Path, Stamp] = self._scan()
@@ -52,7 +55,7 @@ class CheckpointSync:
         for path in sorted(ready):
             key = "/".join(part for part in (self._prefix.rstrip("/"), path.as_posix()) if part)
             try:
-                self._s3.upload_file(str(self._folder / path), self._bucket, key)
+                self._s3.upload_file(str(self._folder / path), self._bucket, key, ExtraArgs=self._encryption)
             except FileNotFoundError:
                 continue  # the script has just removed it
             self._uploaded[path] = now[path]

@@ -19,11 +19,14 @@ class LogMetrics:
 
     definitions: [{"Name", "Regex"}] of the request; the first group is the number. A text that is no number is
     ignored, as SageMaker does.
+
+    history: every value so far, by name, oldest first.
     """
 
     def __init__(self, definitions: Sequence[Mapping[str, str]]) -> None:
         self._patterns = [(definition["Name"], re.compile(definition["Regex"])) for definition in definitions]
         self._last: dict[str, tuple[float, datetime]] = {}
+        self.history: dict[str, list[float]] = {name: [] for name, _ in self._patterns}
 
     def find(self, line: str) -> dict[str, float]:
         """What this line says, by name; remembered as the newest values."""
@@ -37,6 +40,7 @@ class LogMetrics:
             except ValueError:
                 continue
             self._last[name] = (found[name], utcnow())
+            self.history[name].append(found[name])
         return found
 
     @property

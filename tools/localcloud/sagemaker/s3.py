@@ -66,12 +66,24 @@ def _extract(archive: tarfile.TarFile, folder: Path) -> None:
     archive.extractall(folder)
 
 
+def upload_folder(s3: Any, folder: Path, uri: str, kms_key: str | None) -> None:
+    """Uploads every file below the folder, its path being the rest of its key."""
+    bucket, prefix = split_uri(uri)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        key = "/".join(part for part in (prefix.rstrip("/"), path.relative_to(folder).as_posix()) if part)
+        s3.upload_file(str(path), bucket, key, ExtraArgs=encryption(kms_key))
+
+
 def upload_folder_as_archive(s3: Any, folder: Path, archive: Path, uri: str, kms_key: str | None) -> None:
     """Packs what the folder holds, without the folder itself, and uploads it."""
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
         for path in sorted(folder.iterdir()):
             tar.add(path, arcname=path.name)
     bucket, key = split_uri(uri)
-    encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-    s3.upload_file(str(archive), bucket, key, ExtraArgs=encryption)
+    s3.upload_file(str(archive), bucket, key, ExtraArgs=encryption(kms_key))
     archive.unlink()
+
+
+def encryption(kms_key: str | None) -> dict[str, str]:
+    """ExtraArgs of an upload that the key encrypts. None: the bucket's own encryption."""
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}

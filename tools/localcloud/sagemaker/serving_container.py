@@ -1,4 +1,4 @@
-"""One container of an endpoint: started, watched until it answers, then asked."""
+"""One container of an endpoint or of a transform job: started, watched until it answers, then asked."""
 
 import http.client
 import queue
@@ -41,11 +41,13 @@ class Stop:
 class ServingContainer:
     """A running container, its port, and connections to it that stay open between requests."""
 
-    def __init__(self, container: Container, variant: str, log: LogStream) -> None:
+    def __init__(self, container: Container, variant: str, log: LogStream, timeout: float = INVOCATION_TIMEOUT) -> None:
+        """timeout: seconds that an answer may take."""
         self.container = container
         self.variant = variant
         self.log = log
         self.port = _free_port()
+        self._timeout = timeout
         self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
 
     def start(self, environment: dict[str, str]) -> None:
@@ -114,7 +116,7 @@ class ServingContainer:
         try:
             return self._idle.get_nowait(), True
         except queue.Empty:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=INVOCATION_TIMEOUT)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._timeout)
             connection.connect()
             # headers and body are two packets: the second must not wait for the first one's acknowledgement
             connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -6,7 +6,10 @@ from moto.core.utils import utcnow
 from moto.sagemaker.models import SageMakerModelBackend
 
 from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.processing import ProcessingJob
 from localcloud.sagemaker.training import TrainingJob
+from localcloud.sagemaker.transform import TransformJob
+from localcloud.sagemaker.tuning import TuningJob
 
 
 class EndpointConfig:
@@ -37,6 +40,18 @@ class EndpointConfig:
 
 def training_jobs(backend: SageMakerModelBackend) -> dict[str, TrainingJob]:
     return cast("dict[str, TrainingJob]", backend.training_jobs)
+
+
+def processing_jobs(backend: SageMakerModelBackend) -> dict[str, ProcessingJob]:
+    return cast("dict[str, ProcessingJob]", backend.processing_jobs)
+
+
+def transform_jobs(backend: SageMakerModelBackend) -> dict[str, TransformJob]:
+    return cast("dict[str, TransformJob]", backend.transform_jobs)
+
+
+def tuning_jobs(backend: SageMakerModelBackend) -> dict[str, TuningJob]:
+    return cast("dict[str, TuningJob]", backend.hyper_parameter_tuning_jobs)
 
 
 def endpoint_configs(backend: SageMakerModelBackend) -> dict[str, EndpointConfig]:

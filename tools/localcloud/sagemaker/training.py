@@ -17,6 +17,7 @@ from localcloud.sagemaker import training_input, training_request
 from localcloud.sagemaker.checkpoints import CheckpointSync
 from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.metrics import LogMetrics, put_training_metric
+from localcloud.sagemaker.running_job import JobFailedError, JobStoppedError
 from localcloud.sagemaker.s3 import NoSuchDataError, download_prefix, upload_folder_as_archive
 from localcloud.sagemaker.training_input import LONGEST_REASON
 
@@ -25,20 +26,14 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _logger = logging.getLogger(__name__)
 
 
-class JobFailedError(Exception):
-    """The job failed; the message is its FailureReason."""
-
-
-class JobStoppedError(Exception):
-    """The job was stopped; the message is its SecondaryStatus."""
-
-
 class _InstanceLostError(Exception):
     """The spot instance was taken away."""
 
 
 class TrainingJob:
     """One training job, from CreateTrainingJob to its end, in a thread of its own.
+
+    A JobStoppedError has the SecondaryStatus as its message. tuning_job_arn: of the tuning job that started it.
 
     Attributes in lower case are those that moto's ListTrainingJobs and tagging read.
     """
@@ -49,6 +44,7 @@ class TrainingJob:
         self.account = account
         self.region = region
         self.arn = arn
+        self.tuning_job_arn: str | None = None
         self.training_job_name: str = request["TrainingJobName"]
         self.tags: list[dict[str, str]] = request.get("Tags") or []
         self.creation_time = self.last_modified_time = utcnow()
@@ -273,6 +269,7 @@ class TrainingJob:
             answer: dict[str, Any] = {
                 **{name: value for name, value in self.request.items() if name != "Tags" and value is not None},
                 "TrainingJobArn": self.arn,
+                "TuningJobArn": self.tuning_job_arn,
                 "TrainingJobStatus": self.training_job_status,
                 "SecondaryStatus": self.secondary_status,
                 "SecondaryStatusTransitions": [dict(transition) for transition in self.transitions],

@@ -1,24 +1,19 @@
 """CreateTrainingJob requests: what AWS refuses, and what can only be done there."""
 
-import re
-from functools import cache
 from typing import Any
 
-import botocore.session
-from botocore.validate import ParamValidator
 from moto.sagemaker.exceptions import ValidationError
 
-_NAME = re.compile(r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$")
+from localcloud.sagemaker.job_request import check_shape, name_problems
+
 LARGEST_HYPERPARAMETER = 2500  # characters of one value
 
 
 def check(request: dict[str, Any]) -> None:
     """ValidationError: all problems of the request, in one message."""
-    report = ParamValidator().validate(request, _shape("CreateTrainingJob"))
-    if report.has_errors():
-        raise ValidationError(report.generate_report())
+    check_shape("CreateTrainingJob", request)
     problems = [
-        *_name_problems(request["TrainingJobName"]),
+        *name_problems("TrainingJobName", request["TrainingJobName"]),
         *_time_problems(request),
         *_hyperparameter_problems(request.get("HyperParameters") or {}),
         *_channel_problems(request.get("InputDataConfig") or []),
@@ -31,21 +26,6 @@ def check(request: dict[str, Any]) -> None:
 def max_runtime(request: dict[str, Any]) -> int:
     """Seconds; AWS's default is a day."""
     return int((request.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds") or 86400)
-
-
-@cache
-def _shape(operation: str) -> Any:
-    model = botocore.session.get_session().get_service_model("sagemaker")
-    return model.operation_model(operation).input_shape
-
-
-def _name_problems(name: str) -> list[str]:
-    if _NAME.match(name):
-        return []
-    return [
-        f"Value '{name}' at 'trainingJobName' failed to satisfy constraint: Member must satisfy regular expression "
-        f"pattern: {_NAME.pattern}"
-    ]
 
 
 def _time_problems(request: dict[str, Any]) -> list[str]:

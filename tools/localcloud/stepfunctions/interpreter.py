@@ -19,6 +19,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 
 from localcloud.accounts import credentials
@@ -50,6 +51,7 @@ def install(cloud: LocalCloud) -> None:
     machines.stepfunctions_backends = stepfunctions_parser_backends
     _add_service("sagemaker", SageMakerTask)
     _call_as_the_role()
+    _count_redrives()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"sagemaker": "SageMaker", "ssm": "Ssm"}
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.
@@ -69,6 +71,19 @@ def _add_service(name: str, task: type[Any]) -> None:
 
     factory: Any = state_task_factory
     factory.state_task_service_for = service_for
+
+
+def _count_redrives() -> None:
+    """Adds `$$.Execution.RedriveCount`, which moto's context object lacks. It cannot redrive, so the count is 0."""
+    worker: Any = ExecutionWorker
+    before = worker._get_evaluation_environment
+
+    def environment(self: Any) -> Any:
+        made = before(self)
+        made.states.context_object.context_object_data["Execution"]["RedriveCount"] = 0
+        return made
+
+    worker._get_evaluation_environment = environment
 
 
 def _call_as_the_role() -> None:

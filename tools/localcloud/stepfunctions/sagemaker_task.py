@@ -1,4 +1,4 @@
-"""`arn:aws:states:::sagemaker:…` in the interpreter: request and response, and `.sync` for training jobs."""
+"""`arn:aws:states:::sagemaker:…` in the interpreter: request and response, and `.sync` for jobs."""
 
 import contextlib
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
+from moto.stepfunctions.parser.utils import camel_to_snake_case
 
 # API actions of the optimised integration, as its page of the Step Functions guide lists them.
 ACTIONS = {
@@ -35,7 +36,13 @@ ACTIONS = {
     "createtransformjob",
     "updateendpoint",
 }
-SYNC_ACTIONS = {"createtrainingjob"}
+# What waits with `.sync`, and what the API calls such a job.
+JOBS = {
+    "createhyperparametertuningjob": "HyperParameterTuningJob",
+    "createprocessingjob": "ProcessingJob",
+    "createtrainingjob": "TrainingJob",
+    "createtransformjob": "TransformJob",
+}
 FAILED = ("Failed", "Stopped")
 PATTERNS: Any = {ResourceCondition.Sync, ResourceCondition.WaitForTaskToken}
 
@@ -46,14 +53,14 @@ class SageMakerTask(StateTaskServiceCallback):
     def __init__(self) -> None:
         # moto takes for granted that a service with `.sync` can also wait for a task token.
         super().__init__(supported_integration_patterns=PATTERNS)
-        self._job: tuple[Any, str] | None = None
+        self._stop: Callable[[], object] | None = None
 
     def _get_supported_parameters(self) -> set[str] | None:
         """None makes the interpreter refuse the definition: an unknown action, or `.sync` where there is none."""
         action = self.resource.api_action.lower()
         if action not in ACTIONS:
             return None
-        if self.resource.condition == ResourceCondition.Sync and action not in SYNC_ACTIONS:
+        if self.resource.condition == ResourceCondition.Sync and action not in JOBS:
             return None
         return set() if self.resource.condition in (None, ResourceCondition.Sync) else None
 
@@ -83,13 +90,15 @@ class SageMakerTask(StateTaskServiceCallback):
         client: Any = boto_client_for(
             service="sagemaker", region=resource_runtime_part.region, state_credentials=state_credentials
         )
-        name = normalised_parameters["TrainingJobName"]
-        self._job = client, name
+        api = JOBS[self.resource.api_action.lower()]
+        name = {f"{api}Name": normalised_parameters[f"{api}Name"]}
+        describe = getattr(client, camel_to_snake_case(f"Describe{api}"))
+        self._stop = lambda: getattr(client, camel_to_snake_case(f"Stop{api}"))(**name)
 
         def finished() -> dict[str, Any] | None:
-            job = client.describe_training_job(TrainingJobName=name)
+            job = describe(**name)
             job.pop("ResponseMetadata", None)
-            status = job["TrainingJobStatus"]
+            status = job[f"{api}Status"]
             if status == "Completed":
                 completed: dict[str, Any] = _as_json(job)
                 return completed
@@ -101,11 +110,10 @@ class SageMakerTask(StateTaskServiceCallback):
 
     def _eval_sync(self, env: Any, *args: Any, **kwargs: Any) -> Any:
         outcome = super()._eval_sync(env, *args, **kwargs)
-        if outcome is None and self._job is not None:
+        if outcome is None and self._stop is not None:
             # The execution was stopped or the state timed out. As on AWS, the job must not go on alone.
-            client, name = self._job
             with contextlib.suppress(ClientError):
-                client.stop_training_job(TrainingJobName=name)
+                self._stop()
         return outcome
 
     def _job_failed(self, env: Any, job: dict[str, Any]) -> FailureEvent:

@@ -19,6 +19,22 @@ _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"
 
 
+_TUNED = "_tuning_objective_metric"
+"""A hyperparameter that SageMaker gives to the children of a tuning job, and to no other job."""
+
+
+def folder_of_job(base: Path, job_name: str | None) -> Path:
+    """Where this job keeps its checkpoints. base: /opt/ml.
+
+    All children of a tuning job have the same prefix in S3, so that each finds the others' too: it keeps its own apart,
+    under its name. Any other job has the whole prefix, and goes on from whatever an earlier job has left there.
+    """
+    folder = base / "checkpoints"
+    file = base / "input/config/hyperparameters.json"
+    given = json.loads(file.read_text()) if file.is_file() else {}
+    return folder / job_name if job_name and _TUNED in given else folder
+
+
 def step_of(checkpoint: Path) -> int:
     """The number of optimizer steps after which `checkpoint-<step>` was saved."""
     match = _NAME.match(checkpoint.name)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hyperparameters
+from checkpoints import folder_of_job
 from data import read_dataset
 from interruption import Interrupted, Interruption
 from reporting import say_interrupted
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str]) -> None:
     interruption = Interruption()
     interruption.install()
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    checkpoints = base / "checkpoints"
+    checkpoints = folder_of_job(base, os.environ.get("TRAINING_JOB_NAME"))
     try:
         dataset = read_dataset(_channel("train", base) or base / "input/data/train", _channel("test", base))
         _set_environment()
