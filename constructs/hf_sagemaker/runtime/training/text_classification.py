@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hyperparameters
+import lineage
 from data import read_dataset
 from interruption import Interrupted, Interruption
 from reporting import say_interrupted
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     checkpoints = base / "checkpoints"
     try:
+        lineage.claim(checkpoints)
         dataset = read_dataset(_channel("train", base) or base / "input/data/train", _channel("test", base))
         _set_environment()
         # Not before: importing torch takes seconds, in which broken data is told and a signal is taken.
