@@ -132,7 +132,7 @@ class FineTuning:
         cuda = torch.cuda.is_available()
         if given.fp16 and not cuda:
             print("fp16 was asked for, but there is no CUDA device: training in full precision", flush=True)
-        return TrainingArguments(
+        return Arguments(
             output_dir=str(self.checkpoints),
             num_train_epochs=given.epochs,
             max_steps=given.max_steps or -1,
@@ -185,6 +185,15 @@ def encode(examples: list[Example], tokenizer: PreTrainedTokenizerBase, length: 
 
 def accuracy(prediction: Any) -> dict[str, float]:
     return {"accuracy": float((np.argmax(prediction.predictions, axis=-1) == prediction.label_ids).mean())}
+
+
+class Arguments(TrainingArguments):
+    """On CPUs each of several processes would have a device of its own, cpu:0, which torch.load does not know."""
+
+    @property
+    def device(self) -> torch.device:
+        device = super().device
+        return torch.device("cpu") if device.type == "cpu" else device
 
 
 class TextClassificationTrainer(Trainer):
