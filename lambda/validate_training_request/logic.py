@@ -100,7 +100,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         "checkpoint_s3_uri": request.get("checkpoint_s3_uri")
         or f"s3://{defaults.checkpoints_bucket}/{defaults.job_type}/{name}",
         "metric_definitions": request.get("metric_definitions", defaults.metric_definitions),
-        "environment": request.get("environment", {}),
+        "environment": {**request.get("environment", {}), **_lineage(request, name)},
         "tags": _tags(request, defaults),
         "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
     }
@@ -228,6 +228,12 @@ def _max_wait(request: Request, defaults: Defaults) -> int:
     patience = defaults.max_wait / defaults.max_run
     value: int = request.get("max_wait", int(_max_run(request, defaults) * patience))
     return value
+
+
+def _lineage(request: Request, name: str) -> dict[str, str]:
+    """By which a job's code knows whether the checkpoints that it finds are its own."""
+    place = "named" if request.get("checkpoint_s3_uri") else "own"
+    return {"HF_SAGEMAKER_LINEAGE": name, "HF_SAGEMAKER_CHECKPOINTS": place}
 
 
 def _hyper_parameters(request: Request, instance_type: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """PID 1 of the training container: starts the Deep Learning Container's own command and does what that leaves out.
 
 - The code that the image carries is what is trained with, unless the job brings its own.
-- `accelerate launch` is one more way to start it, beside those that the toolkit has: see launchers/accelerate_launch.
+- The script's output stays as it is, and `accelerate launch` is one more way to start it: see launchers/start_script.
 - SIGTERM (a spot interruption, a stop, the end of the allowed time) reaches the script. The toolkit that starts the
   script keeps the signal to itself, and the script would know nothing until SIGKILL, two minutes later.
 - The container lives until the script has ended, even where the toolkit has ended before.
@@ -29,6 +29,7 @@ from typing import IO, Any
 import failure_reason
 from process_tree import HOST_NAME_SHIM, descendants, processes, receivers, send
 
+_CONTAINERS_MODULE = "sagemaker_pytorch_container.training:main"
 _DEFAULT_PROGRAM = "text_classification.py"
 _KEPT_LINES = 1000  # the processes of a whole instance may each have a traceback to show
 _HEAD_START = 10.0  # seconds for the instance on which a distributed job failed first to be the first to end, too
@@ -43,7 +44,8 @@ def main(command: Sequence[str]) -> int:
         return 2
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     provide_code(base)
-    several = prepare_distribution(base)
+    provide_launchers()
+    several = prepare_network(base)
     job = Job(command)
     code = job.run()
     if code != 0:
@@ -68,12 +70,17 @@ def provide_code(base: Path) -> None:
         os.environ.setdefault("SAGEMAKER_PROGRAM", _DEFAULT_PROGRAM)
 
 
-def prepare_distribution(base: Path) -> bool:
+def provide_launchers() -> None:
+    """Has the toolkit call ours in the place of the module that the Hugging Face containers name."""
+    if os.environ.get("SAGEMAKER_TRAINING_MODULE") != _CONTAINERS_MODULE:
+        return
+    os.environ["SAGEMAKER_TRAINING_MODULE"] = "start_script:main"
+    launchers = str(Path(__file__).parent / "launchers")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [launchers, os.environ.get("PYTHONPATH")]))
+
+
+def prepare_network(base: Path) -> bool:
     """Sets what processes on several instances need, and the toolkit does not. Whether there are several instances."""
-    if _configuration(base, "hyperparameters").get("sagemaker_accelerate_enabled") == "true":
-        os.environ["SAGEMAKER_TRAINING_MODULE"] = "accelerate_launch:main"
-        launchers = str(Path(__file__).parent / "launchers")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [launchers, os.environ.get("PYTHONPATH")]))
     resources = _configuration(base, "resourceconfig")
     if len(resources.get("hosts", [])) < 2:
         return False

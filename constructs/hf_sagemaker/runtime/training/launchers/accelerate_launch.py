@@ -1,9 +1,8 @@
 """Starts the script with `accelerate launch`, which the training toolkit has no way for.
 
-The toolkit calls `main` of the module that SAGEMAKER_TRAINING_MODULE names. Here that is this one, when the job has the
-hyperparameter `sagemaker_accelerate_enabled`. `sagemaker_accelerate_config` is the configuration, or the path of its
-file below the code. Where the instances are, how many there are and how many processes each has, SageMaker decides:
-what the configuration says about it is replaced.
+The hyperparameter `sagemaker_accelerate_config` is the configuration, or the path of its file below the code. Where the
+instances are, how many there are and how many processes each has, SageMaker decides: what the configuration says about
+it is replaced.
 """
 
 import json
@@ -13,21 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from sagemaker_training import entry_point, environment, errors, process, torch_distributed
+from sagemaker_training import environment, errors, process, torch_distributed
 
 _FOLDER = "accelerate-configuration-"
-
-
-def main() -> None:
-    given = environment.Environment()
-    entry_point.run(
-        uri=given.module_dir,
-        user_entry_point=given.user_entry_point,
-        args=given.to_cmd_args(),
-        env_vars=given.to_env_vars(),
-        capture_error=True,
-        runner_type=AccelerateRunner(given),
-    )
 
 
 class AccelerateRunner(process.ProcessRunner):
@@ -100,9 +87,4 @@ def configuration(
         "main_process_port": int(torch_distributed.MASTER_PORT),
         "num_processes": total,
         "rdzv_backend": "static",
-        "same_network": True,
     }
-
-
-if __name__ == "__main__":
-    main()
