@@ -30,6 +30,7 @@ class ContainerImage:
     transformers: version; None where it has none or it is not known. A check that needs it is left out then.
     toolkit: version of sagemaker-huggingface-inference-toolkit that limits which transformers can be imported; None
         where there is no such limit.
+    data_parallel_library: whether it has SageMaker's own.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ContainerImage:
     cuda: tuple[int, int] | None = None
     transformers: str | None = None
     toolkit: str | None = None
+    data_parallel_library: bool = False
 
     @classmethod
     def from_dlc(
@@ -63,6 +65,7 @@ class ContainerImage:
             cuda=base.cuda,
             transformers=pinned.get("transformers", base.transformers),
             toolkit=toolkit,
+            data_parallel_library=base.data_parallel_library,
         )
 
     @classmethod

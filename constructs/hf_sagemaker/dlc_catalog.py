@@ -70,6 +70,13 @@ class DeepLearningContainer:
         found = re.search(r"-transformers([0-9.]+)-", f"-{self.tag}-")
         return found[1] if found else None
 
+    @property
+    def data_parallel_library(self) -> bool:
+        """Whether it carries SageMaker's library for distributed data parallelism: none does after PyTorch 2.3."""
+        found = re.match(r"pytorch(\d+)\.(\d+)", self.framework)
+        version = (int(found[1]), int(found[2])) if found else (0, 0)
+        return self.product == "training" and self.processor == "gpu" and (1, 6) <= version <= (2, 3)
+
 
 class _Row(NamedTuple):
     """One line of the catalogue. registries: index of the table region → account."""

@@ -165,7 +165,10 @@ class HuggingFaceTraining(Construct):
                 prefix=TRAINED_PREFIX,
             ),
             validate=functions["validate_training_request"].function,
-            request_defaults=_request_defaults(job_type, environment, defaults, buckets, keys.models),
+            request_defaults={
+                **_request_defaults(job_type, environment, defaults, buckets, keys.models),
+                **({"data_parallel_library": True} if training_image.image.data_parallel_library else {}),
+            },
             evaluate=functions["evaluate_model"].function,
             model_package_group_name=self.model_package_group_name,
             training_image=training_image,

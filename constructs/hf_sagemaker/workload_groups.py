@@ -19,6 +19,9 @@ class WorkloadGroup(ec2.SecurityGroup):
         )
 
     def connect_members(self) -> None:
-        """Lets members reach each other, for distributed training, on ports that the framework chooses."""
-        self.add_ingress_rule(self, ec2.Port.all_tcp(), "Instances of one training job")
-        self.add_egress_rule(self, ec2.Port.all_tcp(), "Instances of one training job")
+        """Lets members reach each other, for distributed training, by every protocol.
+
+        Frameworks choose their ports, the encryption between instances is IPsec (UDP 500 and ESP), and EFA demands it.
+        """
+        self.add_ingress_rule(self, ec2.Port.all_traffic(), "Instances of one training job")
+        self.add_egress_rule(self, ec2.Port.all_traffic(), "Instances of one training job")

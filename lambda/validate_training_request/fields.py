@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from validate_training_request import distribution
+
 SCHEMA_VERSION = "1"
 _S3_URI = re.compile(r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.*$")
 _NAME = re.compile(r"^[a-z][a-z0-9-]{0,29}[a-z0-9]$")
@@ -92,6 +94,7 @@ FIELDS: dict[str, Field] = {
     ),
     "instance_type": Field(lambda v: isinstance(v, str), "must be an instance type such as ml.g4dn.xlarge"),
     "instance_count": Field(_whole(1, 64), "must be a whole number from 1"),
+    "distribution": Field(lambda v: isinstance(v, dict), distribution.MUST),
     "volume_size": Field(_whole(1, 16384), "must be a whole number of GiB, 1 to 16384"),
     "max_run": Field(_whole(1, 28 * _DAY), "must be a whole number of seconds, at most 28 days"),
     "use_spot_instances": Field(lambda v: isinstance(v, bool), "must be true or false"),

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from validate_training_request import distribution
 from validate_training_request.fields import FIELDS, MIRRORED_MODEL, is_s3_uri, problems_of_fields
 
 Request = dict[str, Any]
@@ -45,6 +46,7 @@ class Defaults:
     checkpoints_bucket: bucket name; a job's checkpoints stay below it.
     data_buckets, models_bucket: names of the buckets that a job may read.
     volume_key: ARN of the key for storage volumes.
+    data_parallel_library: whether the image carries SageMaker's.
     """
 
     job_type: str
@@ -63,6 +65,7 @@ class Defaults:
     data_buckets: list[str]
     models_bucket: str
     volume_key: str
+    data_parallel_library: bool = False
 
 
 def training_job(request: Request, defaults: Defaults, execution_id: str) -> dict[str, Any]:
@@ -89,7 +92,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         "spot": request.get("use_spot_instances", defaults.use_spot_instances),
         "spot_job_name": f"{name}-spot",
         "on_demand_job_name": f"{name}-demand",
-        "hyper_parameters": _hyper_parameters(request),
+        "hyper_parameters": _hyper_parameters(request, instance_type),
         "input_data": _input_data(request, defaults),
         "resources": resources,
         "max_run": _max_run(request, defaults),
@@ -97,7 +100,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         "checkpoint_s3_uri": request.get("checkpoint_s3_uri")
         or f"s3://{defaults.checkpoints_bucket}/{defaults.job_type}/{name}",
         "metric_definitions": request.get("metric_definitions", defaults.metric_definitions),
-        "environment": request.get("environment", {}),
+        "environment": {**request.get("environment", {}), **_lineage(request, name)},
         "tags": _tags(request, defaults),
         "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
     }
@@ -111,6 +114,7 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     # What follows reads fields that may be of a wrong type, which is told already.
     sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
     problems += _limits(sound, defaults) + _buckets(sound, defaults) + _mirror(sound, defaults)
+    problems += _distribution(request, sound, defaults)
     return problems + _spot(sound, defaults) + _secrets(sound)
 
 
@@ -197,6 +201,13 @@ def _spot(request: Request, defaults: Defaults) -> list[str]:
     return found
 
 
+def _distribution(request: Request, sound: Request, defaults: Defaults) -> list[str]:
+    if "distribution" in request and "distribution" not in sound:
+        return []  # its shape is told already
+    instance_type = sound.get("instance_type", defaults.instance_type)
+    return distribution.problems(sound.get("distribution"), sound, instance_type, defaults.data_parallel_library)
+
+
 def _secrets(request: Request) -> list[str]:
     return [
         f"{field}.{name} looks like an access token. Jobs must read tokens from Secrets Manager, since everybody who "
@@ -219,9 +230,16 @@ def _max_wait(request: Request, defaults: Defaults) -> int:
     return value
 
 
-def _hyper_parameters(request: Request) -> dict[str, str]:
+def _lineage(request: Request, name: str) -> dict[str, str]:
+    """By which a job's code knows whether the checkpoints that it finds are its own."""
+    place = "named" if request.get("checkpoint_s3_uri") else "own"
+    return {"HF_SAGEMAKER_LINEAGE": name, "HF_SAGEMAKER_CHECKPOINTS": place}
+
+
+def _hyper_parameters(request: Request, instance_type: str) -> dict[str, str]:
     """As the SageMaker SDK sends them: every value is JSON text, so that the toolkit gets types back."""
     values: dict[str, Any] = dict(request.get("hyperparameters", {}))
+    values |= distribution.hyper_parameters(request.get("distribution"), instance_type)
     if "source_dir" in request:
         values["sagemaker_submit_directory"] = _CODE_ARCHIVE
     if "entry_point" in request:

@@ -32,7 +32,9 @@ def module() -> Callable[[str], ModuleType]:
         assert spec is not None and spec.loader is not None
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded  # dataclasses look their module up
-        spec.loader.exec_module(loaded)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str((RUNTIME / path).parent))
+            spec.loader.exec_module(loaded)
         return loaded
 
     return load
@@ -71,6 +73,7 @@ class OptMl:
             **kept,
             "PATH": f"{python.parent}:{os.environ['PATH']}",
             "SAGEMAKER_BASE_DIR": str(self.base),
+            "SAGEMAKER_TRAINING_MODULE": "sagemaker_pytorch_container.training:main",  # the container sets it
             "SM_STUDIO_LOCAL_MODE": "true",  # the toolkit would wait for a host name that only SageMaker has
             "AWS_DEFAULT_REGION": "us-east-1",
             **(extra or {}),

@@ -1,4 +1,5 @@
 import json
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -90,3 +91,33 @@ def test_a_state_of_another_step_is_damage(checkpoints, folder: Path) -> None:
     (folder / "checkpoint-900/trainer_state.json").write_text('{"global_step": 850}')
 
     assert checkpoints.damage(folder / "checkpoint-900") == "trainer_state.json is of step 850"
+
+
+def test_a_manifest_vouches_for_every_file_of_every_process(checkpoints, folder: Path) -> None:
+    # Given a checkpoint of two processes, with weights in a format that only its framework knows
+    checkpoint = folder / "checkpoint-900"
+    (checkpoint / "model.safetensors").rename(checkpoint / "shard_0.distcp")
+    (checkpoint / "rng_state.pth").rename(checkpoint / "rng_state_0.pth")
+    assert checkpoints.damage(checkpoint)
+    checkpoints.finish(checkpoint, {**checkpoints.sizes(checkpoint), "rng_state_1.pth": 500}, processes=2)
+
+    # Then it is whole only with the other instance's part, in its size
+    assert checkpoints.damage(checkpoint) == "rng_state_1.pth is missing"
+    shutil.copy(checkpoint / "rng_state_0.pth", checkpoint / "rng_state_1.pth")
+    assert checkpoints.damage(checkpoint).startswith("rng_state_1.pth has ")
+    checkpoints.finish(checkpoint, checkpoints.sizes(checkpoint), processes=2)
+    assert checkpoints.damage(checkpoint) is None
+    (checkpoint / "shard_0.distcp").write_bytes(b"half")
+    assert checkpoints.damage(checkpoint).startswith("shard_0.distcp has 4 bytes of ")
+
+
+def test_several_processes_without_a_manifest_have_not_finished(checkpoints, folder: Path) -> None:
+    (folder / "checkpoint-900/rng_state.pth").rename(folder / "checkpoint-900/rng_state_0.pth")
+
+    assert "no manifest.json" in checkpoints.damage(folder / "checkpoint-900")
+
+
+def test_what_an_interruption_left_after_the_chosen_one_is_removed(checkpoints, folder: Path) -> None:
+    checkpoints.remove_newer(folder, 50)
+
+    assert [path.name for path in folder.iterdir()] == ["checkpoint-50"]

@@ -23,10 +23,12 @@ SAVING = """
 import os, signal, sys, time
 def save(number, frame):
     time.sleep(0.5)
-    print("saved", flush=True)
+    sys.stdout.write("saved\\n")
+    sys.stdout.flush()
     sys.exit(0)
 signal.signal(signal.SIGTERM, save)
-print("started", os.getpid(), os.getppid(), flush=True)
+sys.stdout.write(f"started {os.getpid()} {os.getppid()}\\n")
+sys.stdout.flush()
 time.sleep(60)
 """
 
@@ -47,6 +49,18 @@ signal.signal(signal.SIGTERM, save)
 time.sleep(0.3)
 print("started", flush=True)
 time.sleep(60)
+"""
+
+
+# A launcher that takes SIGTERM for the end, as torchrun does, with two processes of a script.
+TORCHRUN = """
+import os, subprocess, sys, time
+if os.path.basename(sys.argv[0]) != "torchrun":
+    path = os.path.join(os.path.dirname(sys.argv[0]), "torchrun")
+    open(path, "w").write(open(sys.argv[0]).read())
+    os.execv(sys.executable, [sys.executable, path])
+scripts = [subprocess.Popen([sys.executable, "-c", {script!r}]) for _ in range(2)]
+print("left alone" if [script.wait() for script in scripts] == [0, 0] else "a script failed", flush=True)
 """
 
 
@@ -124,6 +138,22 @@ def test_worker_processes_of_the_script_are_left_alone(start, tmp_path: Path) ->
 
     assert "saved" in output
     assert "worker was told" not in output
+    assert process.returncode == 0
+
+
+def test_every_process_of_a_launcher_gets_the_signal_and_the_launcher_does_not(start) -> None:
+    # Given torchrun with two processes, below the toolkit
+    process = start(TORCHRUN.format(script=SAVING))
+    for _ in range(2):
+        _line(process, "started")
+
+    # When SageMaker signals the container's first process
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=10)
+
+    # Then both have saved in their own time, and the job ends well
+    assert output.count("saved") == 2
+    assert "left alone" in output
     assert process.returncode == 0
 
 

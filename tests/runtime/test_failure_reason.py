@@ -87,3 +87,55 @@ def test_what_the_script_wrote_itself_stays(failure_reason, tmp_path: Path) -> N
     failure_reason.write(tmp_path / "failure", RAISED, 1)
 
     assert (tmp_path / "failure").read_text() == "the data has no labels"
+
+
+TORCHRUN_BEFORE = ["hfsm.process rank=0 processes=2"]
+RANKS = [
+    "[rank1]: Traceback (most recent call last):",
+    '[rank1]:   File "train.py", line 6, in <module>',
+    '[rank1]:     raise ValueError("row 17 has no label")',
+    "[rank1]: ValueError: row 17 has no label",
+    "[rank0]: Traceback (most recent call last):",
+    '[rank0]:   File "train.py", line 9, in <module>',
+    "[rank0]: RuntimeError: [pair.cc:553] Connection closed by peer [127.0.0.1]:19601.",
+]
+AGENT = "E1121 13:38:55.953000 1632 torch/distributed/elastic/multiprocessing/api.py:1002] failed (exitcode: 1)"
+
+
+def _torchrun(rank: int, exit_code: int) -> list[str]:
+    return [
+        AGENT,
+        "Traceback (most recent call last):",
+        '  File "bin/torchrun", line 8, in <module>',
+        "    sys.exit(main())",
+        "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:",
+        "Root Cause (first observed failure):",
+        "[0]:",
+        "  time      : 2026-11-21_13:38:55",
+        "  host      : algo-1",
+        f"  rank      : {rank} (local_rank: {rank})",
+        f"  exitcode  : {exit_code} (pid: 1691)",
+        "  error_file: <N/A>",
+    ]
+
+
+def test_of_several_processes_the_first_to_fail_says_why(failure_reason) -> None:
+    reason = failure_reason.reason([*BEFORE, *TORCHRUN_BEFORE, *RANKS, *_torchrun(1, 1), *AFTER], 1)
+
+    assert reason.startswith("ValueError: row 17 has no label\n\nThe lines before it:\nhfsm.process")
+    assert "peer" not in reason and "torchrun" not in reason and "ChildFailedError" not in reason
+
+
+def test_a_process_that_was_killed_is_named(failure_reason) -> None:
+    reason = failure_reason.reason([*BEFORE, *TORCHRUN_BEFORE, *_torchrun(1, -9), *AFTER], 1)
+
+    assert reason.startswith("Process 1 of the script was ended by SIGKILL, most often because memory ran out.")
+
+
+def test_an_instance_that_only_lost_the_others_says_so(failure_reason, tmp_path: Path) -> None:
+    path = tmp_path / "output/failure"
+
+    reason = failure_reason.write(path, [*BEFORE, *RANKS, *_torchrun(0, 1), *AFTER], 1)
+
+    assert failure_reason.is_loss_of_peers(reason)
+    assert path.read_text().endswith("A process on another instance ended before this one; its log stream says why.")

@@ -29,7 +29,26 @@ _REFERENCE = re.compile(
 # A container is alone on its machine and runs as root; ours is neither. (file, what it says, what it says instead)
 _MODEL_SERVER = "sagemaker_inference/model_server.py"
 _ADJUSTMENTS = {
-    "training": (),
+    "training": (
+        # algo-1 is a name in the job's own network on AWS, and its port 7777 is nobody else's. Here all instances of
+        # all jobs are on one machine: whoever starts the job says where its first instance is (training_cluster.py)
+        (
+            "sagemaker_training/environment.py",
+            "        return self._master_hostname\n",
+            '        return os.environ.get("LOCALCLOUD_MASTER_ADDRESS", self._master_hostname)\n',
+        ),
+        *(
+            (
+                name,
+                f"MASTER_PORT = {quote}7777{quote}",
+                'MASTER_PORT = os.environ.get("LOCALCLOUD_MASTER_PORT", "7777")',
+            )
+            for name, quote in (
+                ("sagemaker_training/torch_distributed.py", '"'),
+                ("sagemaker_pytorch_container/training.py", "'"),
+            )
+        ),
+    ),
     "inference": (
         # /etc belongs to root
         (_MODEL_SERVER, 'os.path.join("/etc", ', 'os.path.join(os.environ.get("TMPDIR", "/etc"), '),
@@ -43,6 +62,10 @@ _ADJUSTMENTS = {
         (_MODEL_SERVER, "http://0.0.0.0:{}", "http://127.0.0.1:{}"),
     ),
 }
+
+
+# As the container sets it: what chooses between torchrun, mpirun and one process.
+_TRAINING_ENV = {"SAGEMAKER_TRAINING_MODULE": "sagemaker_pytorch_container.training:main"}
 
 
 class InstallationError(Exception):
@@ -81,7 +104,7 @@ def base(kind: str, store: ImageStore, requirements_dir: Path, report: Callable[
     return ImageConfig(
         layers=(torch, toolkit),
         venv=toolkit,
-        env={"JAVA_HOME": _java_home(store.folder(toolkit) / "venv")} if kind == "inference" else {},
+        env={"JAVA_HOME": _java_home(store.folder(toolkit) / "venv")} if kind == "inference" else _TRAINING_ENV,
         cmd=("train",) if kind == "training" else ("serve",),
     )
 

@@ -2,6 +2,7 @@
 
 import tarfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
@@ -19,8 +20,11 @@ def split_uri(uri: str) -> tuple[str, str]:
     return parsed.netloc, parsed.path.lstrip("/")
 
 
-def download_prefix(s3: Any, uri: str, folder: Path) -> int:
-    """Downloads every object whose key begins with the prefix, the rest of its key being its path; how many."""
+def download_prefix(s3: Any, uri: str, folder: Path, share: tuple[int, int] = (0, 1)) -> int:
+    """Downloads every object whose key begins with the prefix, the rest of its key being its path; how many there are.
+
+    share: (k, n) downloads only each n-th of them, from the k-th on.
+    """
     bucket, prefix = split_uri(uri)
     folder.mkdir(parents=True, exist_ok=True)
     number = 0
@@ -30,12 +34,14 @@ def download_prefix(s3: Any, uri: str, folder: Path) -> int:
             if key.endswith("/"):
                 continue  # a marker that consoles make for an empty folder
             relative = key.removeprefix(prefix).lstrip("/") or PurePosixPath(key).name
+            number += 1
+            if (number - 1) % share[1] != share[0]:
+                continue
             target = folder / relative
             if not target.resolve().is_relative_to(folder.resolve()):
                 raise ValueError(f"the key {key!r} would lead outside its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(bucket, key, str(target))
-            number += 1
     return number
 
 
@@ -74,11 +80,15 @@ def upload_folder(s3: Any, folder: Path, uri: str, kms_key: str | None) -> None:
         s3.upload_file(str(path), bucket, key, ExtraArgs=encryption(kms_key))
 
 
-def upload_folder_as_archive(s3: Any, folder: Path, archive: Path, uri: str, kms_key: str | None) -> None:
-    """Packs what the folder holds, without the folder itself, and uploads it."""
+def upload_folders_as_archive(s3: Any, folders: Sequence[Path], archive: Path, uri: str, kms_key: str | None) -> None:
+    """Packs what the folders hold, without the folders themselves, and uploads it.
+
+    Where two have a file of the same name, the first one's is what an extraction leaves.
+    """
     with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
-        for path in sorted(folder.iterdir()):
-            tar.add(path, arcname=path.name)
+        for folder in reversed(folders):
+            for path in sorted(folder.iterdir()):
+                tar.add(path, arcname=path.name)
     bucket, key = split_uri(uri)
     s3.upload_file(str(archive), bucket, key, ExtraArgs=encryption(kms_key))
     archive.unlink()

@@ -5,24 +5,21 @@ import math
 import threading
 import time
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from moto.core.utils import utcnow
 
-from localcloud.images.container import Container
 from localcloud.images.store import UnknownImageError
 from localcloud.log_stream import LogStream
 from localcloud.sagemaker import training_input, training_request
-from localcloud.sagemaker.checkpoints import CheckpointSync
 from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.metrics import LogMetrics, put_training_metric
 from localcloud.sagemaker.running_job import JobFailedError, JobStoppedError
-from localcloud.sagemaker.s3 import NoSuchDataError, download_prefix, upload_folder_as_archive
+from localcloud.sagemaker.s3 import NoSuchDataError
+from localcloud.sagemaker.training_cluster import TrainingCluster
 from localcloud.sagemaker.training_input import LONGEST_REASON
 
 GRACE = 120.0  # seconds between SIGTERM and SIGKILL
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _logger = logging.getLogger(__name__)
 
 
@@ -125,79 +122,49 @@ class TrainingJob:
             self.training_job_status = status
 
     def _attempt(self) -> bool:
-        """One instance's life. False: it was taken away before the script had ended."""
+        """One life of the instances. False: they were taken away before the script had ended."""
         self._check_limits()
-        stream = f"{self.training_job_name}/algo-1-{int(time.time())}"
-        log = LogStream(self.account, self.region, LOG_GROUP, stream)
-        image = self.compute.image(self.request["AlgorithmSpecification"]["TrainingImage"], log.write)
-        container = self.compute.container(image, f"training job {self.training_job_name}")
+        cluster = TrainingCluster(self.compute, self.request, self.account, self.region)
         self._attempt_began = time.monotonic()
         self.training_start_time = self.training_start_time or utcnow()
         try:
-            self._download(container)
-            self._train(container, log)
+            self._transition("Downloading", "Downloading the training image and input data")
+            cluster.download()
+            self._train(cluster)
             return True
         except _InstanceLostError:
             return False
         finally:
-            self.compute.remove(container)
+            cluster.remove()
             self._trained, self._attempt_began = self.training_seconds, None
 
-    def _download(self, container: Container) -> None:
-        self._transition("Downloading", "Downloading the training image and input data")
-        s3 = self.compute.client("s3", self.region)
-        training_input.download(s3, self.request, container)
-        if checkpoints := self._checkpoints:
-            download_prefix(s3, checkpoints["S3Uri"], self._checkpoint_folder(container))
-
-    def _train(self, container: Container, log: LogStream) -> None:
+    def _train(self, cluster: TrainingCluster) -> None:
         self._check_limits()
         self._transition("Training", "Training image download completed. Training in progress.")
-        sync = None
-        if checkpoints := self._checkpoints:
-            s3 = self.compute.client("s3", self.region)
-            sync = CheckpointSync(s3, self._checkpoint_folder(container), checkpoints["S3Uri"])
-            sync.start()
-        algorithm = self.request["AlgorithmSpecification"]
         try:
-            container.start(
-                algorithm.get("ContainerArguments") or ["train"],
-                self._environment(container),
-                lambda line: self._line(log, line),
-                entrypoint=algorithm.get("ContainerEntrypoint"),
+            cluster.start(
+                {"TRAINING_JOB_NAME": self.training_job_name, "TRAINING_JOB_ARN": self.arn},
+                self._line,
             )
-            ended_by = self._watch(container)
+            ended_by = self._watch(cluster)
         finally:
-            container.kill()
-            if sync:
-                sync.finish()
+            cluster.finish()
         if self.compute.stopping.is_set():
             raise JobStoppedError("Stopped")
         if isinstance(ended_by, _InstanceLostError):
             raise ended_by
-        if ended_by is None and container.exit_code != 0:
-            self._upload(container, "output/data", "output.tar.gz")
-            raise JobFailedError(training_input.algorithm_error(container))
+        if ended_by is None and cluster.failed:
+            cluster.upload("output/data", "output.tar.gz")
+            raise JobFailedError(training_input.algorithm_error(cluster.failed.container))
         self._transition("Uploading", "Uploading generated training model")
-        self.model_data = self._upload(container, "model", "model.tar.gz")
-        self._upload(container, "output/data", "output.tar.gz")
+        self.model_data = cluster.upload("model", "model.tar.gz")
+        cluster.upload("output/data", "output.tar.gz")
         if ended_by:
             raise ended_by
 
-    def _environment(self, container: Container) -> dict[str, str]:
-        return {
-            **self.compute.environment(self.region, self.account),
-            **(self.request.get("Environment") or {}),
-            "TRAINING_JOB_NAME": self.training_job_name,
-            "TRAINING_JOB_ARN": self.arn,
-            # Where /opt/ml is, for the toolkit and for scripts; and that no other host has to be waited for.
-            "SAGEMAKER_BASE_DIR": str(container.opt_ml),
-            "SM_STUDIO_LOCAL_MODE": "true",
-        }
-
-    def _watch(self, container: Container) -> JobStoppedError | _InstanceLostError | None:
-        """Waits for the container's end, whatever brings it about. None: it ended by itself."""
-        while container.wait(0.2) is None:
+    def _watch(self, cluster: TrainingCluster) -> JobStoppedError | _InstanceLostError | None:
+        """Waits for the instances' end, whatever brings it about. None: they ended by themselves."""
+        while not cluster.wait(0.2):
             cause: JobStoppedError | _InstanceLostError | None = None
             try:
                 self._check_limits()
@@ -206,8 +173,7 @@ class TrainingJob:
             if cause is None and self._interrupt_requested.is_set():
                 cause = _InstanceLostError()
             if cause or self.compute.stopping.is_set():
-                container.terminate()
-                container.wait(0 if self.compute.stopping.is_set() else GRACE)
+                cluster.end(0 if self.compute.stopping.is_set() else GRACE)
                 return cause
         return None
 
@@ -227,25 +193,6 @@ class TrainingJob:
             # CloudWatch takes no NaN
             if math.isfinite(value):
                 put_training_metric(self.account, self.region, self.training_job_name, name, value)
-
-    def _upload(self, container: Container, name: str, archive: str) -> str | None:
-        """Where it lies now; None: the folder is empty."""
-        folder = container.opt_ml / name
-        if not any(folder.iterdir()):
-            return None
-        output = self.request["OutputDataConfig"]
-        uri = f"{output['S3OutputPath'].rstrip('/')}/{self.training_job_name}/output/{archive}"
-        s3 = self.compute.client("s3", self.region)
-        upload_folder_as_archive(s3, folder, container.folder / archive, uri, output.get("KmsKeyId"))
-        return uri
-
-    @property
-    def _checkpoints(self) -> dict[str, str] | None:
-        return self.request.get("CheckpointConfig") or None
-
-    def _checkpoint_folder(self, container: Container) -> Path:
-        path = (self._checkpoints or {}).get("LocalPath") or "/opt/ml/checkpoints"
-        return Path(container.paths.outside(path))
 
     def _transition(self, status: str, message: str) -> None:
         with self._lock:

@@ -10,15 +10,24 @@ from localcloud.sagemaker.s3 import NoSuchDataError, download_prefix
 LONGEST_REASON = 1024  # characters of a FailureReason
 
 
-def download(s3: Any, request: dict[str, Any], container: Container) -> None:
-    """Folders, channels and configuration files. NoSuchDataError: a channel has no data."""
+def host_names(request: dict[str, Any]) -> list[str]:
+    """algo-1, algo-2, …: as SageMaker names the instances of a job, in the order in which it sorts them."""
+    return sorted(f"algo-{number + 1}" for number in range(request["ResourceConfig"].get("InstanceCount") or 1))
+
+
+def download(s3: Any, request: dict[str, Any], container: Container, host: str = "algo-1") -> None:
+    """Folders, channels and configuration files of one instance. NoSuchDataError: a channel has no data."""
+    hosts = host_names(request)
     root = container.opt_ml
     for name in ("input/config", "model", "output/data", "code", "checkpoints"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for channel in request.get("InputDataConfig") or []:
-        uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
+        source = channel["DataSource"]["S3DataSource"]
+        uri = source["S3Uri"]
+        sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+        share = (hosts.index(host), len(hosts)) if sharded else (0, 1)
         try:
-            number = download_prefix(s3, uri, root / "input/data" / channel["ChannelName"])
+            number = download_prefix(s3, uri, root / "input/data" / channel["ChannelName"], share)
         except s3.exceptions.ClientError as error:
             raise NoSuchDataError(f"Data download failed: {error.response['Error']['Message']} ({uri})") from None
         if number == 0:
@@ -26,7 +35,7 @@ def download(s3: Any, request: dict[str, Any], container: Container) -> None:
                 f'Data download failed: No S3 objects found under S3 URL "{uri}" given in input data source '
                 f"of channel {channel['ChannelName']!r}"
             )
-    for name, content in _config_files(request, container).items():
+    for name, content in _config_files(request, container, host).items():
         (root / "input/config" / name).write_text(json.dumps(content))
 
 
@@ -40,10 +49,11 @@ def algorithm_error(container: Container) -> str:
     return start[: LONGEST_REASON - len(end)] + end
 
 
-def _config_files(request: dict[str, Any], container: Container) -> dict[str, Any]:
+def _config_files(request: dict[str, Any], container: Container, host: str) -> dict[str, Any]:
     """The files that SageMaker documents below /opt/ml/input/config."""
     instance = request["ResourceConfig"].get("InstanceType", "")
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": ["algo-1"]}
+    hosts = host_names(request)
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": hosts}
     return {
         "hyperparameters.json": {
             name: _outside(container, value) for name, value in (request.get("HyperParameters") or {}).items()
@@ -51,17 +61,19 @@ def _config_files(request: dict[str, Any], container: Container) -> dict[str, An
         "inputdataconfig.json": {
             channel["ChannelName"]: {
                 "TrainingInputMode": "File",
-                "S3DistributionType": "FullyReplicated",
+                "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
+                    "S3DataDistributionType", "FullyReplicated"
+                ),
                 "RecordWrapperType": "None",
                 **({"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}),
             }
             for channel in request.get("InputDataConfig") or []
         },
         "resourceconfig.json": {
-            "current_host": "algo-1",
+            "current_host": host,
             "current_instance_type": instance,
             "current_group_name": "homogeneousCluster",
-            "hosts": ["algo-1"],
+            "hosts": hosts,
             "instance_groups": [group],
             "network_interface_name": "lo",
         },

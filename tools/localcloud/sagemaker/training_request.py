@@ -7,6 +7,7 @@ from moto.sagemaker.exceptions import ValidationError
 from localcloud.sagemaker.job_request import check_shape, name_problems
 
 LARGEST_HYPERPARAMETER = 2500  # characters of one value
+MOST_INSTANCES = 8  # all of them are on this machine
 
 
 def check(request: dict[str, Any]) -> None:
@@ -65,8 +66,8 @@ def _local_problems(request: dict[str, Any]) -> list[str]:
     if algorithm["TrainingInputMode"] != "File":
         problems.append(f"TrainingInputMode {algorithm['TrainingInputMode']}: the embedded AWS has File only")
     instances = request["ResourceConfig"].get("InstanceCount", 1)
-    if instances != 1:
-        problems.append(f"InstanceCount {instances}: the embedded AWS runs one instance per job")
+    if instances > MOST_INSTANCES:
+        problems.append(f"InstanceCount {instances}: the embedded AWS runs {MOST_INSTANCES} instances per job at most")
     for channel in request.get("InputDataConfig") or []:
         source = channel["DataSource"].get("S3DataSource") or {}
         mode = channel.get("InputMode", "File")

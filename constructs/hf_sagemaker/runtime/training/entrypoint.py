@@ -1,6 +1,7 @@
 """PID 1 of the training container: starts the Deep Learning Container's own command and does what that leaves out.
 
 - The code that the image carries is what is trained with, unless the job brings its own.
+- The script's output stays as it is, and `accelerate launch` is one more way to start it: see launchers/start_script.
 - SIGTERM (a spot interruption, a stop, the end of the allowed time) reaches the script. The toolkit that starts the
   script keeps the signal to itself, and the script would know nothing until SIGKILL, two minutes later.
 - The container lives until the script has ended, even where the toolkit has ended before.
@@ -23,13 +24,15 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Any
 
 import failure_reason
 from process_tree import HOST_NAME_SHIM, descendants, processes, receivers, send
 
+_CONTAINERS_MODULE = "sagemaker_pytorch_container.training:main"
 _DEFAULT_PROGRAM = "text_classification.py"
-_KEPT_LINES = 200
+_KEPT_LINES = 1000  # the processes of a whole instance may each have a traceback to show
+_HEAD_START = 10.0  # seconds for the instance on which a distributed job failed first to be the first to end, too
 _LEFT_OVER_SECONDS = 5.0  # for what still runs when the job is over
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -41,10 +44,14 @@ def main(command: Sequence[str]) -> int:
         return 2
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     provide_code(base)
+    provide_launchers()
+    several = prepare_network(base)
     job = Job(command)
     code = job.run()
     if code != 0:
-        failure_reason.write(base / "output/failure", list(job.last_lines), code)
+        reason = failure_reason.write(base / "output/failure", list(job.last_lines), code)
+        if several and not job.interrupted and failure_reason.is_loss_of_peers(reason):
+            time.sleep(_HEAD_START)
     return code
 
 
@@ -54,17 +61,42 @@ def provide_code(base: Path) -> None:
     The toolkit itself has no such default: it forgets SAGEMAKER_SUBMIT_DIRECTORY, and a SAGEMAKER_PROGRAM that an
     image sets would outweigh the job's own program.
     """
-    hyperparameters = base / "input/config/hyperparameters.json"
-    try:
-        given = json.loads(hyperparameters.read_bytes())
-    except (OSError, ValueError):
-        given = {}  # the toolkit says what it thinks of that
+    given = _configuration(base, "hyperparameters")
     code = base / "code"
     if "sagemaker_submit_directory" not in given and not (code.is_dir() and any(code.iterdir())):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(Path(__file__).parent, code, ignore=ignored, dirs_exist_ok=True)
     if "sagemaker_program" not in given:
         os.environ.setdefault("SAGEMAKER_PROGRAM", _DEFAULT_PROGRAM)
+
+
+def provide_launchers() -> None:
+    """Has the toolkit call ours in the place of the module that the Hugging Face containers name."""
+    if os.environ.get("SAGEMAKER_TRAINING_MODULE") != _CONTAINERS_MODULE:
+        return
+    os.environ["SAGEMAKER_TRAINING_MODULE"] = "start_script:main"
+    launchers = str(Path(__file__).parent / "launchers")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [launchers, os.environ.get("PYTHONPATH")]))
+
+
+def prepare_network(base: Path) -> bool:
+    """Sets what processes on several instances need, and the toolkit does not. Whether there are several instances."""
+    resources = _configuration(base, "resourceconfig")
+    if len(resources.get("hosts", [])) < 2:
+        return False
+    # As the toolkit does for NCCL. Gloo, which CPUs train with, would look for the address of the host name.
+    if interface := resources.get("network_interface_name"):
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
+    return True
+
+
+def _configuration(base: Path, name: str) -> dict[str, Any]:
+    """A file of SageMaker's; empty where it cannot be read: the toolkit says what it thinks of that."""
+    try:
+        read = json.loads((base / f"input/config/{name}.json").read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 class Job:

@@ -1,15 +1,19 @@
-"""Fine-tunes a text classifier with transformers.Trainer so that it can be interrupted at any step."""
+"""Fine-tunes a text classifier with transformers.Trainer so that it can be interrupted at any step.
 
+One process does it, or several on one or more instances, which torchrun or accelerate starts.
+"""
+
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from checkpoints import newest_intact
 from data import Dataset, Example
 from hyperparameters import Hyperparameters
 from interruption import Interruption
+from processes import agreed_checkpoint, any_of_us, finish_checkpoint, introduce, rank
 from reporting import say, say_interrupted
 from small_model import build_model, train_tokenizer
 from transformers import (
@@ -44,19 +48,28 @@ class FineTuning:
     interruption: Interruption
 
     def run(self) -> None:
-        """Trains, evaluates, saves. Returns early, with a checkpoint of the current step, when interrupted."""
+        """Trains, evaluates, saves. Returns early, with a checkpoint of the current step, when interrupted.
+
+        The model is saved, and the result said, by process 0.
+        """
         set_seed(self.parameters.seed)
         tokenizer, model = self._model()
         trainer = self._trainer(tokenizer, model)
-        resume_from = newest_intact(self.checkpoints)
+        introduce()
+        resume_from = agreed_checkpoint(self.checkpoints, trainer.args.local_process_index)
         with self.interruption.deferred():
             trainer.train(resume_from_checkpoint=str(resume_from) if resume_from else None)
-        if self.interruption.requested:
-            say_interrupted(self.checkpoints, trainer.state.global_step)
+            interrupted = any_of_us(self.interruption.requested, trainer.args.device)
+        if interrupted:
+            if rank() == 0:
+                say_interrupted(self.checkpoints, trainer.state.global_step)
             return
         result = trainer.evaluate()
         with self.interruption.deferred():  # it takes a moment, and half a model is worse than none
-            trainer.model.save_pretrained(self.model_dir)
+            state = trainer.accelerator.get_state_dict(trainer.model_wrapped)  # what is spread over processes, whole
+            if rank() != 0:
+                return
+            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(self.model_dir, state_dict=state)
             tokenizer.save_pretrained(self.model_dir)
         say(
             "result",
@@ -119,7 +132,7 @@ class FineTuning:
         cuda = torch.cuda.is_available()
         if given.fp16 and not cuda:
             print("fp16 was asked for, but there is no CUDA device: training in full precision", flush=True)
-        return TrainingArguments(
+        return Arguments(
             output_dir=str(self.checkpoints),
             num_train_epochs=given.epochs,
             max_steps=given.max_steps or -1,
@@ -128,7 +141,7 @@ class FineTuning:
             gradient_accumulation_steps=given.gradient_accumulation_steps,
             learning_rate=self._value("learning_rate", built_here=1e-3, pretrained=5e-5),
             weight_decay=given.weight_decay,
-            warmup_steps=self._warmup_steps(torch.cuda.device_count()),
+            warmup_steps=self._warmup_steps(),
             lr_scheduler_type="linear",
             save_strategy="steps",
             save_steps=given.save_steps,
@@ -138,6 +151,7 @@ class FineTuning:
             eval_strategy="no",
             fp16=given.fp16 and cuda,  # bf16 is not used: a T4 has none
             dataloader_pin_memory=cuda,
+            use_cpu=not cuda,  # else several processes would not find each other there
             report_to="none",
             disable_tqdm=True,
             seed=given.seed,
@@ -149,11 +163,13 @@ class FineTuning:
             return given
         return built_here if self.start_from is None else pretrained
 
-    def _warmup_steps(self, devices: int) -> int:
+    def _warmup_steps(self) -> int:
         given = self.parameters
         steps = given.max_steps
         if not steps:
-            per_step = given.train_batch_size * max(1, devices) * given.gradient_accumulation_steps
+            processes = int(os.environ.get("WORLD_SIZE", "1"))
+            devices = processes if processes > 1 else max(1, torch.cuda.device_count())
+            per_step = given.train_batch_size * devices * given.gradient_accumulation_steps
             steps = given.epochs * len(self.dataset.train) / per_step
         return round(given.warmup_ratio * steps)
 
@@ -171,6 +187,15 @@ def accuracy(prediction: Any) -> dict[str, float]:
     return {"accuracy": float((np.argmax(prediction.predictions, axis=-1) == prediction.label_ids).mean())}
 
 
+class Arguments(TrainingArguments):
+    """On CPUs each of several processes would have a device of its own, cpu:0, which torch.load does not know."""
+
+    @property
+    def device(self) -> torch.device:
+        device = super().device
+        return torch.device("cpu") if device.type == "cpu" else device
+
+
 class TextClassificationTrainer(Trainer):
     """A Trainer that hides some tokens from the model while it learns, so that it does not lean on single words.
 
@@ -180,6 +205,10 @@ class TextClassificationTrainer(Trainer):
 
     token_dropout = 0.0
     hidden_token: int | None = None
+
+    def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:
+        # By step. After an interruption all folders are as old as their download, in the order of their names.
+        super()._rotate_checkpoints(use_mtime=False, output_dir=output_dir)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *arguments: Any, **named: Any) -> Any:
         if model.training and self.token_dropout and self.hidden_token is not None:
@@ -201,14 +230,15 @@ class Reporting(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        say(
-            "start",
-            resumed_from_step=state.global_step,
-            total_steps=state.max_steps,
-            save_steps=args.save_steps,
-            train_rows=len(self._dataset.train),
-            test_rows=len(self._dataset.test),
-        )
+        if state.is_world_process_zero:
+            say(
+                "start",
+                resumed_from_step=state.global_step,
+                total_steps=state.max_steps,
+                save_steps=args.save_steps,
+                train_rows=len(self._dataset.train),
+                test_rows=len(self._dataset.test),
+            )
 
     def on_log(
         self,
@@ -218,10 +248,13 @@ class Reporting(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        if logs and "loss" in logs:
+        if logs and "loss" in logs and state.is_world_process_zero:
             say("step", step=state.global_step, loss=f"{float(logs['loss']):.4f}")
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if self._interruption.requested:
+        if any_of_us(self._interruption.requested, args.device):
             control.should_save = True
             control.should_training_stop = True
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        finish_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 HOST_NAME_SHIM = "start_with_right_hostname.sh"
+_LAUNCHERS = {"torchrun", "torch.distributed.run", "accelerate", "mpirun", "orted", "smddprun"}
 _WORKERS = ("multiprocessing.spawn", "multiprocessing.resource_tracker", "multiprocessing.forkserver")
 
 # Parent and command line, by process id.
@@ -17,6 +18,8 @@ def receivers(root: int, table: ProcessTable) -> list[int]:
 
     - not the toolkit, while it has a script: it reads the script's output, and the script's next line would find a
       broken pipe. It ends by itself when the script has ended.
+    - not what starts several processes of a script (torchrun, accelerate, mpirun), while it has any: it would give them
+      30 seconds to save, and then report a failure. It ends by itself, too.
     - not worker processes (of a DataLoader, say): torch takes the end of one for an error and raises it in the script.
       They are known by their parent's command line, which a fork shares, or by multiprocessing's own.
 
@@ -24,8 +27,9 @@ def receivers(root: int, table: ProcessTable) -> list[int]:
     """
     toolkit = _toolkit(root, table)
     everyone = [pid for pid in descendants(os.getpid(), table) if pid in table]
-    scripts = [pid for pid in everyone if pid not in toolkit and not _is_worker(pid, table)]
-    return scripts or everyone
+    others = [pid for pid in everyone if pid not in toolkit and not _is_worker(pid, table)]
+    scripts = [pid for pid in others if not _is_launcher(pid, table)]
+    return scripts or others or everyone
 
 
 def _toolkit(root: int, table: ProcessTable) -> set[int]:
@@ -38,6 +42,10 @@ def _toolkit(root: int, table: ProcessTable) -> set[int]:
         elif "train" in names:
             return {*found, pid}
     return found
+
+
+def _is_launcher(pid: int, table: ProcessTable) -> bool:
+    return any(Path(word).name in _LAUNCHERS for word in table[pid][1][:3])
 
 
 def _is_worker(pid: int, table: ProcessTable) -> bool:

@@ -3,13 +3,17 @@
 Each is `hfsm.<kind> name=value name=value …`.
 """
 
+import sys
 from pathlib import Path
 
 from checkpoints import newest_intact, step_of
 
 
 def say(kind: str, **values: object) -> None:
-    print(f"hfsm.{kind}", *(f"{name}={value}" for name, value in values.items()), flush=True)
+    """One line, in one piece: the toolkit takes what it reads at one time for whole lines."""
+    words = [f"hfsm.{kind}", *(f"{name}={value}" for name, value in values.items())]
+    sys.stdout.write(" ".join(words) + "\n")
+    sys.stdout.flush()
 
 
 def say_interrupted(checkpoints: Path, step: int | None = None) -> None:

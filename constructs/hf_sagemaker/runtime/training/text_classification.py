@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hyperparameters
+import lineage
 from checkpoints import folder_of_job
 from data import read_dataset
 from interruption import Interrupted, Interruption
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str]) -> None:
     base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
     checkpoints = folder_of_job(base, os.environ.get("TRAINING_JOB_NAME"))
     try:
+        lineage.claim(checkpoints)
         dataset = read_dataset(_channel("train", base) or base / "input/data/train", _channel("test", base))
         _set_environment()
         # Not before: importing torch takes seconds, in which broken data is told and a signal is taken.
