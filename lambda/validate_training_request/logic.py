@@ -7,10 +7,11 @@ it as constants that no request can reach.
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from validate_training_request.fields import FIELDS, MIRRORED_MODEL, is_s3_uri, problems_of_fields
+from validate_training_request.precision import precision_problems
 
 Request = dict[str, Any]
 
@@ -45,6 +46,7 @@ class Defaults:
     checkpoints_bucket: bucket name; a job's checkpoints stay below it.
     data_buckets, models_bucket: names of the buckets that a job may read.
     volume_key: ARN of the key for storage volumes.
+    precision: what the GPUs of which instance types lack, see `precision`.
     """
 
     job_type: str
@@ -63,6 +65,7 @@ class Defaults:
     data_buckets: list[str]
     models_bucket: str
     volume_key: str
+    precision: list[dict[str, Any]] = field(default_factory=list)
 
 
 def training_job(request: Request, defaults: Defaults, execution_id: str) -> dict[str, Any]:
@@ -111,6 +114,7 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     # What follows reads fields that may be of a wrong type, which is told already.
     sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
     problems += _limits(sound, defaults) + _buckets(sound, defaults) + _mirror(sound, defaults)
+    problems += precision_problems(sound, sound.get("instance_type", defaults.instance_type), defaults.precision)
     return problems + _spot(sound, defaults) + _secrets(sound)
 
 
