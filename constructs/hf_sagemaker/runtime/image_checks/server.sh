@@ -11,7 +11,7 @@ transformers="$2"
 
 loads() { # the server's package, or nothing
   python="$(command -v python || command -v python3)"
-  exec "$python" /image_checks/server.py "$1" "$transformers"
+  exec "$python" "$(dirname "$0")/server.py" "$1" "$transformers"
 }
 
 is_there() { # programs
