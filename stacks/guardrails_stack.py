@@ -75,5 +75,5 @@ def instance_types(settings: EnvironmentSettings) -> list[str]:
 
 
 def image_accounts(settings: EnvironmentSettings) -> list[str]:
-    """The accounts that publish the base images of the settings."""
+    """The accounts that own the base images of the settings."""
     return sorted({image.extension(settings.region).base.account for image in settings.images})

@@ -1,11 +1,11 @@
-"""The container images of an environment: a published base, and what is put over it.
+"""The container images of an environment: a base, and what is put over it.
 
 Never imports aws_cdk, see stacks/settings.py.
 """
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -15,28 +15,14 @@ from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.image_lock import Pin
 from hf_sagemaker.requirements import read_requirements, requirement_problems
+from stacks.base_image_settings import AnyBaseSettings, BaseImageSettings, has_python
 from stacks.rebuild_settings import RebuildSettings
 from stacks.settings_base import Name, Problem, Settings
 
 FOLDER, PINS = "folder", "pins"
 """Keys of the context with which settings are read: the folder of the environment file, and the pins of its images."""
 
-Version = Annotated[str, Field(pattern=r"^(\d+(\.\d+){0,2}|latest)$", description="x.y.z, in quotation marks if x.y")]
 AptPackage = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+:~-]+)?$")]
-
-
-class BaseImageSettings(Settings):
-    """A published Hugging Face Deep Learning Container."""
-
-    purpose: Literal["training", "inference"]
-    """What the image is for: it decides which of the project's runtimes is put into it."""
-    transformers: Version
-    """transformers version of the published image, x.y.z; a shorter one where only one begins with it. `latest`: what
-    `hfsm images update` pinned for this image in images.lock.json."""
-    pytorch: Version | None = None
-    """PyTorch version of the published image. Omitted: the newest with that transformers version."""
-    processor: Literal["gpu", "cpu"] = "gpu"
-    """Which build. Training images exist for GPU only."""
 
 
 def _requirements(value: Any, info: ValidationInfo) -> Any:
@@ -59,7 +45,9 @@ class ImageSettings(Settings):
 
     name: Name
     """By which job types and endpoints name it."""
-    base: BaseImageSettings
+    base: AnyBaseSettings
+    """What it extends: a published image (`purpose`, `transformers`), a published model server (`server`, `version`),
+    or an image of your own (`uri`, `purpose`)."""
     requirements: Annotated[list[str], BeforeValidator(_requirements, json_schema_input_type=list[str] | str)] = []
     """Distributions to install over the base, each pinned: `transformers==4.57.1`. Or the path of a requirements file,
     relative to this file; one with hashes is installed without dependencies. PyTorch stays the base's own."""
@@ -75,7 +63,9 @@ class ImageSettings(Settings):
     # Fields with the fields before them, and not the whole model: see JobTypeSettings.
     @field_validator("base")
     @classmethod
-    def _latest_is_pinned(cls, value: BaseImageSettings, info: ValidationInfo) -> BaseImageSettings:
+    def _latest_is_pinned(cls, value: AnyBaseSettings, info: ValidationInfo) -> AnyBaseSettings:
+        if not isinstance(value, BaseImageSettings):
+            return value
         pin: Pin | None = (info.context or {}).get(PINS, {}).get(info.data.get("name"))
         if value.transformers != dlc_catalog.LATEST or not pin or not pin.fits(value.purpose, value.processor):
             return value
@@ -83,9 +73,15 @@ class ImageSettings(Settings):
 
     @field_validator("requirements")
     @classmethod
-    def _pinned(cls, value: list[str]) -> list[str]:
+    def _pinned(cls, value: list[str], info: ValidationInfo) -> list[str]:
         if problems := requirement_problems(value):
             raise ValueError("; ".join(problems))
+        base = info.data.get("base")
+        if value and base is not None and not has_python(base):
+            raise ValueError(
+                f"must be empty: the image of {base.server} is one program and has no Python. Use apt_packages, or a "
+                "dockerfile"
+            )
         return value
 
     @field_validator("dockerfile")
@@ -104,16 +100,10 @@ class ImageSettings(Settings):
         return file
 
     def extension(self, region: str) -> ImageExtension:
-        """What is built. UnknownImageError: the base is not published in the region."""
+        """What is built. UnknownImageError: the base is not in the region."""
         return ImageExtension(
             purpose=self.base.purpose,
-            base=dlc_catalog.resolve(
-                self.base.purpose,
-                transformers=self.base.transformers,
-                pytorch=self.base.pytorch,
-                processor=self.base.processor,
-                region=region,
-            ),
+            base=self.base.resolve(region),
             requirements=tuple(self.requirements),
             apt_packages=tuple(self.apt_packages),
             dockerfile=self.dockerfile,

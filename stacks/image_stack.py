@@ -6,6 +6,7 @@ from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from hf_sagemaker.base_image import short_name
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.image_watch import AcceptedFinding, ImageWatch, RebuildRules
 from stacks.contract import parameter_path, publish, repository_name
@@ -51,7 +52,7 @@ class ImageStack(Stack):
                 {
                     f"images/{name}/project": extended.build.project.project_name,
                     f"images/{name}/uri": extended.uri,
-                    f"images/{name}/base": f"{extended.base.repository}:{extended.base.tag}",
+                    f"images/{name}/base": short_name(extended.base),
                 },
             )
         watch = ImageWatch(

@@ -8,6 +8,7 @@ from constructs import Construct
 from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Network
+from stacks.container_settings import container_environment
 from stacks.contract import publish
 from stacks.data_stack import DataStack
 from stacks.settings import EndpointSettings, EnvironmentSettings, ModelSettings
@@ -69,6 +70,7 @@ class InferenceStack(Stack):
         network: Network,
         data: DataStack,
     ) -> HuggingFaceEndpoint:
+        image = settings.described(endpoint.image)
         return HuggingFaceEndpoint(
             self,
             "".join(word.capitalize() for word in endpoint.name.split("-")),
@@ -79,7 +81,8 @@ class InferenceStack(Stack):
             key=data.keys.models,
             isolated=settings.isolation,
             instance_type=endpoint.instance_type,
-            image=settings.described(endpoint.image),
+            image=image,
+            environment=container_environment(image, endpoint.environment),
             scale=EndpointScaling(
                 minimum=endpoint.min_instances,
                 maximum=endpoint.max_instances,

@@ -21,7 +21,9 @@ from stacks.access_settings import (
     RoleSettings,
     access_problems,
 )
-from stacks.image_settings import BaseImageSettings, ImageSettings, image_problems
+from stacks.base_image_settings import BaseImageSettings
+from stacks.container_settings import Environment, environment_problems
+from stacks.image_settings import ImageSettings, image_problems
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.settings_base import Name, Problem, Settings
 
@@ -127,6 +129,9 @@ class EndpointSettings(Settings):
     max_instances: Annotated[int, Field(ge=1, le=100)] = 2
     concurrent_requests_per_instance: Annotated[float, Field(gt=0, le=1000)] = 5.0
     """Target of the scaling policy: requests in flight per instance, measured every 10 s."""
+    environment: Environment = {}
+    """Variables of the container, over those of the model package: what a server is told, for example
+    `SM_VLLM_DTYPE: float16`. Never a token."""
     latency_alarm_ms: Annotated[int, Field(ge=1, le=60000)] = 1000
     """The alarm goes off when the 99th percentile of the model's latency stays above this, in milliseconds."""
 
@@ -207,7 +212,18 @@ class EnvironmentSettings(Settings):
             path = f"inference.endpoints.{i}"
             found += self._image_reference(f"{path}.image", endpoint.image, "inference")
             found += self._instance_problems(f"{path}.instance_type", endpoint.instance_type, "hosting", endpoint.image)
+            found += self._environment_problems(f"{path}.environment", endpoint)
         return found
+
+    def _environment_problems(self, path: str, endpoint: EndpointSettings) -> list[Problem]:
+        try:
+            instance = instance_type(endpoint.instance_type, "hosting")
+        except UnknownInstanceTypeError:  # told elsewhere
+            return []
+        # What leaves a team's own VPC is not known here.
+        leaves_vpc = self.network.egress == "nat" or self.network.vpc is not None
+        problems = environment_problems(endpoint.environment, instance, isolated=self.isolation, leaves_vpc=leaves_vpc)
+        return [(f"{path}.{name}", endpoint.environment[name], problem) for name, problem in problems]
 
     def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
         fitting = [image.name for image in self.images if image.base.purpose == purpose]

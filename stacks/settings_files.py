@@ -136,13 +136,11 @@ def _shown(value: object) -> str:
 
 def _describe(error: Any, whole: type[Settings]) -> tuple[str, object, str]:
     """(field path, value, what it must be) of one pydantic error."""
-    path = ".".join(str(part) for part in error["loc"]) or "the file"
+    parts, models = _place(error["loc"], whole)
+    path = ".".join(str(part) for part in parts) or "the file"
     value, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        known = _fields_beside(error["loc"], whole)
-        nearest = get_close_matches(str(error["loc"][-1]), known, n=1)
-        hint = f"Did you mean {nearest[0]}?" if nearest else f"The fields here are {', '.join(known)}."
-        return path, value, f"no field of this name exists. {hint}"
+        return path, value, _unknown_field(str(parts[-1]), models)
     if kind == "string_type":
         return path, value, "must be text; put it in quotation marks"
     if kind == "missing":
@@ -153,19 +151,41 @@ def _describe(error: Any, whole: type[Settings]) -> tuple[str, object, str]:
     return path, value, message.replace("Input should", "must").replace(" after validation", "")
 
 
-def _fields_beside(location: tuple[int | str, ...], whole: type[Settings]) -> list[str]:
-    """The names of the fields that exist where an unknown one was found."""
-    model: type[BaseModel] = whole
-    for part in location[:-1]:
-        if isinstance(part, str) and part in model.model_fields:
-            model = _model_of(model.model_fields[part].annotation) or model
-    return list(model.model_fields)
+def _unknown_field(name: str, models: list[type[BaseModel]]) -> str:
+    """models: the one in which it was found, and before it the others that could stand there."""
+    known = list(models[-1].model_fields)
+    if kinds := [f"{', '.join(model.model_fields)}" for model in models[:-1] if name in model.model_fields]:
+        return f"it does not go with {known[0]}. Either the fields are {', '.join(known)}; or {'; or '.join(kinds)}."
+    nearest = get_close_matches(name, known, n=1)
+    hint = f"Did you mean {nearest[0]}?" if nearest else f"The fields here are {', '.join(known)}."
+    return f"no field of this name exists. {hint}"
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
+def _place(location: tuple[int | str, ...], whole: type[Settings]) -> tuple[list[int | str], list[type[BaseModel]]]:
+    """The fields that lead to an error, and the models that could stand around it, the one that does last.
+
+    Where several could, pydantic puts the name of the chosen one among the fields.
+    """
+    parts: list[int | str] = []
+    around: list[type[BaseModel]] = [whole]
+    below: list[type[BaseModel]] = []
+    for part in location:
+        if chosen := next((model for model in below if model.__name__ == part), None):
+            below = [*(model for model in below if model is not chosen), chosen]
+            continue
+        parts.append(part)
+        if isinstance(part, int):
+            continue
+        around = below or around
+        field = around[-1].model_fields.get(part)
+        below = _models_of(field.annotation) if field else []
+    return parts, around
+
+
+def _models_of(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation
-    return next((found for a in getattr(annotation, "__args__", ()) if (found := _model_of(a))), None)
+        return [annotation]
+    return [found for a in getattr(annotation, "__args__", ()) for found in _models_of(a)]
 
 
 def schema() -> str:

@@ -15,6 +15,7 @@ from hf_sagemaker.instance_types import InstanceType, Use
 
 DType = Literal["float32", "float16", "bfloat16"]
 Attention = Literal["eager", "sdpa", "flash_attention_2"]
+_GPU_ROWS = ("bfloat16", "flash_attention_2")
 
 
 class IncompatibleError(ValueError):
@@ -98,25 +99,64 @@ def _oldest_gpus(image: ContainerImage) -> Iterable[tuple[str, str]]:
 
 
 def precision_problem(instance: InstanceType, dtype: DType) -> str | None:
-    """bf16 on a GPU that has none, as T4 (g4dn)."""
-    row = table()["bfloat16"]
-    return None if dtype != "bfloat16" else _newer_gpu(instance, "bfloat16", row)
+    """bf16 on a GPU that has none, as T4 (g4dn). CPUs and Neuron devices have it."""
+    if dtype != "bfloat16" or instance.accelerator != "gpu":
+        return None
+    return _newer_gpu(instance, "bfloat16", table()["bfloat16"]["instead"])
 
 
 def attention_problem(instance: InstanceType, attention: Attention) -> str | None:
-    """FlashAttention 2 on a GPU that it does not know, as T4 (g4dn)."""
-    row = table()["flash_attention_2"]
-    return None if attention != "flash_attention_2" else _newer_gpu(instance, "FlashAttention 2", row)
-
-
-def _newer_gpu(instance: InstanceType, what: str, row: Mapping[str, str]) -> str | None:
-    if instance.compute_capability and _version(instance.compute_capability) >= _version(row["oldest_gpu"]):
+    """FlashAttention 2 on a GPU that it does not know, as T4 (g4dn), or without one."""
+    if attention != "flash_attention_2":
         return None
-    has = f"has {instance.compute_capability}" if instance.compute_capability else "has no NVIDIA GPU"
-    return (
-        f"must be {row['instead']} on {instance.name}: {what} needs a GPU of compute capability {row['oldest_gpu']} or "
-        f"later (for example ml.g5.xlarge), and {instance.name} {has}"
-    )
+    return _newer_gpu(instance, "flash_attention_2", table()["flash_attention_2"]["instead"])
+
+
+def _newer_gpu(instance: InstanceType, row: str, instead: str) -> str | None:
+    if needs := _gpu_that_is_missing(instance, row):
+        return f"must be {instead} on {instance.name}: {needs}, and {instance.name} {_has(instance)}"
+    return None
+
+
+def _gpu_that_is_missing(instance: InstanceType, row: str) -> str | None:
+    oldest, what = table()[row]["oldest_gpu"], table()[row]["what"]
+    if instance.compute_capability and _version(instance.compute_capability) >= _version(oldest):
+        return None
+    return f"{what} needs a GPU of compute capability {oldest} or later (for example ml.g5.xlarge)"
+
+
+def _has(instance: InstanceType) -> str:
+    return f"has {instance.compute_capability}" if instance.compute_capability else "has no NVIDIA GPU"
+
+
+def variable_problems(environment: Mapping[str, str], instance: InstanceType) -> list[tuple[str, str]]:
+    """(variable, problem) for each variable of a container that asks for what the instance's GPU lacks."""
+    if instance.accelerator != "gpu":
+        return []
+    found = []
+    for row in _GPU_ROWS:
+        for name, asked in table()[row]["variables"].items():
+            wanted = environment.get(name, "").lower() in asked["values"]
+            if wanted and (problem := _newer_gpu(instance, row, asked["instead"])):
+                found.append((name, problem))
+    return found
+
+
+def hyperparameter_rules(instances: Iterable[InstanceType]) -> list[dict[str, Any]]:
+    """What no request for a job may ask for on which of the instance types, as Validate reads it; empty: anything.
+
+    Each: needs (what is missing, in words), lacking (instance type → what it has), hyperparameters and variables (name
+    → values, in lower case, and what to say instead).
+    """
+    gpus = [instance for instance in instances if instance.accelerator == "gpu"]
+    rules = []
+    for row in _GPU_ROWS:
+        lacking = {each.name: _has(each) for each in gpus if _gpu_that_is_missing(each, row)}
+        needs = next((needs for each in gpus if (needs := _gpu_that_is_missing(each, row))), None)
+        if needs:
+            asked = {kind: table()[row][kind] for kind in ("hyperparameters", "variables")}
+            rules.append({"needs": needs, "lacking": lacking, **asked})
+    return rules
 
 
 def inference_ami_version(image: ContainerImage) -> str | None:

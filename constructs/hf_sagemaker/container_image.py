@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hf_sagemaker.base_image import BaseImage, OwnImage, short_name
 from hf_sagemaker.dlc_catalog import DeepLearningContainer, Processor, Product
 from hf_sagemaker.instance_types import Architecture
 
@@ -52,16 +53,30 @@ class ContainerImage:
         name: omitted: its repository and tag.
         pinned: distribution → version of what is installed over it, as an extension does. Omitted: it is as published.
         """
+        return cls._over(base, "x86_64", name, pinned)
+
+    @classmethod
+    def from_own(
+        cls, base: OwnImage, *, name: str | None = None, pinned: Mapping[str, str] | None = None
+    ) -> "ContainerImage":
+        """An image of a team's own, by what is known of it. name, pinned: as in `from_dlc`."""
+        return cls._over(base, base.architecture, name, pinned)
+
+    @classmethod
+    def _over(
+        cls, base: BaseImage, architecture: Architecture, name: str | None, pinned: Mapping[str, str] | None
+    ) -> "ContainerImage":
         pinned = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in (pinned or {}).items()}
         toolkit = None
         if base.product == "inference" and base.processor in ("gpu", "cpu"):
             of_base = _TOOLKIT_OF_4 if (base.transformers or "").startswith("4.") else None
             toolkit = pinned.get(_TOOLKIT, of_base)
         return cls(
-            name=name or f"{base.repository}:{base.tag}",
+            name=name or short_name(base),
             uri=base.uri,
             product=base.product,
             processor=base.processor,
+            architecture=architecture,
             cuda=base.cuda,
             transformers=pinned.get("transformers", base.transformers),
             toolkit=toolkit,

@@ -15,7 +15,8 @@ from typing import Any, Literal, NamedTuple
 from hf_sagemaker.nearest_regions import nearest_regions
 
 Purpose = Literal["training", "inference"]
-Product = Literal["training", "inference", "training-compiler", "tgi", "tei", "vllm", "vllm-omni", "sglang", "llamacpp"]
+Server = Literal["tgi", "tei", "vllm", "vllm-omni", "sglang", "llamacpp"]
+Product = Literal["training", "inference", "training-compiler"] | Server
 """`training` and `inference` run scripts and pipelines of transformers; the others are servers of one kind of model,
 and training with SageMaker's compiler."""
 Processor = Literal["gpu", "cpu", "neuron", "neuronx"]
@@ -162,7 +163,7 @@ def resolve(
 
 
 def resolve_server(
-    server: Literal["tgi", "tei", "vllm", "vllm-omni", "sglang", "llamacpp"],
+    server: Server,
     *,
     version: str,
     region: str,

@@ -1,6 +1,6 @@
 """A real-time endpoint that serves a registered Hugging Face model, scales, and is watched."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration
@@ -62,6 +62,7 @@ class HuggingFaceEndpoint(Construct):
         instance_type: str = "ml.g4dn.xlarge",
         image: ContainerImage | None = None,
         inference_ami_version: str | None = None,
+        environment: Mapping[str, str] | None = None,
         isolated: bool = True,
         scale: EndpointScaling | None = None,
         alarm_topic: sns.ITopic | None = None,
@@ -75,13 +76,14 @@ class HuggingFaceEndpoint(Construct):
         image: what the model runs in, which its package names too. Omitted: nothing is checked, and the host image is
             SageMaker's default.
         inference_ami_version: host image whose driver runs the container's CUDA. Omitted: the one that fits the image.
+        environment: variables of the container, over those of the model package. Omitted: those alone.
         isolated: the containers have no network; SageMaker brings the model. Omitted: they have none.
         scale: omitted: one to two instances.
         alarm_topic: told when an alarm changes. Omitted: the alarms only show.
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
 
         Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type, and IncompatibleError with all
-        reasons why the image cannot run there.
+        reasons why the image cannot run there, and why a variable cannot be what it is.
         """
         super().__init__(scope, construct_id)
         instance = find_instance_type(instance_type, "hosting")
@@ -94,6 +96,21 @@ class HuggingFaceEndpoint(Construct):
                     inference_ami_version and compatibility.inference_ami_problem(image, inference_ami_version),
                 ),
             )
+        compatibility.refuse(
+            *(
+                (f"variable {name}", problem)
+                for name, problem in compatibility.variable_problems(environment or {}, instance)
+            ),
+            *(
+                ("the container", problem)
+                for problem in compatibility.isolation_problems(
+                    # What a container without isolation reaches is its network's matter, which is not known here.
+                    isolated=isolated,
+                    leaves_vpc=not isolated,
+                    environment=environment or {},
+                )
+            ),
+        )
         self._endpoint_name = endpoint_name
         scale = scale or EndpointScaling()
         self.model = sagemaker.CfnModel(
@@ -101,7 +118,8 @@ class HuggingFaceEndpoint(Construct):
             "Model",
             execution_role_arn=role.role_arn,
             primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                model_package_name=model.model_package_arn
+                model_package_name=model.model_package_arn,
+                environment=dict(environment) if environment else None,
             ),
             enable_network_isolation=isolated,
             vpc_config=sagemaker.CfnModel.VpcConfigProperty(

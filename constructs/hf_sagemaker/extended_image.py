@@ -1,4 +1,4 @@
-"""A Hugging Face Deep Learning Container, extended: built in the account, tagged by what went into it."""
+"""A Hugging Face Deep Learning Container, or a team's own image, extended: built here, tagged by what went into it."""
 
 import tempfile
 from dataclasses import replace
@@ -13,6 +13,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
+from hf_sagemaker.base_image import version_of
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_build import ImageBuild
 from hf_sagemaker.image_extension import ImageExtension
@@ -30,7 +31,7 @@ class ExtendedImage(Construct):
     build: makes the image and pushes it.
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
         same inputs give the same image and a change of either gives a new one. The build adds the base's digest.
-    base: the published image that it extends. image: what it is compatible with.
+    base: the image that it extends. image: what it is compatible with.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class ExtendedImage(Construct):
         self.repository = self._repository(repository_name, keys.images, removal_policy)
         context = assets.Asset(self, "Context", path=_context(extension))
         # The base is part of the build and not of the context: both belong into the tag.
-        self.tag = f"{context.asset_hash[:16]}-{extension.base.tag}"[:_LONGEST_TAG]
+        self.tag = f"{context.asset_hash[:16]}-{version_of(extension.base)}"[:_LONGEST_TAG]
         self.uri = self.repository.repository_uri_for_tag(self.tag)
         self.image = replace(extension.described(repository_name), uri=self.uri)
         self.build = ImageBuild(

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_iam as iam
@@ -14,13 +14,17 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.base_image import BaseImage, OwnImage
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.dlc_catalog import DeepLearningContainer
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_extension import ImageExtension
 
 NOT_BUILT = "none"
 """What the parameters say before the first build."""
+_OWN_BASE = (
+    "The base is an image of a team's own, which the settings name. The role may pull from that repository alone, and "
+    "the build asks for the digest behind a tag and builds on that."
+)
 
 
 class ImageBuild(Construct):
@@ -87,9 +91,12 @@ class ImageBuild(Construct):
         }
         if extension.own_dockerfile_path:
             variables["OWN_DOCKERFILE"] = extension.own_dockerfile_path
+        if extension.server:
+            variables["SERVER"] = extension.server
         if version := extension.pinned.get("transformers"):
             variables["TRANSFORMERS_VERSION"] = version
         access = self._access(context, extension.base, log_group, role)
+        image = extension.described(repository.repository_name)
         self.project = codebuild.Project(
             self,
             "Project",
@@ -97,7 +104,10 @@ class ImageBuild(Construct):
             role=role.without_policy_updates(),  # type: ignore[attr-defined]
             source=codebuild.Source.s3(bucket=context.bucket, path=context.s3_object_key),
             environment=codebuild.BuildEnvironment(
-                build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
+                # What is built runs where it is built: the machine's CPU is the image's.
+                build_image=codebuild.LinuxArmBuildImage.AMAZON_LINUX_2023_STANDARD_3_0
+                if image.architecture == "arm64"
+                else codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
                 compute_type=codebuild.ComputeType.LARGE,
                 # docker build needs it. The project reaches no VPC and no data, and its role may only push to this
                 # environment's repositories.
@@ -113,20 +123,23 @@ class ImageBuild(Construct):
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPECIFICATION),
         )
         self.project.node.add_dependency(access)
+        foreign = _foreign_base_rules(self, extension.base)
         acknowledge(
             self,
             "`docker build` needs to own the host. The build is in no VPC and reaches no data, runs inline commands "
             "(control 81) in a role that only pushes to this environment's repositories (34), and is started by no "
             "webhook (80). Its source is an archive in S3, read in that role: the rule on OAuth is for GitHub and "
-            "Bitbucket, and asks every project. " + " ".join(dict.fromkeys(access.wildcards.values())),
+            "Bitbucket, and asks every project. "
+            + " ".join([*dict.fromkeys(access.wildcards.values()), *([_OWN_BASE] if foreign else [])]),
             *access.wildcards,
+            *foreign,
             "HfSageMaker::Control-79",
             "HIPAA.Security::HIPAA.Security-CodeBuildProjectSourceRepoUrl",
             "PCI.DSS.321::PCI.DSS.321-CodeBuildProjectSourceRepoUrl",
         )
 
     def _access(
-        self, context: assets.Asset, base: DeepLearningContainer, log_group: logs.ILogGroup, role: iam.IRole
+        self, context: assets.Asset, base: BaseImage, log_group: logs.ILogGroup, role: iam.IRole
     ) -> allow.DutyPolicy:
         return allow.DutyPolicy(
             self,
@@ -149,6 +162,14 @@ class ImageBuild(Construct):
         # Nothing but name and value: CloudFormation writes the value again when any other property changes, and what
         # the builds have written would be gone.
         return ssm.StringParameter(self, construct_id, parameter_name=name, string_value=NOT_BUILT)
+
+
+def _foreign_base_rules(scope: Construct, base: BaseImage) -> list[str]:
+    """The rules on images that a team's own base does not keep."""
+    if not isinstance(base, OwnImage):
+        return []
+    elsewhere = base.account != Stack.of(scope).account
+    return ["HfSageMaker::Control-47"] * bool(base.tag) + ["HfSageMaker::Control-48"] * elsewhere
 
 
 _LOGIN = 'aws ecr get-login-password --region "$AWS_REGION" | docker login --username AWS --password-stdin'

@@ -18,21 +18,33 @@ check() { # docker's options, the image, what it runs
   docker run --rm --volume "$PWD/image_checks:/image_checks:ro" "$@"
 }
 
+in_python() { # image, what its Python runs; an image that starts with what it brings itself may have none
+  if [ -z "${SERVER:-}" ]; then
+    check --entrypoint python "$@"
+  else
+    check --entrypoint sh "$1" /image_checks/python.sh "${@:2}"
+  fi
+}
+
 complaints() { # image
-  check --entrypoint python "$1" -m pip check > complaints.txt || [ $? -eq 1 ]
+  in_python "$1" -m pip check > complaints.txt || [ $? -eq 1 ]
   [ -s complaints.txt ]
   sort complaints.txt
 }
 
 # A published tag can move to a patched image. Built on the digest, the image is what its own tag says, and a tag of ours
 # never has to move.
-base_digest="$(aws ecr batch-get-image --registry-id "${BASE_IMAGE%%.*}" --repository-name "${base_name%:*}" \
-  --image-ids imageTag="${base_name##*:}" --query 'images[0].imageId.imageDigest' --output text)"
+case "$base_name" in
+  *@*) base_repository="${base_name%@*}" base_id="imageDigest=${base_name#*@}" ;;
+  *) base_repository="${base_name%:*}" base_id="imageTag=${base_name##*:}" ;;
+esac
+base_digest="$(aws ecr batch-get-image --registry-id "${BASE_IMAGE%%.*}" --repository-name "$base_repository" \
+  --image-ids "$base_id" --query 'images[0].imageId.imageDigest' --output text)"
 case "$base_digest" in
   sha256:*) ;;
   *) echo "The base $BASE_IMAGE is not there any more: name another in the settings of this image"; exit 1 ;;
 esac
-base="$BASE_IMAGE@$base_digest"
+base="${BASE_IMAGE%@*}@$base_digest"
 tag="$IMAGE_TAG-${base_digest:7:12}"
 # Packages that no settings pin, such as Debian's, are newer in an image that is built again: it has another tag then.
 mark="$(aws ssm get-parameter --name "$REBUILD_PARAMETER" --query Parameter.Value --output text)"
@@ -57,15 +69,19 @@ else
     echo "The packages above do not fit together: pin others in the settings of this image"
     exit 1
   fi
-  code="/opt/hf_sagemaker/$PURPOSE"
-  check "$image" python "/image_checks/$PURPOSE.py" "$code" "${TRANSFORMERS_VERSION:-}"
+  if [ -z "${SERVER:-}" ]; then
+    code="/opt/hf_sagemaker/$PURPOSE"
+    check "$image" python "/image_checks/$PURPOSE.py" "$code" "${TRANSFORMERS_VERSION:-}"
+  else
+    check --entrypoint sh "$image" /image_checks/server.sh "$SERVER" "${TRANSFORMERS_VERSION:-}"
+  fi
   docker push "$image"
   digest="$(digest_of "$tag")"
 fi
 
 bill="bills-of-materials/$repository/${digest/:/-}.json"
 if ! aws s3api head-object --bucket "$ARTIFACTS_BUCKET" --key "$bill" > /dev/null 2>&1; then
-  check --entrypoint python "$REPOSITORY_URI@$digest" /image_checks/bill_of_materials.py > bill.json
+  in_python "$REPOSITORY_URI@$digest" /image_checks/bill_of_materials.py > bill.json
   aws s3 cp --only-show-errors bill.json "s3://$ARTIFACTS_BUCKET/$bill"
 fi
 

@@ -9,12 +9,15 @@ from functools import cache
 from pathlib import Path
 
 from hf_sagemaker import requirements
+from hf_sagemaker.base_image import BaseImage, OwnImage
 from hf_sagemaker.container_image import ContainerImage
-from hf_sagemaker.dlc_catalog import DeepLearningContainer, Purpose
+from hf_sagemaker.dlc_catalog import Purpose
 
 _RUNTIME = Path(__file__).with_name("runtime")
 _INSIDE = "/opt/hf_sagemaker"
 _OWN = "own"
+_SERVER = "server"
+_NEURON = ("neuron", "neuronx")
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", "*.in")
 
 
@@ -22,8 +25,8 @@ _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", "*.in")
 class ImageExtension:
     """An image to build.
 
-    purpose: which of this library's runtimes is put into it: `runtime/images/<purpose>`, `runtime/<purpose>`.
-    base: the published image that it extends.
+    purpose: what it is for, and so which of this library's runtimes is put into it, where one is: see `has_runtime`.
+    base: the image that it extends.
     requirements: distributions to install besides, pinned, see requirements.requirement_problems. With hashes they are
         installed as they are; without, with what they depend on and the base lacks. PyTorch stays the base's own.
     apt_packages: Debian packages to install.
@@ -31,16 +34,46 @@ class ImageExtension:
     """
 
     purpose: Purpose
-    base: DeepLearningContainer
+    base: BaseImage
     requirements: tuple[str, ...] = ()
     apt_packages: tuple[str, ...] = ()
     dockerfile: Path | None = None
 
     @property
+    def has_runtime(self) -> bool:
+        """Whether this library's runtime goes into it: `runtime/images/<purpose>`, `runtime/<purpose>`.
+
+        A server of others starts with what it brings itself. So does serving on Neuron: a core belongs to one process,
+        and the runtime loads the model once before its workers do.
+        """
+        if isinstance(self.base, OwnImage):
+            return self.base.runtime
+        return self.base.product == "training" or (self.base.product == "inference" and not self._is_neuron)
+
+    @property
+    def server(self) -> str:
+        """What starts in an image without the runtime: the server's name, `neuronx`, or `own`. Empty with the runtime.
+
+        `image_checks/server.sh` knows how each is tried.
+        """
+        if self.has_runtime:
+            return ""
+        if isinstance(self.base, OwnImage):
+            return "own"
+        return self.base.processor if self.base.product == "inference" else self.base.product
+
+    @property
+    def _is_neuron(self) -> bool:
+        return self.base.processor in _NEURON
+
+    @property
     def keeps_transformers(self) -> bool:
-        """Whether the base's own libraries stay: the runtime's are pinned within one major version of transformers."""
+        """Whether the base's own libraries stay.
+
+        The runtime's are pinned within one major version of transformers; a Neuron image's fit its compiler.
+        """
         own, base = runtime_pins(self.purpose)["transformers"], self.base.transformers or ""
-        return own.split(".")[0] != base.split(".")[0]
+        return not self.has_runtime or self._is_neuron or own.split(".")[0] != base.split(".")[0]
 
     @property
     def pinned(self) -> dict[str, str]:
@@ -50,12 +83,18 @@ class ImageExtension:
 
     def described(self, name: str) -> ContainerImage:
         """The image as compatibility is judged; its URI is still the base's. name: what people call it."""
+        if isinstance(self.base, OwnImage):
+            return ContainerImage.from_own(self.base, name=name, pinned=self.pinned)
         return ContainerImage.from_dlc(self.base, name=name, pinned=self.pinned)
 
     @property
     def dockerfile_path(self) -> str:
         """Of the Dockerfile to build, in what `write_context` writes; the context is the folder itself."""
-        return f"images/{self.purpose}/Dockerfile"
+        return f"{self._folder}/Dockerfile"
+
+    @property
+    def _folder(self) -> str:
+        return f"images/{self.purpose if self.has_runtime else _SERVER}"
 
     @property
     def own_dockerfile_path(self) -> str:
@@ -64,11 +103,12 @@ class ImageExtension:
 
     def write_context(self, folder: Path) -> None:
         """Fills an empty folder with what the build needs; what is in it depends on nothing else than this object."""
-        for part in (f"images/{self.purpose}", self.purpose, "image_checks"):
+        for part in (self._folder, "image_checks", *([self.purpose] if self.has_runtime else [])):
             shutil.copytree(_RUNTIME / part, folder / part, ignore=_IGNORED)
-        image = folder / f"images/{self.purpose}"
-        if self.keeps_transformers:
-            kept = f"# transformers {self.base.transformers} and what goes with it are the base's own.\n"
+        image = folder / self._folder
+        if self.has_runtime and self.keeps_transformers:
+            version = f"{self.base.transformers} " if self.base.transformers else ""
+            kept = f"# transformers {version}and what goes with it are the base's own.\n"
             (image / "requirements.txt").write_text(kept, encoding="utf-8")
         if self.requirements:
             (image / "added-requirements.txt").write_text("\n".join(self.requirements) + "\n", encoding="utf-8")
@@ -87,9 +127,10 @@ class ImageExtension:
                 f"{' '.join(self.apt_packages)} && rm -rf /var/lib/apt/lists/*"
             )
         if self.requirements:
-            copied = [f"images/{self.purpose}/{name}" for name in ("install_requirements.py", "added-requirements.txt")]
+            copied = [f"{self._folder}/{name}" for name in ("install_requirements.py", "added-requirements.txt")]
+            python = "python" if self.has_runtime else "python3"
             lines.append(f"COPY {' '.join(copied)} {_INSIDE}/")
-            lines.append(f"RUN python {_INSIDE}/install_requirements.py {_INSIDE}/added-requirements.txt")
+            lines.append(f"RUN {python} {_INSIDE}/install_requirements.py {_INSIDE}/added-requirements.txt")
         return lines
 
 

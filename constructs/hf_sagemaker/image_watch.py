@@ -12,9 +12,9 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.base_image import BaseImage
 from hf_sagemaker.build_failures import REASON, RULES, BuildFailures
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.dlc_catalog import DeepLearningContainer
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
@@ -33,7 +33,7 @@ class AcceptedFinding:
 class RebuildRules:
     """When an image is built again, besides a change of what goes into it.
 
-    on_new_base: when the base's tag has moved to another image.
+    on_new_base: when the base's tag has moved to another image; never of a base that is named by its digest.
     on_findings: when its scan finds something of that severity or above, `critical` or `high`; such findings also block
         promotion. `none`: neither.
     accepted: findings that do not count, each until its day.
@@ -56,7 +56,7 @@ class ImageWatch(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        images: Sequence[tuple[ExtendedImage, DeepLearningContainer, RebuildRules]],
+        images: Sequence[tuple[ExtendedImage, BaseImage, RebuildRules]],
         keys: EnvironmentKeys,
         function_root: Path,
         reserved_concurrency: int | None = 5,
@@ -129,7 +129,7 @@ class ImageWatch(Construct):
         )
 
 
-def _input(image: ExtendedImage, base: DeepLearningContainer, rules: RebuildRules) -> dict[str, Any]:
+def _input(image: ExtendedImage, base: BaseImage, rules: RebuildRules) -> dict[str, Any]:
     """As `watch_images.logic.Watched` reads it."""
     build = image.build
     return {
@@ -149,7 +149,7 @@ def _input(image: ExtendedImage, base: DeepLearningContainer, rules: RebuildRule
 
 def _permissions(
     scope: Construct,
-    images: Sequence[tuple[ExtendedImage, DeepLearningContainer, RebuildRules]],
+    images: Sequence[tuple[ExtendedImage, BaseImage, RebuildRules]],
     failures: BuildFailures,
     keys: EnvironmentKeys,
 ) -> list[allow.Permission]:

@@ -259,4 +259,7 @@ def _request_defaults(
         "data_buckets": [buckets.data.bucket_name, *(bucket.bucket_name for bucket, _ in buckets.read_only)],
         "models_bucket": buckets.models.bucket_name,
         "volume_key": key.key_arn,
+        "precision": compatibility.hyperparameter_rules(
+            instance_type(name, "training") for name in defaults.instance_types
+        ),
     }

@@ -7,11 +7,12 @@ it as constants that no request can reach.
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from validate_training_request import distribution
 from validate_training_request.fields import FIELDS, MIRRORED_MODEL, is_s3_uri, problems_of_fields
+from validate_training_request.precision import precision_problems
 
 Request = dict[str, Any]
 
@@ -47,6 +48,7 @@ class Defaults:
     data_buckets, models_bucket: names of the buckets that a job may read.
     volume_key: ARN of the key for storage volumes.
     data_parallel_library: whether the image carries SageMaker's.
+    precision: what the GPUs of which instance types lack, see `precision`.
     """
 
     job_type: str
@@ -66,6 +68,7 @@ class Defaults:
     models_bucket: str
     volume_key: str
     data_parallel_library: bool = False
+    precision: list[dict[str, Any]] = field(default_factory=list)
 
 
 def training_job(request: Request, defaults: Defaults, execution_id: str) -> dict[str, Any]:
@@ -115,6 +118,7 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
     problems += _limits(sound, defaults) + _buckets(sound, defaults) + _mirror(sound, defaults)
     problems += _distribution(request, sound, defaults)
+    problems += precision_problems(sound, sound.get("instance_type", defaults.instance_type), defaults.precision)
     return problems + _spot(sound, defaults) + _secrets(sound)
 
 

@@ -48,7 +48,9 @@ def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any
 
 
 def _base_digest(ecr: Any, base: dict[str, str] | Any) -> str:
-    """Empty: the tag is there no more, which the next build says by itself."""
+    """Empty: the tag is there no more, which the next build says by itself; or a digest names it, which never moves."""
+    if not base["tag"]:
+        return ""
     found = ecr.batch_get_image(
         registryId=base["account"], repositoryName=base["repository"], imageIds=[{"imageTag": base["tag"]}]
     )["images"]

@@ -268,6 +268,13 @@ def test_a_container_asks_no_hub(variables: dict[str, str], word: str | None) ->
     assert (word in found[0]) if word else found == []
 
 
+def test_variables_over_those_of_a_package_ask_no_hub_either() -> None:
+    # Given a container of a model package, whose own variables are the workflow's, then what is put over them counts
+    assert problems(49, _container(ModelPackageName="package")) == []
+    assert problems(49, _container(ModelPackageName="package", Environment={"HF_MODEL_ID": "org/model"}))
+    assert problems(49, _container(ModelPackageName="package", Environment={"HF_HUB_OFFLINE": "1"})) == []
+
+
 def test_a_token_is_found_wherever_it_is() -> None:
     # Made of parts, so that no scanner takes this file for a leak.
     token = "hf_" + "aBcDeFgHiJkLmNoPqRsTuVwXyZ01234567"

@@ -206,6 +206,15 @@ def test_defaults_reach_the_first_state_as_asked(stack: Any) -> None:
     assert defaults["evaluation"] == {"metric": "loss", "minimum": 0.25}
 
 
+def test_what_the_allowed_gpus_lack_reaches_the_first_state(stack: Any) -> None:
+    # Given a job type that may run on T4 and on A10G
+    definition = _workflow(stack, TrainingDefaults(instance_types=["ml.g5.xlarge", "ml.g4dn.xlarge"]))
+    # Then requests are held against what the older of them has not
+    rules = definition["States"]["Validate"]["Parameters"]["defaults"]["precision"]
+    assert [rule["lacking"] for rule in rules] == [{"ml.g4dn.xlarge": "has 7.5"}] * 2
+    assert "bf16" in rules[0]["hyperparameters"]
+
+
 def test_an_unknown_instance_type_is_refused(stack: Any) -> None:
     with pytest.raises(UnknownInstanceTypeError, match=r"ml\.g4dn"):
         _workflow(stack, TrainingDefaults(instance_types=["ml.g4dn.3xlarge"]))

@@ -284,6 +284,9 @@ def test_an_image_of_another_store_is_unknown(store: ImageStore) -> None:
         (BASE, "training"),
         (BASE.replace("training", "inference").replace("us-east-1", "eu-west-1"), "inference"),
         (BASE.replace("huggingface", "tensorflow"), None),
+        (BASE.replace("-training:", "-training-neuronx:"), "training-neuronx"),
+        (BASE.replace("huggingface-pytorch-training:", "huggingface-vllm:"), "huggingface-vllm:2.8.0-gpu"),
+        (BASE.replace("huggingface-pytorch-training:", "team/huggingface-vllm:"), None),
         ("huggingface-pytorch-training:2.8.0", None),
     ],
 )

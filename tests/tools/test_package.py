@@ -100,7 +100,7 @@ def test_requirements_are_refused_where_nothing_can_be_installed(
         put_parameters({"guardrails/isolation": isolation})
     result = hfsm("package", model, "--code", own)
     assert result.code == code
-    assert ("Put these packages into the image" in result.err) == (code == 2)
+    assert ("what it names has to be in the image" in result.err) == (code == 2)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from hf_sagemaker.compatibility import isolation_problems
 from hfsm.archive import write_archive
 from hfsm.cloud import Parameters
 from hfsm.errors import WrongUseError, raise_problems
@@ -51,10 +52,10 @@ def to_s3(folder: ModelFolder, to: str | None, parameters: Parameters, tell: Tel
     Raises WrongUseError when the environment's containers could not install the requirements.
     """
     if folder.has_requirements and parameters.find("guardrails/isolation") != "false":
+        (problem,) = isolation_problems(isolated=True, leaves_vpc=False, environment={}, files=["requirements.txt"])
         raise WrongUseError(
-            "code/requirements.txt would be installed when the container starts, and containers of "
-            f"{parameters.environment!r} have no network (isolation: true). Put these packages into the image that "
-            f"serves the model (images in environments/{parameters.environment}.yaml), and leave requirements.txt out."
+            f"code/{problem}, in environments/{parameters.environment}.yaml. Containers of "
+            f"{parameters.environment!r} have no network (isolation: true), and would install it when they start."
         )
     s3 = parameters.cloud.client("s3")
     if to and to.endswith("/"):

@@ -86,7 +86,7 @@ def pulls_from_known_registries(templates: Templates) -> Iterator[Proof | Breach
 def asks_no_hub(templates: Templates) -> Iterator[Proof | Breach]:
     """A container loads what it was given, of a pinned revision, and runs no code that came with a model."""
     for container in containers(templates):
-        if "ModelPackageName" in container.definition:
+        if "ModelPackageName" in container.definition and not container.environment:
             yield Proof(
                 container.resource, "Its variables are those of its model package, which the workflow registers."
             )

@@ -124,7 +124,8 @@ class _Stage:
             raise instruction.error(
                 f"the image {reference!r} is not known here; what is: "
                 "<account>.dkr.ecr.<region>.amazonaws.com/huggingface-pytorch-training:<tag>, "
-                "the same with huggingface-pytorch-inference, and what was built here under a name without a registry"
+                "AWS's other Hugging Face images, what was built here under a name without a registry, and what was "
+                "pushed here, by its digest"
             )
         self.build.authorize(reference)
         self.global_args, self.args = self.args, {}
@@ -134,15 +135,19 @@ class _Stage:
         if "@" in reference:
             # All digests of a base have one stand-in: the label keeps images on different ones apart, as layers do.
             labels = {"org.opencontainers.image.base.digest": reference.partition("@")[2]}
-            self.config = replace(self.config, labels=labels)
+            self.config = replace(self.config, labels={**self.config.labels, **labels})
         return False
 
     def _built_here(self, reference: str) -> ImageConfig | None:
-        """An image that an earlier build tagged. One with a registry in its name would have to be pulled."""
-        if "/" in reference:
+        """An image that an earlier build tagged, or pushed and that is named by its digest: its layers are here."""
+        name, _, digest = reference.partition("@")
+        if "/" in reference and not digest:
             return None
         try:
-            return self.build.store.tagged(reference).config
+            if not digest:
+                return self.build.store.tagged(name).config
+            self.build.authorize(reference)
+            return self.build.store.image(digest).config
         except UnknownImageError:
             return None
 
@@ -227,7 +232,7 @@ def _python_arguments(instruction: Instruction, text: str) -> list[str]:
     for start in (["pip", "install"], ["pip3", "install"], ["python", "-m", "pip", "install"]):
         if words[: len(start)] == start:
             return ["-m", "pip", "install", *words[len(start) :]]
-    if words[0] == "python" and len(words) > 1 and words[1].startswith("/"):
+    if words[0] in ("python", "python3") and len(words) > 1 and words[1].startswith("/"):
         return words[1:]
     raise instruction.error(f"only `pip install ...` and `python /...` can be run here, not: {text}")
 

@@ -1,7 +1,8 @@
 """Stand-ins for the Hugging Face Deep Learning Containers, the images that AWS publishes and ours extend.
 
-Each is a virtual environment with torch and the toolkit that the image runs: the same packages, in versions that are
-locked in requirements/dlc-<kind>.txt, with this machine's Python and without CUDA.
+Those that run here are a virtual environment each, with torch and the toolkit that the image runs: the same packages,
+in versions that are locked in requirements/dlc-<kind>.txt, with this machine's Python and without CUDA. The others are
+in other_containers.
 """
 
 import os
@@ -11,8 +12,10 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from localcloud.images import other_containers
 from localcloud.images.store import ImageConfig, ImageStore, key_of
 from localcloud.images.trees import link_venv
 
@@ -25,6 +28,7 @@ VENV = "/opt/venv"  # where a container sees its virtual environment
 _REFERENCE = re.compile(
     r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/huggingface-pytorch-(?P<kind>training|inference):\S+$"
 )
+_ON_NEURON = "training-neuronx"
 
 # A container is alone on its machine and runs as root; ours is neither. (file, what it says, what it says instead)
 _MODEL_SERVER = "sagemaker_inference/model_server.py"
@@ -73,13 +77,19 @@ class InstallationError(Exception):
 
 
 def kind_of(reference: str) -> str | None:
-    """`training` or `inference`, whatever the tag; None if no such container is known."""
-    match = _REFERENCE.match(reference)
-    return match["kind"] if match else None
+    """`training` or `inference`, whatever the tag, or that of one that cannot run; None: no such container is known."""
+    if match := _REFERENCE.match(reference.replace(f"-{_ON_NEURON}:", "-training:")):
+        return _ON_NEURON if f"-{_ON_NEURON}:" in reference else match["kind"]
+    return other_containers.kind_of(reference)
 
 
 def base(kind: str, store: ImageStore, requirements_dir: Path, report: Callable[[str], None] = print) -> ImageConfig:
     """Makes the stand-in, unless it is there; the first time takes about a minute and a half, mostly downloads."""
+    if kind == _ON_NEURON:
+        labels = other_containers.cannot_run(f"training on {kind.rpartition('-')[2]}")
+        return replace(base("training", store, requirements_dir, report), labels=labels)
+    if kind not in _ADJUSTMENTS:
+        return other_containers.base(kind, store)
     lock = requirements_dir / f"dlc-{kind}.txt"
     runtime = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
     torch = key_of("torch", TORCH, runtime)

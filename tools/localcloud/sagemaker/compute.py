@@ -14,6 +14,7 @@ from moto.ecr.models import ecr_backends
 from localcloud.accounts import credentials
 from localcloud.images import deep_learning_containers
 from localcloud.images.container import Container
+from localcloud.images.other_containers import CANNOT_RUN
 from localcloud.images.store import Image, ImageStore, UnknownImageError
 from localcloud.settings import LocalCloud
 
@@ -47,7 +48,16 @@ class Compute:
         return session.client(service, endpoint_url=self.cloud.endpoint_url, config=config)
 
     def image(self, uri: str, report: Callable[[str], None]) -> Image:
-        """The image that ECR has under this name. UnknownImageError: it has none, or its folder is gone."""
+        """The image that ECR has under this name.
+
+        UnknownImageError: it has none, or its folder is gone, or it stands in for one that cannot run here.
+        """
+        image = self._image(uri, report)
+        if reason := image.config.labels.get(CANNOT_RUN):
+            raise UnknownImageError(reason)
+        return image
+
+    def _image(self, uri: str, report: Callable[[str], None]) -> Image:
         if kind := deep_learning_containers.kind_of(uri):
             config = deep_learning_containers.base(kind, self.store, self.cloud.requirements_dir, report)
             return self.store.add(config)

@@ -5,6 +5,7 @@ they depend on and the image lacks; whatever PyTorch consists of is constrained 
 requirement which wants another one fails the build, in pip's own words, instead of replacing it.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,9 @@ def main(command: Sequence[str]) -> int:
         return 2
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", *arguments(Path(command[0]), Path(folder))]
-        return subprocess.run(pip, check=False).returncode
+        # Debian marks its Python as its own, and pip would refuse. Nobody but this build installs into an image.
+        environment = {**os.environ, "PIP_BREAK_SYSTEM_PACKAGES": "1"}
+        return subprocess.run(pip, env=environment, check=False).returncode
 
 
 if __name__ == "__main__":
