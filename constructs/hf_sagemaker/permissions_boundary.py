@@ -8,6 +8,7 @@ from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.guardrails import Statement, policy_document
+from hf_sagemaker.package_sources import CodeArtifact
 from hf_sagemaker.place import place_of
 
 LONGEST_POLICY = 6144
@@ -37,6 +38,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
         foreign_buckets: Sequence[str] = (),
         foreign_keys: Sequence[str] = (),
         secrets: Sequence[str] = (),
+        code_artifact: CodeArtifact | None = None,
+        hears_announcements: bool = False,
     ) -> None:
         """Creates the policy.
 
@@ -45,6 +48,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
         denials: from hf_sagemaker.guardrails.
         image_accounts: accounts of the published base images.
         foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
+        code_artifact: where builds read packages. Omitted: not from CodeArtifact.
+        hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -59,6 +64,10 @@ class PermissionsBoundary(iam.ManagedPolicy):
             foreign_keys=foreign_keys,
             secrets=secrets,
         )
+        if code_artifact:
+            statements += _packages(code_artifact)
+        if hears_announcements:
+            statements.append(_allow(["events:PutEvents"], place.arn("events", "event-bus/default")))
         document = policy_document(
             f"permissions boundary of {environment}",
             [*statements, *denials],
@@ -108,6 +117,11 @@ def _allowed(
         ),
         _allow(_WITHOUT_RESOURCES, "*"),
     ]
+
+
+def _packages(artifact: CodeArtifact) -> list[dict[str, Any]]:
+    read = ["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"]
+    return [_allow(read, artifact.domain_arn, artifact.repository_arn), _allow(["sts:GetServiceBearerToken"], "*")]
 
 
 _OBJECTS = (
