@@ -29,9 +29,9 @@ def _https_url(value: str) -> str:
         is_one = url.scheme == "https" and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         raise ValueError(wanted) from None
-    if url.username is not None or url.password is not None or url.query:
+    if "@" in value or url.query:
         raise ValueError(f"{wanted}: credentials belong into Secrets Manager, settings reach templates and reports")
-    if not is_one or url.fragment or not re.fullmatch(r"[!$%&()*+,./:;=@A-Za-z0-9_~\[\]-]+", value):
+    if not is_one or url.fragment or not re.fullmatch(r"[!$%&()*+,./:;=A-Za-z0-9_~\[\]-]+", value):
         raise ValueError(wanted)
     return value
 

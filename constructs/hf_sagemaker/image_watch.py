@@ -116,28 +116,31 @@ class ImageWatch(Construct):
 
     def _listen(self, document: dict[str, Any], failures: BuildFailures) -> None:
         """Looks when AWS announces images. A message says nothing that is used: it goes on as an event without one."""
-        subscription = sns.CfnSubscription(
-            self,
-            "Announcements",
+        announcements = Construct(self, "Announcements")
+        sns.CfnSubscription(
+            announcements,
+            "Subscription",
             topic_arn=ANNOUNCEMENTS,
             region=ANNOUNCEMENTS.split(":")[3],
             protocol="lambda",
             endpoint=self.function.function_arn,
         )
+        self._permit(announcements, "Permission", "sns.amazonaws.com", ANNOUNCEMENTS)
         acknowledge(
-            subscription,
-            "A subscription's dead letter queue must be in the region of the topic, which is AWS's, in us-west-2. SNS "
-            "repeats a delivery to a function for 23 days, and the daily look makes up for what is lost.",
+            announcements,
+            "The topic is AWS's own, in us-west-2: the permission names it and nothing else, and what comes from it "
+            "only says that it is time to look (71). A subscription's dead letter queue must be in the topic's region; "
+            "SNS repeats a delivery to a function for 23 days, and the daily look makes up for what is lost.",
+            "HfSageMaker::Control-71",
             "Serverless::Serverless-SNSRedrivePolicy",
         )
-        self._permit("AnnouncementsPermission", "sns.amazonaws.com", ANNOUNCEMENTS)
         self._rule(
             "Announced", document, failures, event_pattern={"source": [EVENT_SOURCE], "detail-type": [EVENT_TYPE]}
         )
 
-    def _permit(self, construct_id: str, service: str, source_arn: str) -> None:
+    def _permit(self, scope: Construct, construct_id: str, service: str, source_arn: str) -> None:
         lambda_.CfnPermission(
-            self,
+            scope,
             construct_id,
             action="lambda:InvokeFunction",
             function_name=self.function.function_arn,
@@ -161,7 +164,7 @@ class ImageWatch(Construct):
             **when,
         )
         failures.keep_for(rule)
-        self._permit(f"{construct_id}Permission", "events.amazonaws.com", rule.attr_arn)
+        self._permit(self, f"{construct_id}Permission", "events.amazonaws.com", rule.attr_arn)
 
 
 def _input(image: ExtendedImage, base: DeepLearningContainer, rules: RebuildRules) -> dict[str, Any]:

@@ -63,11 +63,9 @@ class PermissionsBoundary(iam.ManagedPolicy):
             foreign_buckets=foreign_buckets,
             foreign_keys=foreign_keys,
             secrets=secrets,
+            code_artifact=code_artifact,
+            hears_announcements=hears_announcements,
         )
-        if code_artifact:
-            statements += _packages(code_artifact)
-        if hears_announcements:
-            statements.append(_allow(["events:PutEvents"], place.arn("events", "event-bus/default")))
         document = policy_document(
             f"permissions boundary of {environment}",
             [*statements, *denials],
@@ -96,8 +94,17 @@ def _allowed(
     foreign_buckets: Sequence[str],
     foreign_keys: Sequence[str],
     secrets: Sequence[str],
+    code_artifact: CodeArtifact | None,
+    hears_announcements: bool,
 ) -> list[dict[str, Any]]:
     region, account = place.split(":")
+    # Domain and repository in one: IAM counts letters.
+    packages = [f"{code_artifact.domain_arn.replace(':domain/', ':*/')}*"] if code_artifact else []
+    asked_for = [
+        *(["secretsmanager:GetSecretValue"] if secrets else []),
+        *(["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"] if packages else []),
+        *(["events:PutEvents"] if hears_announcements else []),
+    ]
     foreign = [f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")]
     return [
         # Bucket names are the whole world's: without the account another's could begin with the same word.
@@ -108,20 +115,17 @@ def _allowed(
         *([_allow([*_OBJECTS, *_COPIES], *foreign)] if foreign else []),
         # One statement for all services, since an action matches its own service's resources only: IAM counts letters.
         _allow(
-            [*_WITH_RESOURCES, *(["secretsmanager:GetSecretValue"] if secrets else [])],
+            [*_WITH_RESOURCES, *asked_for],
             *(f"{arn}:{resource.format(place=place, environment=environment)}" for resource in _RESOURCES),
             *(f"{arn}:iam::{account}:role{path}{name}" for name in (f"{environment}-*", "sagemaker_execution_role")),
             *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
+            *([f"{arn}:events:{place}:event-bus/default"] if hears_announcements else []),
             *foreign_keys,
             *secrets,
+            *packages,
         ),
-        _allow(_WITHOUT_RESOURCES, "*"),
+        _allow([*_WITHOUT_RESOURCES, *(["sts:GetServiceBearerToken"] if packages else [])], "*"),
     ]
-
-
-def _packages(artifact: CodeArtifact) -> list[dict[str, Any]]:
-    read = ["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"]
-    return [_allow(read, artifact.domain_arn, artifact.repository_arn), _allow(["sts:GetServiceBearerToken"], "*")]
 
 
 _OBJECTS = (

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from tests.local.compute_projects import REGISTRY, Projects
 from tests.local.package_index import PackageIndex
 from tests.local.wheels import write_wheel
 
-PASSWORD = "correct/horse:battery@staple%41"
-INSTALL = "ARG PIP_CONFIG_FILE=/run/secrets/pip.conf\nRUN --mount=type=secret,id=pip.conf pip install {}==1.0\n"
+PASSWORD, ESCAPED = "correct/horse:battery@staple%41", "correct%2Fhorse%3Abattery%40staple%2541"
+INSTALL = "ARG PIP_CONFIG_FILE=/run/secrets/pip.conf\nRUN --mount=type=secret,id=pip.conf pip install privatekit=={}\n"
 BEGIN = "ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\n"
 SOURCE = {
     "image_checks/training.py": "print('tried')",
@@ -37,22 +38,22 @@ class Outcome:
 
 
 class Builds:
-    """Builds as they are deployed, of Dockerfiles that install `privatekit` and, in the team's own, `teamkit`."""
+    """Builds as they are deployed, whose second Dockerfile, the team's own, installs `privatekit`."""
 
     def __init__(self, running: Any) -> None:
         self._ssm = running.client("ssm")
         self._projects = Projects(running)
 
-    def run(self, sources: PackageSources) -> Outcome:
+    def run(self, sources: PackageSources, version: str = "1.0") -> Outcome:
         unique = uuid.uuid4().hex[:8]
         parameters = {name: f"/tests/{unique}/{name.lower()}" for name in ("DIGEST", "BASE_DIGEST", "REBUILD")}
         for parameter in parameters.values():
             self._ssm.put_parameter(Name=parameter, Value="none", Type="String")
         files = {
             **SOURCE,
-            "Dockerfile": BEGIN + f"COPY unique.txt /opt/\n{INSTALL.format('privatekit')}",
-            "unique.txt": unique,
-            "own/Dockerfile": BEGIN + INSTALL.format("teamkit"),
+            "Dockerfile": f"{BEGIN}COPY unique.txt /opt/\n",
+            "unique.txt": unique,  # so that no layer of it is there already
+            "own/Dockerfile": BEGIN + INSTALL.format(version),
         }
         variables = {
             "BASE_IMAGE": f"{REGISTRY}/huggingface-pytorch-training:{unique}",
@@ -76,14 +77,21 @@ class Builds:
 
 
 @pytest.fixture(scope="module")
-def builds(localcloud: Any) -> Builds:
-    return Builds(localcloud)
+def builds(localcloud: Any) -> Iterator[Builds]:
+    yield Builds(localcloud)
+    for layer in _layers():
+        shutil.rmtree(layer)
+
+
+def _layers() -> list[Path]:
+    """Those in which the private package is installed."""
+    found = Path(os.environ["HFSM_IMAGE_STORE"]).glob("layers/*/venv/lib/*/site-packages/privatekit-1.0.dist-info")
+    return [path.parents[4] for path in found]
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[PackageIndex]:
     write_wheel(tmp_path, "1.0", "private", name="privatekit")
-    write_wheel(tmp_path, "1.0", "team", name="teamkit")
     served = PackageIndex(tmp_path, f"builder:{PASSWORD}")
     yield served
     served.stop()
@@ -97,34 +105,33 @@ def _secret(running: Any, content: str) -> str:
 def test_packages_come_from_the_index_and_its_password_stays_nowhere(
     builds: Builds, index: PackageIndex, localcloud: Any
 ) -> None:
-    # Given an index whose credentials are in a secret, and a Dockerfile of the team's own besides
+    # Given an index whose credentials are in a secret
     secret = _secret(localcloud, json.dumps({"username": "builder", "password": PASSWORD}))
     # When an image is built
     done = builds.run(PackageSources(index=index.url, secret_arn=secret))
-    # Then both Dockerfiles' packages came from there
+    # Then its package came from there
     assert done.status == "SUCCEEDED", done.log
-    assert {"/files/privatekit-1.0-py3-none-any.whl", "/files/teamkit-1.0-py3-none-any.whl"} <= set(index.asked)
-    # And the password is in no log, no variable, no image, and in no layer
-    escaped = "correct%2Fhorse%3Abattery%40staple%2541"
+    assert "/files/privatekit-1.0-py3-none-any.whl" in index.asked
+    # And the password is in no log, no variable and no image
     for said in (done.said, json.dumps(done.pushed, default=str)):
         assert PASSWORD not in said
-        assert escaped not in said
-    store = Path(os.environ["HFSM_IMAGE_STORE"]) if "HFSM_IMAGE_STORE" in os.environ else localcloud.state_dir
-    assert not list(store.glob("layers/*/rootfs/run/secrets/*"))
+        assert ESCAPED not in said
+    # And in no layer
+    (layer,) = _layers()
+    assert not list(layer.glob("**/pip.conf"))
 
 
 def test_a_token_of_codeartifact_is_asked_for_by_the_build(builds: Builds, index: PackageIndex) -> None:
-    # Given an index that takes CodeArtifact's tokens
+    # Given an index that takes CodeArtifact's tokens, and has another version than the one that is wanted
     index.credentials = f"aws:{token_of('packages', '123456789012')}"
-    # When an image is built with a repository of CodeArtifact, which lies on loopback here
+    # When an image is built with that repository of CodeArtifact, which lies on loopback here
     artifact = CodeArtifact(domain="packages", repository="pypi", owner="123456789012", region="us-east-1")
-    sources = PackageSources(code_artifact=artifact)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(CodeArtifact, "index", index.url)
-        done = builds.run(sources)
-    # Then the build got in with a token, which nothing tells
-    assert done.status == "SUCCEEDED", done.log
-    assert index.asked
+        done = builds.run(PackageSources(code_artifact=artifact), version="2.0")
+    # Then the build got in with a token, which nothing tells, and no other place was asked
+    assert index.asked == ["/simple/privatekit/"]
+    assert "(from versions: 1.0)" in done.log
     assert token_of("packages", "123456789012") not in done.said
 
 
