@@ -10,11 +10,18 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from stacks.settings_base import Problem, Settings
+from stacks.settings_base import HttpsUrl, Problem, Settings
 
 KeyArn = Annotated[
     str,
     Field(pattern=r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$", description="ARN of a KMS key"),
+]
+SecretArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$",
+        description="ARN of a Secrets Manager secret",
+    ),
 ]
 PrincipalPattern = Annotated[
     str,
@@ -161,10 +168,10 @@ class HubSettings(Settings):
 
     models: list[HubModelSettings] = []
     """What `hfsm mirror` brings, and nothing else. Omitted: there is no mirror."""
-    token_secret_arn: (
-        Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:[A-Za-z0-9/_+=.@-]+$")]
-        | None
-    ) = None
+    endpoint: HttpsUrl | None = None
+    """Another server that speaks the Hub's API, for example an Artifactory or Nexus that is a proxy of it. The token is
+    sent to it. Omitted: huggingface.co."""
+    token_secret_arn: SecretArn | None = None
     """ARN of the Secrets Manager secret that holds the Hub token. Only the mirroring role may read it, at run time.
     Omitted: public models only."""
     token_key_arn: KeyArn | None = None
@@ -195,7 +202,7 @@ def access_problems(
         ("hub.token_key_arn", hub.token_key_arn),
     ]
     arns = [*key_arns, *people, *((path, arn) for path, arn in others if arn and arn.startswith("arn:"))]
-    wanted = _partition(region)
+    wanted = partition_of(region)
     models = [f"{model.id}@{model.revision}" for model in hub.models]
     return [
         *(
@@ -246,6 +253,7 @@ def notebook_roles(environments: Mapping[str, tuple[str, RoleSettings]]) -> list
     ]
 
 
-def _partition(region: str) -> str:
+def partition_of(region: str) -> str:
+    """The partition of AWS that a region is in."""
     prefixes = {"cn-": "aws-cn", "us-gov-": "aws-us-gov", "us-isob-": "aws-iso-b", "us-iso-": "aws-iso"}
     return next((partition for prefix, partition in prefixes.items() if region.startswith(prefix)), "aws")

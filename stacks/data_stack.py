@@ -125,8 +125,13 @@ class DataStack(Stack):
 
     def _buckets(self, network: Network) -> EnvironmentBuckets:
         data = self._settings.data
-        # The mirror's build is in the network only where that has a way to the Hub.
-        inside = [*self.roles.trainers, self.roles.serving, *([self.roles.mirroring] if network.mirror else [])]
+        # The mirror's build is in the network only where that has a way to the Hub, those of images where settings say.
+        inside = [
+            *self.roles.trainers,
+            self.roles.serving,
+            *([self.roles.mirroring] if network.mirror else []),
+            *([self.roles.building] if network.builds else []),
+        ]
         # By its ARN: given the key itself, the CDK would let S3's log delivery use it for any account.
         log_key = kms.Key.from_key_arn(self, "LogKey", self.keys.logs.key_arn)
         access_logs = AccessLogBucket(self, "AccessLogs", key=log_key, removal_policy=self._removal_policy)
@@ -223,6 +228,8 @@ class DataStack(Stack):
             token_key=kms.Key.from_key_arn(self, "TokenKey", settings.hub.token_key_arn)
             if settings.hub.token_key_arn
             else None,
+            packages=settings.builds.sources(settings.account, settings.region),
+            builds=network.builds,
         )
         self.people.allow_work(
             buckets=self.buckets,

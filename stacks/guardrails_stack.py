@@ -6,6 +6,7 @@ from constructs import Construct
 
 from hf_sagemaker.deploying_role import DeployingRole
 from hf_sagemaker.guardrails import job_denials
+from hf_sagemaker.image_watch import ANNOUNCEMENTS
 from hf_sagemaker.permissions_boundary import PermissionsBoundary
 from stacks.contract import publish
 from stacks.settings import EnvironmentSettings
@@ -26,6 +27,7 @@ class GuardrailsStack(Stack):
             environment=environment,
             path=settings.roles.path,
             boundary_arn=self.boundary.managed_policy_arn if self.boundary else None,
+            subscribes_to=[ANNOUNCEMENTS] if hears_announcements(settings) else [],
         )
         publish(
             self,
@@ -45,8 +47,8 @@ class GuardrailsStack(Stack):
             return iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
         data = settings.data
         keys = [arn for _, arn in settings.keys if arn] + [b.key_arn for b in data.read_only_buckets if b.key_arn]
-        if settings.hub.token_key_arn:
-            keys.append(settings.hub.token_key_arn)
+        keys += [arn for arn in (settings.hub.token_key_arn, settings.builds.package_index_key_arn) if arn]
+        secrets = [settings.hub.token_secret_arn, settings.builds.package_index_secret_arn]
         buckets = [bucket.name for bucket in data.read_only_buckets]
         if data.replication:
             keys.append(data.replication.key_arn)
@@ -64,8 +66,15 @@ class GuardrailsStack(Stack):
             image_accounts=accounts,
             foreign_buckets=buckets,
             foreign_keys=sorted(set(keys)),
-            secrets=[settings.hub.token_secret_arn] if settings.hub.token_secret_arn else [],
+            secrets=[arn for arn in secrets if arn],
+            code_artifact=settings.builds.sources(settings.account, settings.region).code_artifact,
+            hears_announcements=hears_announcements(settings),
         )
+
+
+def hears_announcements(settings: EnvironmentSettings) -> bool:
+    """Whether some image of the settings is looked at when AWS announces new ones."""
+    return any(image.rebuild.on_announcement for image in settings.images)
 
 
 def instance_types(settings: EnvironmentSettings) -> list[str]:

@@ -15,6 +15,7 @@ from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.image_lock import Pin
 from hf_sagemaker.requirements import read_requirements, requirement_problems
+from stacks.access_settings import partition_of
 from stacks.base_image_settings import AnyBaseSettings, BaseImageSettings, has_python
 from stacks.rebuild_settings import RebuildSettings
 from stacks.settings_base import Name, Problem, Settings
@@ -129,4 +130,12 @@ def image_problems(images: list[ImageSettings], region: str) -> list[Problem]:
             problem = str(error)
         if problem:
             found.append((f"images.{i}.base", image.base.model_dump(exclude_none=True), problem))
+        if image.rebuild.on_announcement and partition_of(region) != "aws":
+            found.append(
+                (
+                    f"images.{i}.rebuild.on_announcement",
+                    True,
+                    f"must be false in {region}: AWS announces images in partition aws only; the daily look stays",
+                )
+            )
     return found

@@ -9,6 +9,7 @@ from constructs import Construct
 from hf_sagemaker.base_image import short_name
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.image_watch import AcceptedFinding, ImageWatch, RebuildRules
+from hf_sagemaker.placement import Network
 from stacks.contract import parameter_path, publish, repository_name
 from stacks.data_stack import DataStack
 from stacks.rebuild_settings import RebuildSettings
@@ -27,9 +28,11 @@ class ImageStack(Stack):
         *,
         environment: str,
         settings: EnvironmentSettings,
+        network: Network,
         data: DataStack,
         removal_policy: RemovalPolicy,
     ) -> None:
+        """network: where builds run, if it is for them."""
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self.images: dict[str, ExtendedImage] = {}
         for image in settings.images:
@@ -43,6 +46,8 @@ class ImageStack(Stack):
                 role=data.roles.building,
                 artifacts=data.buckets.builds,
                 parameter_path=parameter_path(environment, f"images/{name}"),
+                packages=settings.builds.sources(settings.account, settings.region),
+                placement=network.builds,
                 removal_policy=removal_policy,
             )
             self.images[name] = extended
@@ -80,6 +85,7 @@ class ImageStack(Stack):
 def _rules(settings: RebuildSettings) -> RebuildRules:
     return RebuildRules(
         on_new_base=settings.on_new_base,
+        on_announcement=settings.on_announcement,
         on_findings=settings.on_findings,
         accepted=[AcceptedFinding(**each.model_dump()) for each in settings.accepted_findings],
     )

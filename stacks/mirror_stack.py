@@ -34,6 +34,7 @@ class MirrorStack(Stack):
             role=data.roles.mirroring,
             placement=network.mirror,
             token_secret_arn=settings.hub.token_secret_arn,
+            endpoint=settings.hub.endpoint,
             removal_policy=removal_policy,
         )
         publish(self, environment, {"hub/project": self.mirror.project.project_name})

@@ -22,7 +22,7 @@ class MlEnvironment(Stage):
         super().__init__(scope, name, env=Environment(account=settings.account, region=settings.region))
         removal_policy = RemovalPolicy.DESTROY if settings.disposable else RemovalPolicy.RETAIN
         guardrails = GuardrailsStack(self, "Guardrails", environment=name, settings=settings)
-        network = NetworkStack(self, "Network", settings=settings, removal_policy=removal_policy)
+        network = NetworkStack(self, "Network", environment=name, settings=settings, removal_policy=removal_policy)
         data = DataStack(
             self,
             "Data",
@@ -37,6 +37,7 @@ class MlEnvironment(Stage):
             "Images",
             environment=name,
             settings=settings,
+            network=network.network,
             data=data,
             removal_policy=removal_policy,
         ).images

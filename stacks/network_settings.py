@@ -44,6 +44,9 @@ class TeamVpcSettings(Settings):
     endpoint_security_group_ids: SecurityGroupIds | None = None
     """Of SageMaker endpoints. Omitted: one is created, which reaches on port 443 whatever the team's
     routes lead to."""
+    build_security_group_ids: SecurityGroupIds | None = None
+    """Of image builds, where `builds` has them in the network. Omitted: one is created, which reaches on port 443, and
+    on the ports of the package index and the apt proxy, whatever the team's routes lead to."""
     s3_endpoint_id: Annotated[str, _resource_id("vpce")] | None = None
     """The team's S3 gateway endpoint; buckets admit jobs through it only. Omitted: one is created."""
 

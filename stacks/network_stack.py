@@ -9,12 +9,14 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from hf_sagemaker.build_traffic import BuildTraffic
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EncryptionKey, KeyUse
 from hf_sagemaker.endpoint_policies import Perimeter
 from hf_sagemaker.network import PrivateNetwork
 from hf_sagemaker.placement import Network
 from hf_sagemaker.team_network import TeamNetwork
+from stacks.contract import repository_name
 from stacks.network_settings import NetworkSettings, TeamVpcSettings
 from stacks.settings import EnvironmentSettings
 
@@ -38,6 +40,7 @@ class NetworkStack(Stack):
         scope: Construct,
         construct_id: str,
         *,
+        environment: str,
         settings: EnvironmentSettings,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -50,6 +53,7 @@ class NetworkStack(Stack):
                 s3.Bucket.from_bucket_name(self, f"ReadOnlyBucket{i}", bucket.name)
                 for i, bucket in enumerate(settings.data.read_only_buckets, start=1)
             ],
+            builds=_build_traffic(environment, settings) if settings.builds.inside else None,
         )
         team = settings.network.vpc
         self.network: Network = (
@@ -119,6 +123,7 @@ class NetworkStack(Stack):
             else None,
             job_security_groups=self._groups("TeamJobGroup", team.job_security_group_ids),
             endpoint_security_groups=self._groups("TeamEndpointGroup", team.endpoint_security_group_ids),
+            build_security_groups=self._groups("TeamBuildGroup", team.build_security_group_ids),
             interface_endpoints="shared" if endpoints.owner == "shared" else endpoints.zones,
             perimeter=perimeter,
             flow_log_retention=_RETENTION[settings.flow_log_days],
@@ -149,3 +154,12 @@ class NetworkStack(Stack):
     def availability_zones(self) -> list[str]:
         """Those of the settings. The Vpc construct asks its stack, which would otherwise ask AWS."""
         return self._zones
+
+
+def _build_traffic(environment: str, settings: EnvironmentSettings) -> BuildTraffic:
+    bases = [image.extension(settings.region).base for image in settings.images]
+    return BuildTraffic(
+        pushed=repository_name(environment, "*"),
+        bases=[(base.account, base.repository) for base in bases],
+        packages=settings.builds.sources(settings.account, settings.region),
+    )

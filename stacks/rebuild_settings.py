@@ -24,6 +24,9 @@ class RebuildSettings(Settings):
 
     on_new_base: bool = True
     """When AWS has published another image under the base's tag; looked at every day."""
+    on_announcement: bool = False
+    """When AWS announces new images: looks at the base at once, and not only every day. In partition aws, and where
+    the organisation lets the account subscribe to a topic in us-west-2."""
     on_findings: Literal["critical", "high", "none"] = "critical"
     """When a scan finds something of that severity or above. It blocks promotion too, until it is gone or accepted."""
     accepted_findings: list[AcceptedFindingSettings] = []

@@ -22,6 +22,7 @@ from stacks.access_settings import (
     access_problems,
 )
 from stacks.base_image_settings import BaseImageSettings
+from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import Environment, environment_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.network_settings import NetworkSettings, service_problems
@@ -171,6 +172,7 @@ class EnvironmentSettings(Settings):
         ImageSettings(name="inference", base=BaseImageSettings(purpose="inference", transformers="4.51.3")),
     ]
     """What is built here, and what job types and endpoints run."""
+    builds: BuildSettings = BuildSettings()
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
 
@@ -181,6 +183,7 @@ class EnvironmentSettings(Settings):
             *self.network.problems(self.region),
             *_duplicates("images", [image.name for image in self.images]),
             *image_problems(self.images, self.region),
+            *build_problems(self.account, self.region, self.builds, self.network, self.images),
             *self._job_type_problems(),
             *self._endpoint_problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub),

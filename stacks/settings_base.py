@@ -1,8 +1,10 @@
 """What every model of settings shares. Never imports aws_cdk, see stacks/settings.py."""
 
+import re
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Problem = tuple[str, object, str]
 """(field path, value, what it must be)."""
@@ -15,6 +17,27 @@ Name = Annotated[
         description="lower-case letters, digits, hyphens; 2 to 31 long",
     ),
 ]
+
+
+def _https_url(value: str) -> str:
+    # Never the value itself: it may hold a password.
+    wanted = (
+        "must be an address such as https://packages.example.com/simple, with nothing but host, port and path in it"
+    )
+    try:
+        url = urlsplit(value)
+        is_one = url.scheme == "https" and bool(url.hostname) and (url.port is None or url.port > 0)
+    except ValueError:
+        raise ValueError(wanted) from None
+    if "@" in value or url.query:
+        raise ValueError(f"{wanted}: credentials belong into Secrets Manager, settings reach templates and reports")
+    if not is_one or url.fragment or not re.fullmatch(r"[!$%&()*+,./:;=A-Za-z0-9_~\[\]-]+", value):
+        raise ValueError(wanted)
+    return value
+
+
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+"""An address that may stand in templates: by TLS, without credentials."""
 
 
 class Settings(BaseModel):

@@ -130,7 +130,8 @@ def _paragraph(file: Path, path: str, value: object, reason: str) -> str:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, default=str)
+    """Shortened, and without what an address may hold of credentials: it is printed."""
+    text = re.sub(r"(://[^?]*)\?.*", r"\1?…", re.sub(r"://.*@", "://…@", json.dumps(value, default=str)))
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 

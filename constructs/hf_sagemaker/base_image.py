@@ -29,6 +29,7 @@ class OwnImage:
         what it brings itself.
     processor, architecture: what it is built for.
     cuda: version as (major, minor). transformers: version. None: whatever depends on it is not checked.
+    data_parallel_library: whether it carries SageMaker's.
 
     Raises BaseImageError for another URI, and for the tag `latest`.
     """
@@ -40,6 +41,7 @@ class OwnImage:
     architecture: Architecture = "x86_64"
     cuda: tuple[int, int] | None = None
     transformers: str | None = None
+    data_parallel_library: bool = False
     registry: str = field(init=False)
     region: str = field(init=False)
     repository: str = field(init=False)

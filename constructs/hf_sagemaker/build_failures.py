@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -10,6 +12,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
+
+from hf_sagemaker.place import place_of
 
 _ENDS = ("FAILED", "FAULT", "STOPPED", "TIMED_OUT")
 _MESSAGE = (
@@ -31,9 +35,9 @@ class BuildFailures(Construct):
     def __init__(
         self, scope: Construct, construct_id: str, *, projects: Sequence[codebuild.IProject], key: kms.IKey
     ) -> None:
-        """Creates topic, rule, and a queue for messages that the topic did not take.
+        """Creates topic, rule, a queue for messages that the topic did not take, and an alarm on that queue.
 
-        key: encrypts both; its policy must let events.amazonaws.com use it.
+        key: encrypts topic and queue; its policy must let events.amazonaws.com and cloudwatch.amazonaws.com use it.
         """
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
@@ -75,8 +79,31 @@ class BuildFailures(Construct):
                 )
             ],
         )
+        self._watch_queue()
         self.topic.add_to_resource_policy(_let_rule("sns:Publish", self.topic.topic_arn, rule))
         self.keep_for(rule)
+
+    def _watch_queue(self) -> None:
+        """What lies in the queue is a message that nobody got, or a look that never was: people are told of it."""
+        alarm = self._queue.metric_approximate_number_of_messages_visible(
+            statistic="Maximum", period=Duration.minutes(5)
+        ).create_alarm(
+            self,
+            "Undelivered",
+            alarm_description="Messages about builds, or looks at images, that reached nobody are in the queue",
+            threshold=1,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        self.topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+                conditions={"StringEquals": {"aws:SourceAccount": place_of(self).account}},
+            )
+        )
 
     @property
     def dead_letters(self) -> events.CfnRule.DeadLetterConfigProperty:

@@ -48,11 +48,13 @@ class DeployingRole(Construct):
         environment: str,
         path: str,
         boundary_arn: str | None,
+        subscribes_to: Sequence[str] = (),
     ) -> None:
         """Creates role and policies.
 
         environment: its stacks' names begin with it. path: IAM path of its roles.
         boundary_arn: ARN of the boundary of its roles. None: they have none.
+        subscribes_to: ARNs of topics outside the environment that it subscribes functions to. Omitted: none.
         """
         super().__init__(scope, construct_id)
         self.role = iam.Role(
@@ -65,7 +67,10 @@ class DeployingRole(Construct):
             "Storage": deploying.deploy_storage(self, environment),
             "Network": deploying.deploy_network(self),
             "Roles": deploying.deploy_roles(self, environment, path, boundary_arn, PASSED_TO),
-            "Work": deploying.deploy_work(self, environment),
+            "Work": [
+                *deploying.deploy_work(self, environment),
+                *([allow.allow(["sns:Subscribe"], *subscribes_to)] if subscribes_to else []),
+            ],
         }
         self.policies = [
             allow.DutyPolicy(self, f"{name}Policy", role=self.role, permissions=permissions, acknowledged=False)

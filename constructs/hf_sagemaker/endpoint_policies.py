@@ -12,6 +12,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from hf_sagemaker.build_traffic import BuildTraffic
+from hf_sagemaker.permissions.images import ECR_PULL, ECR_PUSH
 from hf_sagemaker.place import place_of
 
 _PULL_IMAGES = (
@@ -105,6 +107,12 @@ ACTIONS: Mapping[str, Sequence[str]] = {
 }
 """By the construct id of the endpoint."""
 
+BUILD_ACTIONS: Mapping[str, Sequence[str]] = {
+    "SecretsManager": ("secretsmanager:GetSecretValue",),
+    "Ssm": ("ssm:GetParameter", "ssm:PutParameter"),
+}
+"""The same, of endpoints that are there for builds only."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Perimeter:
@@ -112,10 +120,12 @@ class Perimeter:
 
     organization_id: an AWS organisation. Omitted: this account only.
     readable_buckets: buckets outside of it that jobs may read all the same. Omitted: none.
+    builds: what builds of images do through the network. Omitted: none run in it.
     """
 
     organization_id: str | None = None
     readable_buckets: Sequence[s3.IBucket] = ()
+    builds: BuildTraffic | None = None
 
 
 def interface_policy(scope: Construct, endpoint: str, perimeter: Perimeter) -> Sequence[iam.PolicyStatement]:
@@ -123,15 +133,25 @@ def interface_policy(scope: Construct, endpoint: str, perimeter: Perimeter) -> S
 
     Raises KeyError for an endpoint whose actions nobody has decided.
     """
-    return _within(scope, ACTIONS[endpoint], perimeter)
+    builds = perimeter.builds
+    if builds and builds.packages.code_artifact and endpoint in _CODE_ARTIFACT:
+        return [_read_packages(scope, builds, perimeter)]
+    if builds and endpoint in BUILD_ACTIONS:
+        return _within(scope, BUILD_ACTIONS[endpoint], perimeter)
+    statements = _within(scope, ACTIONS[endpoint], perimeter)
+    if builds and endpoint in _REGISTRY:
+        return [*statements, *_build_images(scope, builds, perimeter)]
+    return statements
 
 
 def s3_policy(scope: Construct, perimeter: Perimeter) -> iam.PolicyDocument:
     """The policy of the S3 gateway endpoint."""
     place = place_of(scope)
     layers = f"arn:{place.partition}:s3:::prod-{place.region}-starport-layer-bucket/*"
+    # CodeBuild asks whose the bucket of a build's source is.
+    actions = [*ACTIONS["S3"], *(["s3:GetBucketAcl"] if perimeter.builds else [])]
     statements = [
-        *_within(scope, ACTIONS["S3"], perimeter),
+        *_within(scope, actions, perimeter),
         # ECR keeps image layers in a bucket of its own and hands out signed addresses into it.
         iam.PolicyStatement(
             sid="ReadImageLayers", principals=[iam.StarPrincipal()], actions=["s3:GetObject"], resources=[layers]
@@ -152,6 +172,45 @@ def s3_policy(scope: Construct, perimeter: Perimeter) -> iam.PolicyDocument:
             )
         )
     return iam.PolicyDocument(statements=statements)
+
+
+_REGISTRY = ("EcrApi", "EcrDocker")
+_CODE_ARTIFACT = ("CodeArtifactApi", "CodeArtifactRepositories")
+
+
+def _build_images(scope: Construct, builds: BuildTraffic, perimeter: Perimeter) -> Sequence[iam.PolicyStatement]:
+    """Pull the published bases, push to this environment's repositories; a role that may, has to come with it."""
+    place = place_of(scope)
+    ours = _principals(scope, perimeter)
+    registry = f"arn:{place.partition}:ecr:{place.region}"
+    return [
+        iam.PolicyStatement(
+            sid="PullBaseImages",
+            principals=[iam.StarPrincipal()],
+            actions=list(ECR_PULL),
+            resources=[f"{registry}:{account}:repository/{name}" for account, name in sorted(set(builds.bases))],
+            conditions={"StringEquals": ours},
+        ),
+        iam.PolicyStatement(
+            sid="PushImages",
+            principals=[iam.StarPrincipal()],
+            actions=list(ECR_PUSH),
+            resources=[f"{registry}:{place.account}:repository/{builds.pushed}"],
+            conditions={"StringEquals": {**ours, "aws:ResourceAccount": place.account}},
+        ),
+    ]
+
+
+def _read_packages(scope: Construct, builds: BuildTraffic, perimeter: Perimeter) -> iam.PolicyStatement:
+    artifact = builds.packages.code_artifact
+    assert artifact is not None
+    return iam.PolicyStatement(
+        sid="ReadPackages",
+        principals=[iam.StarPrincipal()],
+        actions=["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"],
+        resources=[artifact.domain_arn, artifact.repository_arn],
+        conditions={"StringEquals": _principals(scope, perimeter)},
+    )
 
 
 def _within(scope: Construct, actions: Sequence[str], perimeter: Perimeter) -> Sequence[iam.PolicyStatement]:

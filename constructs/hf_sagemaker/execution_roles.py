@@ -10,6 +10,8 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.package_sources import PackageSources
+from hf_sagemaker.placement import Placement
 
 SOURCES_PREFIX = "sources/"
 """Where people put training code, in the models bucket."""
@@ -74,12 +76,16 @@ class ExecutionRoles(Construct):
         inference_repositories: Sequence[str],
         token_secret_arn: str | None = None,
         token_key: kms.IKey | None = None,
+        packages: PackageSources | None = None,
+        builds: Placement | None = None,
     ) -> None:
         """Attaches to each role what its duty needs.
 
         training_repositories, inference_repositories: names of the ECR repositories, which a later stack creates.
         token_secret_arn: the Secrets Manager secret with the Hub's token. Omitted: nobody may read any.
         token_key: encrypts that secret. Omitted: aws/secretsmanager, whose policy admits who may read the secret.
+        packages: where builds of images get packages from. Omitted: from where anybody may.
+        builds: where builds of images run. Omitted: in no VPC.
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories)
@@ -109,6 +115,8 @@ class ExecutionRoles(Construct):
                 allow.use_repositories(
                     self, *training_repositories, *inference_repositories, actions=allow.ECR_PULL + allow.ECR_PUSH
                 ),
+                *self._package_permissions(packages),
+                *([allow.build_in_vpc(self, builds)] if builds else []),
             ],
         )
         allow.DutyPolicy(
@@ -128,6 +136,15 @@ class ExecutionRoles(Construct):
                 ),
             ],
         )
+
+    def _package_permissions(self, packages: PackageSources | None) -> Sequence[allow.Permission]:
+        if not packages:
+            return []
+        found = allow.read_packages(packages)
+        if packages.secret_key_arn:
+            key = kms.Key.from_key_arn(self, "PackageIndexKey", packages.secret_key_arn)
+            found.append(allow.use_key_through(self, key, "secretsmanager", actions=["kms:Decrypt"]))
+        return found
 
     def _allow_training(
         self, role: iam.Role, buckets: EnvironmentBuckets, keys: EnvironmentKeys, repositories: Sequence[str]

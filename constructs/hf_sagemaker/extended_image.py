@@ -17,6 +17,8 @@ from hf_sagemaker.base_image import version_of
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_build import ImageBuild
 from hf_sagemaker.image_extension import ImageExtension
+from hf_sagemaker.package_sources import PackageSources
+from hf_sagemaker.placement import Placement
 
 _UNTAGGED_DAYS = 14
 _KEPT_IMAGES = 50
@@ -45,15 +47,19 @@ class ExtendedImage(Construct):
         role: iam.IRole,
         artifacts: s3.IBucket,
         parameter_path: str,
+        packages: PackageSources | None = None,
+        placement: Placement | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates both.
 
         extension: what is put over which published image.
         repository_name: stable and known outside: roles are granted by it.
-        role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
+        role: assumed by the build, as `ImageBuild` takes it.
         artifacts: for what the build leaves besides the image, as `ImageBuild` takes it.
         parameter_path: where the build writes down what it made, as `ImageBuild` takes it.
+        packages, placement: where packages come from and where the build runs, as `ImageBuild` takes them. They are no
+            part of the tag: an index is another way to the same packages.
         removal_policy: DESTROY also deletes the images. Omitted: everything is kept.
         """
         super().__init__(scope, construct_id)
@@ -75,6 +81,8 @@ class ExtendedImage(Construct):
             role=role,
             artifacts=artifacts,
             parameter_path=parameter_path,
+            packages=packages,
+            placement=placement,
             removal_policy=removal_policy,
         )
 

@@ -82,6 +82,7 @@ class HubMirror(Construct):
         role: iam.Role,
         placement: Placement | None = None,
         token_secret_arn: str | None = None,
+        endpoint: str | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the project.
@@ -93,6 +94,7 @@ class HubMirror(Construct):
             of this account, what its role may.
         token_secret_arn: the secret with the Hub's token, as plain text, which the role may read. Omitted: public
             models only.
+        endpoint: address of another server that speaks the Hub's API; it gets the token. Omitted: huggingface.co.
         removal_policy: of the logs. Omitted: they are kept.
         """
         super().__init__(scope, construct_id)
@@ -119,10 +121,12 @@ class HubMirror(Construct):
         variables = {"MODELS_BUCKET": bucket.bucket_name}
         if token_secret_arn:
             variables["HUB_SECRET_ARN"] = token_secret_arn
+        if endpoint:
+            variables["HF_ENDPOINT"] = endpoint.rstrip("/")
         self.project = self._project(source, variables, keys, role, log_group)
         self.project.node.add_dependency(access)
         if placement:
-            self._place(placement)
+            placement.apply_to(self.project)
         acknowledge(
             self.project,
             "Its source is an archive in S3, read in its own role: the rule on OAuth is for GitHub and Bitbucket, and "
@@ -165,14 +169,4 @@ class HubMirror(Construct):
             timeout=Duration.hours(8),  # the longest; what it has not brought, the next one does
             queued_timeout=Duration.hours(1),
             build_spec=codebuild.BuildSpec.from_object(_BUILD),
-        )
-
-    def _place(self, placement: Placement) -> None:
-        # Not the L2's own argument: that adds an inline policy to the role, which has what it needs.
-        project = self.project.node.default_child
-        assert isinstance(project, codebuild.CfnProject)
-        project.vpc_config = codebuild.CfnProject.VpcConfigProperty(
-            vpc_id=placement.vpc.vpc_id,
-            subnets=placement.subnet_ids,
-            security_group_ids=placement.security_group_ids,
         )

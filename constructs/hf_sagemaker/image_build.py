@@ -18,7 +18,18 @@ from hf_sagemaker.base_image import BaseImage, OwnImage
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_extension import ImageExtension
+from hf_sagemaker.package_sources import PackageSources
+from hf_sagemaker.placement import Placement
 
+_OUTSIDE = (
+    "The build is in no VPC, so that no job, endpoint or data store is beside it: it reaches the internet, from which "
+    "packages come (settings: builds.network), and of this account what its role may."
+)
+_INSIDE = (
+    "The build is in the environment's private subnets, in a security group of its own that nothing can connect to: it "
+    "reaches the VPC's endpoints, whose policies admit pushes to this environment's repositories only (87), and the "
+    "package index of the settings."
+)
 NOT_BUILT = "none"
 """What the parameters say before the first build."""
 _OWN_BASE = (
@@ -52,6 +63,8 @@ class ImageBuild(Construct):
         role: iam.IRole,
         artifacts: s3.IBucket,
         parameter_path: str,
+        packages: PackageSources | None = None,
+        placement: Placement | None = None,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates the project, its log group, its policy and its parameters.
@@ -59,10 +72,14 @@ class ImageBuild(Construct):
         extension: what is built on which base. context: the source, as the extension has written it.
         tag: stands for what goes into the image but its base. The image's own tag, in `repository`, is this and the
             first 12 digits of the digest that the base has at the time of the build.
-        role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
+        role: assumed by the build; must be able to push to the repository, and to use `packages` and `placement`. Log,
+            source and base access are added here.
         artifacts: gets the images' bills of materials, `bills-of-materials/<repository>/sha256-….json`; the role must
             be able to write them.
         parameter_path: the parameters are `<path>/digest`, `/base-digest`, `/rebuild` and `/blocked`.
+        packages: where packages come from. Omitted: from pypi.org and Debian.
+        placement: where it runs; the network must let builds pass. Omitted: outside every VPC, where it reaches the
+            internet and, of this account, what its role may.
         removal_policy: of the log group. Omitted: it is kept.
         """
         super().__init__(scope, construct_id)
@@ -88,6 +105,7 @@ class ImageBuild(Construct):
             "DIGEST_PARAMETER": self.digest.parameter_name,
             "BASE_DIGEST_PARAMETER": self.base_digest.parameter_name,
             "REBUILD_PARAMETER": self.rebuild.parameter_name,
+            **(packages.variables if packages else {}),
         }
         if extension.own_dockerfile_path:
             variables["OWN_DOCKERFILE"] = extension.own_dockerfile_path
@@ -109,8 +127,7 @@ class ImageBuild(Construct):
                 if image.architecture == "arm64"
                 else codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
                 compute_type=codebuild.ComputeType.LARGE,
-                # docker build needs it. The project reaches no VPC and no data, and its role may only push to this
-                # environment's repositories.
+                # docker build needs it. The role reads no data and only pushes to this environment's repositories.
                 privileged=True,
             ),
             environment_variables={
@@ -123,13 +140,15 @@ class ImageBuild(Construct):
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPECIFICATION),
         )
         self.project.node.add_dependency(access)
+        if placement:
+            placement.apply_to(self.project)
         foreign = _foreign_base_rules(self, extension.base)
         acknowledge(
             self,
-            "`docker build` needs to own the host. The build is in no VPC and reaches no data, runs inline commands "
-            "(control 81) in a role that only pushes to this environment's repositories (34), and is started by no "
-            "webhook (80). Its source is an archive in S3, read in that role: the rule on OAuth is for GitHub and "
-            "Bitbucket, and asks every project. "
+            f"`docker build` needs to own the host. {_INSIDE if placement else _OUTSIDE} It runs inline commands "
+            "(control 81) in a role that reads no data and only pushes to this environment's repositories (34), and is "
+            "started by no webhook (80). Its source is an archive in S3, read in that role: the rule on OAuth is for "
+            "GitHub and Bitbucket, and asks every project. "
             + " ".join([*dict.fromkeys(access.wildcards.values()), *([_OWN_BASE] if foreign else [])]),
             *access.wildcards,
             *foreign,

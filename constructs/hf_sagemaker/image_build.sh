@@ -32,6 +32,51 @@ complaints() { # image
   sort complaints.txt
 }
 
+# Writes what pip is told about the package index. Standard input: its credentials, as JSON, or nothing.
+pip_configuration() {
+  python3 -c '
+import json, os, sys
+from urllib.parse import quote, urlsplit
+given, user, index = sys.stdin.read().strip(), "", urlsplit(os.environ["PACKAGE_INDEX"])
+if given:
+    try:
+        found = json.loads(given)
+        user = "{}:{}@".format(*(quote(found[part], safe="") for part in ("username", "password")))
+    except (ValueError, KeyError, TypeError):
+        sys.exit("The secret of the package index must hold {\"username\": ..., \"password\": ...}: write it anew")
+print("[global]", "index-url = " + index._replace(netloc=user + index.netloc).geturl(), sep="\n")
+'
+}
+
+index_credentials() {
+  local token
+  if [ -n "${CODEARTIFACT_DOMAIN:-}" ]; then
+    token="$(aws codeartifact get-authorization-token --domain "$CODEARTIFACT_DOMAIN" \
+      --domain-owner "$CODEARTIFACT_OWNER" --duration-seconds 3600 --query authorizationToken --output text)" &&
+      printf '{"username": "aws", "password": "%s"}' "$token"
+  elif [ -n "${PACKAGE_INDEX_SECRET_ARN:-}" ]; then
+    aws secretsmanager get-secret-value --secret-id "$PACKAGE_INDEX_SECRET_ARN" --query SecretString --output text
+  fi
+}
+
+# Both files are secrets of `docker build`, beside its context: they are in no layer, and in no variable or log.
+secrets=()
+private="$(mktemp -d)"
+trap 'rm -rf "$private"' EXIT
+if [ -n "${PACKAGE_INDEX:-}" ]; then
+  credentials="$(index_credentials)"
+  pip_configuration <<< "$credentials" > "$private/pip.conf"
+  secrets+=(--secret "id=pip.conf,src=$private/pip.conf")
+fi
+if [ -n "${APT_PROXY:-}" ]; then
+  printf 'Acquire::http::Proxy "%s";\nAcquire::https::Proxy "%s";\n' "$APT_PROXY" "$APT_PROXY" > "$private/apt.conf"
+  secrets+=(--secret "id=apt.conf,src=$private/apt.conf")
+fi
+
+build() { # what docker build is told
+  docker build "${secrets[@]}" "$@"
+}
+
 # A published tag can move to a patched image. Built on the digest, the image is what its own tag says, and a tag of ours
 # never has to move.
 case "$base_name" in
@@ -55,12 +100,12 @@ if digest="$(digest_of "$tag")"; then
   echo "$image is there already: nothing to build"
 else
   if [ -z "${OWN_DOCKERFILE:-}" ]; then
-    docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$image" .
+    build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$image" .
   else
     # What a team's own Dockerfile begins with; it stays on this machine.
     extended="extended:$tag"
-    docker build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$extended" .
-    docker build --file "$OWN_DOCKERFILE" --build-arg BASE_IMAGE="$extended" --tag "$image" "${OWN_DOCKERFILE%/*}"
+    build --file "$DOCKERFILE" --build-arg BASE_IMAGE="$base" --tag "$extended" .
+    build --file "$OWN_DOCKERFILE" --build-arg BASE_IMAGE="$extended" --tag "$image" "${OWN_DOCKERFILE%/*}"
   fi
   # The published images break some of their own packages' wishes; a new complaint is ours.
   complaints "$base" > complaints-of-base.txt

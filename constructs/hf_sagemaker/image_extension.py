@@ -18,6 +18,9 @@ _INSIDE = "/opt/hf_sagemaker"
 _OWN = "own"
 _SERVER = "server"
 _NEURON = ("neuron", "neuronx")
+# Where a build has a package index or a proxy of its own, image_build.sh hands their configuration over.
+_PIP_SECRET = "--mount=type=secret,id=pip.conf"
+_APT_SECRET = "--mount=type=secret,id=apt.conf,target=/etc/apt/apt.conf.d/99proxy"
 _IGNORED = shutil.ignore_patterns("__pycache__", "*.pyc", ".git", "*.in")
 
 
@@ -123,14 +126,16 @@ class ImageExtension:
         lines = []
         if self.apt_packages:
             lines.append(
-                "RUN apt-get update && apt-get install --yes --no-install-recommends "
+                f"RUN {_APT_SECRET} apt-get update && apt-get install --yes --no-install-recommends "
                 f"{' '.join(self.apt_packages)} && rm -rf /var/lib/apt/lists/*"
             )
         if self.requirements:
             copied = [f"{self._folder}/{name}" for name in ("install_requirements.py", "added-requirements.txt")]
             python = "python" if self.has_runtime else "python3"
             lines.append(f"COPY {' '.join(copied)} {_INSIDE}/")
-            lines.append(f"RUN {python} {_INSIDE}/install_requirements.py {_INSIDE}/added-requirements.txt")
+            lines.append(
+                f"RUN {_PIP_SECRET} {python} {_INSIDE}/install_requirements.py {_INSIDE}/added-requirements.txt"
+            )
         return lines
 
 

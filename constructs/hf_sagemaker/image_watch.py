@@ -9,6 +9,7 @@ from typing import Any
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
@@ -18,6 +19,12 @@ from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.place import place_of
+
+ANNOUNCEMENTS = "arn:aws:sns:us-west-2:767397762724:dlc-updates"
+"""The topic of AWS's on which it announces Deep Learning Containers, for the regions of partition aws."""
+EVENT_SOURCE, EVENT_TYPE = "hf-sagemaker", "Images Announced"
+"""Of the event by which an announcement reaches the rules of this account, as `watch_images.handler` sends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,18 +41,20 @@ class RebuildRules:
     """When an image is built again, besides a change of what goes into it.
 
     on_new_base: when the base's tag has moved to another image; never of a base that is named by its digest.
+    on_announcement: also look when AWS announces new images. Only in partition aws.
     on_findings: when its scan finds something of that severity or above, `critical` or `high`; such findings also block
         promotion. `none`: neither.
     accepted: findings that do not count, each until its day.
     """
 
     on_new_base: bool = True
+    on_announcement: bool = False
     on_findings: str = "critical"
     accepted: Sequence[AcceptedFinding] = field(default=())
 
 
 class ImageWatch(Construct):
-    """A function that looks at the images every day, and when a scan is complete.
+    """A function that looks at the images every day, when a scan is complete, and when AWS announces new ones.
 
     function: its input, which the rules hold, names everything that it may look at and change.
     failures: tells people about builds that did not succeed, these or any.
@@ -88,6 +97,8 @@ class ImageWatch(Construct):
         acknowledge(self, REASON + watcher.reason, *RULES, *watcher.rules)
         self.function = watcher.function
         document = {"images": [_input(*each) for each in images]}
+        if hearing := [each for each in images if each[2].on_announcement]:
+            self._listen({"images": [_input(*each) for each in hearing]}, failures)
         self._rule("Daily", document, failures, schedule_expression="rate(1 day)")
         self._rule(
             "Scanned",
@@ -101,6 +112,40 @@ class ImageWatch(Construct):
                     "repository-name": [image.repository.repository_name for image, _, _ in images],
                 },
             },
+        )
+
+    def _listen(self, document: dict[str, Any], failures: BuildFailures) -> None:
+        """Looks when AWS announces images. A message says nothing that is used: it goes on as an event without one."""
+        announcements = Construct(self, "Announcements")
+        sns.CfnSubscription(
+            announcements,
+            "Subscription",
+            topic_arn=ANNOUNCEMENTS,
+            region=ANNOUNCEMENTS.split(":")[3],
+            protocol="lambda",
+            endpoint=self.function.function_arn,
+        )
+        self._permit(announcements, "Permission", "sns.amazonaws.com", ANNOUNCEMENTS)
+        acknowledge(
+            announcements,
+            "The topic is AWS's own, in us-west-2: the permission names it and nothing else, and what comes from it "
+            "only says that it is time to look (71). A subscription's dead letter queue must be in the topic's region; "
+            "SNS repeats a delivery to a function for 23 days, and the daily look makes up for what is lost.",
+            "HfSageMaker::Control-71",
+            "Serverless::Serverless-SNSRedrivePolicy",
+        )
+        self._rule(
+            "Announced", document, failures, event_pattern={"source": [EVENT_SOURCE], "detail-type": [EVENT_TYPE]}
+        )
+
+    def _permit(self, scope: Construct, construct_id: str, service: str, source_arn: str) -> None:
+        lambda_.CfnPermission(
+            scope,
+            construct_id,
+            action="lambda:InvokeFunction",
+            function_name=self.function.function_arn,
+            principal=service,
+            source_arn=source_arn,
         )
 
     def _rule(self, construct_id: str, document: dict[str, Any], failures: BuildFailures, **when: Any) -> None:
@@ -119,14 +164,7 @@ class ImageWatch(Construct):
             **when,
         )
         failures.keep_for(rule)
-        lambda_.CfnPermission(
-            self,
-            f"{construct_id}Permission",
-            action="lambda:InvokeFunction",
-            function_name=self.function.function_arn,
-            principal="events.amazonaws.com",
-            source_arn=rule.attr_arn,
-        )
+        self._permit(self, f"{construct_id}Permission", "events.amazonaws.com", rule.attr_arn)
 
 
 def _input(image: ExtendedImage, base: BaseImage, rules: RebuildRules) -> dict[str, Any]:
@@ -172,4 +210,15 @@ def _permissions(
         allow.write_parameters(*(p for build in builds for p in (build.blocked, build.rebuild))),
         allow.allow(["sns:Publish"], failures.topic.topic_arn),
         allow.use_key_through(scope, keys.operations, "sns"),
+        *(
+            [
+                allow.allow(
+                    ["events:PutEvents"],
+                    place_of(scope).arn("events", "event-bus/default"),
+                    conditions={"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": EVENT_TYPE}},
+                )
+            ]
+            if any(rules.on_announcement for _, _, rules in images)
+            else []
+        ),
     ]

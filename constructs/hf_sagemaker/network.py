@@ -32,6 +32,7 @@ class PrivateNetwork(Construct):
     jobs: for training jobs. Members reach each other (distributed training) and the AWS services.
     endpoints: for SageMaker endpoints. Members reach AWS services only; nothing reaches them, because InvokeEndpoint
         arrives through SageMaker and not through the VPC.
+    builds: for builds of images; None unless the perimeter is for them too.
     mirror: for the build that mirrors models; None when nothing may leave.
     s3_endpoint_id: the gateway endpoint through which S3 is reached.
     """
@@ -62,7 +63,7 @@ class PrivateNetwork(Construct):
             mirror-only: what runs in `mirror`, by one NAT gateway; all others have no route out. A change of this
             moves no private subnet.
         endpoint_zones: where interface endpoints have network interfaces, which are paid for. Omitted: in all zones.
-        perimeter: whom the endpoints admit. Omitted: this account.
+        perimeter: whom the endpoints admit, and whether images are built here. Omitted: this account; they are not.
         flow_log_retention: omitted: one month.
         reserved_concurrency: of the function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept when the stack is deleted.
@@ -120,6 +121,10 @@ class PrivateNetwork(Construct):
         job_group, self.jobs = placement("Job", private, "Training jobs")
         job_group.connect_members()
         _, self.endpoints = placement("Endpoint", private, "SageMaker endpoints")
+        self.builds: Placement | None = None
+        if perimeter.builds:
+            build_group, self.builds = placement("Build", private, "Builds of images")
+            build_group.open_ports(perimeter.builds.packages.ports, "Package index and proxy")
         self.mirror: Placement | None = None
         if egress != "none":
             _, self.mirror = placement("Mirror", mirroring, "Build that mirrors models")

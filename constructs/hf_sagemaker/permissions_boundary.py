@@ -8,6 +8,7 @@ from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.guardrails import Statement, policy_document
+from hf_sagemaker.package_sources import CodeArtifact
 from hf_sagemaker.place import place_of
 
 LONGEST_POLICY = 6144
@@ -37,6 +38,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
         foreign_buckets: Sequence[str] = (),
         foreign_keys: Sequence[str] = (),
         secrets: Sequence[str] = (),
+        code_artifact: CodeArtifact | None = None,
+        hears_announcements: bool = False,
     ) -> None:
         """Creates the policy.
 
@@ -45,6 +48,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
         denials: from hf_sagemaker.guardrails.
         image_accounts: accounts of the published base images.
         foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
+        code_artifact: where builds read packages. Omitted: not from CodeArtifact.
+        hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -58,6 +63,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
             foreign_buckets=foreign_buckets,
             foreign_keys=foreign_keys,
             secrets=secrets,
+            code_artifact=code_artifact,
+            hears_announcements=hears_announcements,
         )
         document = policy_document(
             f"permissions boundary of {environment}",
@@ -87,8 +94,17 @@ def _allowed(
     foreign_buckets: Sequence[str],
     foreign_keys: Sequence[str],
     secrets: Sequence[str],
+    code_artifact: CodeArtifact | None,
+    hears_announcements: bool,
 ) -> list[dict[str, Any]]:
     region, account = place.split(":")
+    # Domain and repository in one: IAM counts letters.
+    packages = [f"{code_artifact.domain_arn.replace(':domain/', ':*/')}*"] if code_artifact else []
+    asked_for = [
+        *(["secretsmanager:GetSecretValue"] if secrets else []),
+        *(["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"] if packages else []),
+        *(["events:PutEvents"] if hears_announcements else []),
+    ]
     foreign = [f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")]
     return [
         # Bucket names are the whole world's: without the account another's could begin with the same word.
@@ -99,14 +115,16 @@ def _allowed(
         *([_allow([*_OBJECTS, *_COPIES], *foreign)] if foreign else []),
         # One statement for all services, since an action matches its own service's resources only: IAM counts letters.
         _allow(
-            [*_WITH_RESOURCES, *(["secretsmanager:GetSecretValue"] if secrets else [])],
+            [*_WITH_RESOURCES, *asked_for],
             *(f"{arn}:{resource.format(place=place, environment=environment)}" for resource in _RESOURCES),
             *(f"{arn}:iam::{account}:role{path}{name}" for name in (f"{environment}-*", "sagemaker_execution_role")),
             *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
+            *([f"{arn}:events:{place}:event-bus/default"] if hears_announcements else []),
             *foreign_keys,
             *secrets,
+            *packages,
         ),
-        _allow(_WITHOUT_RESOURCES, "*"),
+        _allow([*_WITHOUT_RESOURCES, *(["sts:GetServiceBearerToken"] if packages else [])], "*"),
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ec2 as ec2
 
 
@@ -18,6 +19,17 @@ class Placement:
     vpc: ec2.IVpc
     subnets: Sequence[ec2.ISubnet]
     security_groups: Sequence[ec2.ISecurityGroup]
+
+    def apply_to(self, project: codebuild.Project) -> None:
+        """Lets a build project run here. Its role must be able to place network interfaces.
+
+        Not by the project's own argument: that adds an inline policy to the role, which has what it needs.
+        """
+        resource = project.node.default_child
+        assert isinstance(resource, codebuild.CfnProject)
+        resource.vpc_config = codebuild.CfnProject.VpcConfigProperty(
+            vpc_id=self.vpc.vpc_id, subnets=self.subnet_ids, security_group_ids=self.security_group_ids
+        )
 
     @property
     def subnet_ids(self) -> list[str]:
@@ -39,11 +51,15 @@ class Network(Protocol):
 
     @property
     def jobs(self) -> Placement:
-        """For training, processing and image builds. Members reach each other and the AWS services."""
+        """For training and processing. Members reach each other and the AWS services."""
 
     @property
     def endpoints(self) -> Placement:
         """For SageMaker endpoints: they reach AWS services. InvokeEndpoint does not arrive through the VPC."""
+
+    @property
+    def builds(self) -> Placement | None:
+        """For builds of images, which push to this environment's repositories. None: they run outside of it."""
 
     @property
     def mirror(self) -> Placement | None:

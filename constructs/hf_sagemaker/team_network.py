@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from hf_sagemaker.build_traffic import BuildTraffic
 from hf_sagemaker.endpoint_policies import Perimeter
 from hf_sagemaker.flow_logs import FlowLogs
 from hf_sagemaker.placement import Placement
@@ -21,7 +22,8 @@ class TeamNetwork(Construct):
 
     Offers what `hf_sagemaker.placement.Network` says.
 
-    vpc: the team's. mirror: None: whether anything may leave is for the team's routes to say.
+    vpc: the team's. builds: None unless the perimeter is for them too. mirror: None: whether anything may leave is for
+        the team's routes to say.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class TeamNetwork(Construct):
         s3_endpoint: ec2.IGatewayVpcEndpoint | None = None,
         job_security_groups: Sequence[ec2.ISecurityGroup] = (),
         endpoint_security_groups: Sequence[ec2.ISecurityGroup] = (),
+        build_security_groups: Sequence[ec2.ISecurityGroup] = (),
         interface_endpoints: Literal["all", "one", "shared"] = "all",
         perimeter: Perimeter | None = None,
         flow_log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
@@ -48,10 +51,11 @@ class TeamNetwork(Construct):
         route_table_ids: those of the subnets; the S3 gateway endpoint is entered there.
         s3_endpoint: the team's; then none is created, and its policy is the team's. Omitted: one is created, whose
             policy holds for all that uses these route tables.
-        job_security_groups, endpoint_security_groups: omitted: created, as in `PrivateNetwork`.
+        job_security_groups, endpoint_security_groups, build_security_groups: omitted: created, as in `PrivateNetwork`.
         interface_endpoints: all: created in each of the subnets. one: in the first. shared: none, the VPC has them;
             their policies are the team's.
-        perimeter: whom the created endpoints admit. Omitted: this account.
+        perimeter: whom the created endpoints admit, and whether images are built here. Omitted: this account; they are
+            not.
         flow_log_retention: omitted: one month.
         removal_policy: of the flow logs. Omitted: they are kept when the stack is deleted.
 
@@ -87,6 +91,10 @@ class TeamNetwork(Construct):
             security_groups=endpoint_security_groups
             or [WorkloadGroup(self, "EndpointSecurityGroup", vpc=vpc, description="SageMaker endpoints")],
         )
+        self.builds: Placement | None = None
+        if perimeter.builds:
+            groups = build_security_groups or [self._build_group(perimeter.builds)]
+            self.builds = Placement(vpc=vpc, subnets=subnets, security_groups=groups)
         self.mirror: Placement | None = None
         if interface_endpoints != "shared":
             services = InterfaceEndpoints(
@@ -96,9 +104,19 @@ class TeamNetwork(Construct):
                 subnets=subnets[:1] if interface_endpoints == "one" else subnets,
                 perimeter=perimeter,
             )
-            for placement, description in ((self.jobs, "Training jobs"), (self.endpoints, "SageMaker endpoints")):
-                for group in placement.security_groups:
+            admitted = {
+                "Training jobs": self.jobs,
+                "SageMaker endpoints": self.endpoints,
+                "Builds of images": self.builds,
+            }
+            for description, placement in admitted.items():
+                for group in placement.security_groups if placement else ():
                     services.admit(group, description)
+
+    def _build_group(self, builds: BuildTraffic) -> WorkloadGroup:
+        group = WorkloadGroup(self, "BuildSecurityGroup", vpc=self.vpc, description="Builds of images")
+        group.open_ports(builds.packages.ports, "Package index and proxy")
+        return group
 
     def _job_group(self) -> WorkloadGroup:
         group = WorkloadGroup(self, "JobSecurityGroup", vpc=self.vpc, description="Training jobs")

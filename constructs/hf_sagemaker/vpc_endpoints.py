@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from hf_sagemaker.build_traffic import BuildTraffic
 from hf_sagemaker.endpoint_policies import Perimeter, interface_policy, s3_policy
 
 SERVICES: Mapping[str, ec2.InterfaceVpcEndpointAwsService] = {
@@ -19,6 +20,22 @@ SERVICES: Mapping[str, ec2.InterfaceVpcEndpointAwsService] = {
     "CloudWatch": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_MONITORING,
 }
 """Construct id → service. Each costs money in each zone, used or not: docs/network.md counts them."""
+
+
+def build_services(builds: BuildTraffic | None) -> Mapping[str, ec2.InterfaceVpcEndpointAwsService]:
+    """What builds of images need besides: the environment's parameters, and where their packages come from."""
+    if not builds:
+        return {}
+    aws = ec2.InterfaceVpcEndpointAwsService
+    return {
+        "Ssm": aws.SSM,
+        **({"SecretsManager": aws.SECRETS_MANAGER} if builds.packages.secret_arn else {}),
+        **(
+            {"CodeArtifactApi": aws.CODEARTIFACT_API, "CodeArtifactRepositories": aws.CODEARTIFACT_REPOSITORIES}
+            if builds.packages.code_artifact
+            else {}
+        ),
+    }
 
 
 class S3Endpoint(Construct):
@@ -76,7 +93,7 @@ class InterfaceEndpoints(Construct):
             description="Interface endpoints of AWS services",
             allow_all_outbound=False,
         )
-        for name, service in SERVICES.items():
+        for name, service in {**SERVICES, **build_services(perimeter.builds)}.items():
             endpoint = ec2.InterfaceVpcEndpoint(
                 self,
                 name,

@@ -1,5 +1,7 @@
 """The security groups of what runs in a network: out on 443, in from nowhere but each other."""
 
+from collections.abc import Sequence
+
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
@@ -17,6 +19,11 @@ class WorkloadGroup(ec2.SecurityGroup):
         self.add_egress_rule(
             ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "Where the routes lead: VPC endpoints, or also NAT"
         )
+
+    def open_ports(self, ports: Sequence[int], description: str) -> None:
+        """Lets members also open connections on these ports. description: what is there."""
+        for port in ports:
+            self.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), description)
 
     def connect_members(self) -> None:
         """Lets members reach each other, for distributed training, by every protocol.

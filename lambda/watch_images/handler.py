@@ -1,5 +1,6 @@
 """Lambda entry point."""
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,14 +8,30 @@ import boto3
 
 from watch_images.logic import NOT_BUILT, Watched, blocked_text, reasons_to_build, standing
 
+EVENT = {"Source": "hf-sagemaker", "DetailType": "Images Announced", "Detail": "{}"}
+"""What an announcement becomes: a rule knows the event, and calls this function with the images to look at."""
+
 
 def handle(event: dict[str, Any], context: object) -> list[dict[str, Any]]:
     """Input: {images: [see Watched]}. Output: {project, reasons, blocked} for each.
 
     Starts at most one build for each, and none while one runs: its answer is looked at the day after.
+
+    Or input: an announcement of AWS's, as SNS delivers it; output: nothing. Of what it says nothing is believed but
+    that it is time to look.
     """
+    if "Records" in event:
+        _pass_on()
+        return []
     codebuild, ecr, ssm = (boto3.client(name) for name in ("codebuild", "ecr", "ssm"))
     return [_look(Watched.from_input(entry), codebuild, ecr, ssm) for entry in event["images"]]
+
+
+def _pass_on() -> None:
+    """RuntimeError: the event bus did not take it; Lambda tries again."""
+    answer = boto3.client("events").put_events(Entries=[EVENT])
+    if answer["FailedEntryCount"]:
+        raise RuntimeError(f"The event bus did not take the announcement: {answer['Entries'][0]['ErrorMessage']}")
 
 
 def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any]:
@@ -22,11 +39,12 @@ def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any
     said = {each["Name"]: each["Value"] for each in ssm.get_parameters(Names=names)["Parameters"]}
     built, told = said[watched.digest], said[watched.blocked]
     found = standing(_findings(ecr, built), watched, datetime.now(UTC).date())
+    base_now = _base_digest(ecr, watched.base)
     reasons = reasons_to_build(
         watched,
         built=built,
         base_built_on=said[watched.base_digest],
-        base_now=_base_digest(ecr, watched.base),
+        base_now=base_now,
         found=found,
         told=told,
     )
@@ -38,7 +56,9 @@ def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any
         if blocked not in (told, NOT_BUILT):
             mark = f"{datetime.now(UTC):%Y%m%d}"
             ssm.put_parameter(Name=watched.rebuild, Value=mark, Overwrite=True)
-        codebuild.start_build(projectName=watched.project)
+        # Two looks at the same time, a day's and an announcement's, see the same: the token makes theirs one build.
+        token = hashlib.sha256("\n".join([built, base_now, blocked]).encode()).hexdigest()
+        codebuild.start_build(projectName=watched.project, idempotencyToken=token)
     # After the build was started: if that failed, it is tried again the next time.
     if blocked != told:
         ssm.put_parameter(Name=watched.blocked, Value=blocked, Overwrite=True)

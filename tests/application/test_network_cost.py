@@ -30,7 +30,8 @@ def _resources(network: dict[str, Any], zones: int) -> Template:
     assert not settings.problems()
     context = json.loads((ROOT / "cdk.json").read_text())["context"]
     stage = Stage(App(context=context, builtin_cloud_formation_validation=False), "dev")
-    return Template.from_stack(NetworkStack(stage, "Network", settings=settings, removal_policy=RemovalPolicy.DESTROY))
+    stack = NetworkStack(stage, "Network", environment="dev", settings=settings, removal_policy=RemovalPolicy.DESTROY)
+    return Template.from_stack(stack)
 
 
 def test_the_document_has_prices_and_rows() -> None:

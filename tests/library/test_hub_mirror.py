@@ -71,6 +71,13 @@ def test_the_token_is_named_by_its_secret_only(stack: Any, new_stack: Any) -> No
     assert variables["HUB_SECRET_ARN"] == SECRET
 
 
+def test_another_hub_is_named_without_a_slash_at_its_end(stack: Any) -> None:
+    # huggingface_hub puts a path with a slash behind it
+    _mirror(stack, endpoint="https://hub.example.com/api/huggingfaceml/remote/")
+    variables = {v["Name"]: v["Value"] for v in _project(stack)["Environment"]["EnvironmentVariables"]}
+    assert variables["HF_ENDPOINT"] == "https://hub.example.com/api/huggingfaceml/remote"
+
+
 @pytest.mark.parametrize(
     "change", [{"revision": "main"}, {"allow_pickle": True}, {"allow_remote_code": ["1" * 40]}, {}]
 )

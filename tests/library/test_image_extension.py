@@ -70,7 +70,8 @@ def test_additions_follow_the_runtimes_own_instructions(extension: ImageExtensio
     _, _, instructions = files[added.dockerfile_path].partition("# What the settings of the environment add.\n")
     apt, copy, install = instructions.splitlines()
     assert apt.startswith(
-        "RUN apt-get update && apt-get install --yes --no-install-recommends ffmpeg libsndfile1 && rm"
+        "RUN --mount=type=secret,id=apt.conf,target=/etc/apt/apt.conf.d/99proxy "
+        "apt-get update && apt-get install --yes --no-install-recommends ffmpeg libsndfile1 && rm"
     )
     assert copy.startswith("COPY images/training/install_requirements.py images/training/added-requirements.txt ")
     assert install.endswith("install_requirements.py /opt/hf_sagemaker/added-requirements.txt")

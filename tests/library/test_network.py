@@ -12,8 +12,10 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk.assertions import Template
 from policy_sentry.querying.actions import get_actions_for_service
 
-from hf_sagemaker.endpoint_policies import ACTIONS, Perimeter
+from hf_sagemaker.build_traffic import BuildTraffic
+from hf_sagemaker.endpoint_policies import ACTIONS, BUILD_ACTIONS, Perimeter
 from hf_sagemaker.network import PrivateNetwork
+from hf_sagemaker.package_sources import CodeArtifact, PackageSources
 from hf_sagemaker.vpc_endpoints import SERVICES
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
@@ -256,7 +258,7 @@ def test_beyond_the_account_s3_gives_image_layers_and_named_buckets_to_read(stac
 
 def test_actions_are_decided_for_every_endpoint_and_exist() -> None:
     assert set(ACTIONS) == set(SERVICES) | {"S3"}
-    for actions in ACTIONS.values():
+    for actions in (ACTIONS | BUILD_ACTIONS).values():
         known = {a.lower() for a in get_actions_for_service(actions[0].split(":")[0])}
         assert not [a for a in actions if a.lower() not in known]
 
@@ -278,6 +280,35 @@ def test_actions_are_decided_for_every_endpoint_and_exist() -> None:
 )
 def test_services_are_used_through_the_network_but_not_administered(action: str) -> None:
     assert not [name for name, actions in ACTIONS.items() if action in actions]
+
+
+def _builds(**packages: Any) -> Perimeter:
+    bases = [("763104351884", "huggingface-pytorch-training")]
+    return Perimeter(builds=BuildTraffic(pushed="team/*", bases=bases, packages=PackageSources(**packages)))
+
+
+def test_builds_have_a_group_of_their_own_only_when_they_are_asked_for(stack: Any, new_stack: Any) -> None:
+    assert _network(stack).builds is None
+    other = new_stack()
+    builds = _network(other, perimeter=_builds()).builds
+    assert builds is not None
+    assert set(_endpoints(other)) - set(_endpoints(stack)) == {"ssm"}
+
+
+def test_codeartifact_gives_packages_of_one_repository_to_read(stack: Any) -> None:
+    artifact = CodeArtifact(domain="packages", repository="pypi", owner="999988887777", region="us-east-1")
+    _network(stack, perimeter=_builds(code_artifact=artifact))
+    for name in ("codeartifact.api", "codeartifact.repositories"):
+        (statement,) = _endpoints(stack)[name]["PolicyDocument"]["Statement"]
+        assert statement["Resource"] == [artifact.domain_arn, artifact.repository_arn]
+        assert statement["Action"] == ["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"]
+        assert statement["Condition"] == {"StringEquals": {"aws:PrincipalAccount": "123456789012"}}
+
+
+def test_without_builds_nobody_pushes_or_pulls_foreign_images_through_the_network(stack: Any) -> None:
+    _network(stack)
+    for name in ("ecr.api", "ecr.dkr"):
+        assert [s["Sid"] for s in _endpoints(stack)[name]["PolicyDocument"]["Statement"]] == ["UseThisAccount"]
 
 
 def test_the_default_security_group_is_closed_by_a_function_that_can_close_no_other(stack: Any) -> None:

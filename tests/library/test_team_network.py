@@ -7,6 +7,9 @@ import pytest
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk.assertions import Match, Template
 
+from hf_sagemaker.build_traffic import BuildTraffic
+from hf_sagemaker.endpoint_policies import Perimeter
+from hf_sagemaker.package_sources import PackageSources
 from hf_sagemaker.team_network import TeamNetwork
 
 
@@ -86,6 +89,22 @@ def test_each_subnet_has_flow_logs_of_ours_encrypted(stack: Any) -> None:
     assert [log["ResourceId"] for log in flow_logs] == ["subnet-1", "subnet-2"]
     assert {log["ResourceType"] for log in flow_logs} == {"Subnet"}
     Template.from_stack(stack).all_resources_properties("AWS::Logs::LogGroup", {"KmsKeyId": Match.any_value()})
+
+
+def test_builds_run_behind_a_group_of_ours_or_of_the_teams(stack: Any, new_stack: Any) -> None:
+    packages = PackageSources(index="https://packages.example.com:8443/simple")
+    perimeter = Perimeter(builds=BuildTraffic(pushed="team/*", bases=[], packages=packages))
+    ours = _network(stack, perimeter=perimeter).builds
+    assert ours is not None
+    groups = _of_type(stack, "AWS::EC2::SecurityGroup")
+    (group,) = [each for each in groups if each["GroupDescription"] == "Builds of images"]
+    assert [rule["FromPort"] for rule in group["SecurityGroupEgress"]] == [443, 8443]
+
+    other = new_stack()
+    named = ec2.SecurityGroup.from_security_group_id(other, "Builds", "sg-9", mutable=False)
+    theirs = _network(other, perimeter=perimeter, build_security_groups=[named]).builds
+    assert theirs is not None
+    assert theirs.security_group_ids == ["sg-9"]
 
 
 def test_without_a_way_to_s3_it_is_refused(stack: Any) -> None:

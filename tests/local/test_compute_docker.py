@@ -27,6 +27,8 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         (["build", "--platform", "linux/amd64", "."], "docker build --platform: not supported here; what is: --file"),
         (["build"], "docker build: needs 1 operand(s), got 0"),
         (["build", "."], "there is no Dockerfile Dockerfile"),
+        (["build", "--secret", "id=a,env=A", "."], "docker build --secret id=a,env=A: not supported here"),
+        (["build", "--secret", "id=a,src=nothing", "."], "failed to stat nothing: no such file or directory"),
         (["push", "nothing:1"], "An image does not exist locally with the tag: nothing:1"),
         (["login", "registry"], "docker login: needs --username and --password-stdin"),
     ],

@@ -26,7 +26,9 @@ from localcloud import (
     registry,
     sagemaker,
     stepfunctions,
+    topics,
 )
+from localcloud.package_tokens import PackageTokens
 from localcloud.port import HOST
 from localcloud.settings import LocalCloud
 
@@ -73,7 +75,7 @@ def configure_moto(cloud: LocalCloud) -> None:
 
 def install_modules(cloud: LocalCloud) -> None:
     accounts.install()
-    for module in (cloudformation, stepfunctions, functions, codebuild, registry, events, sagemaker):
+    for module in (cloudformation, stepfunctions, functions, codebuild, registry, events, topics, sagemaker):
         module.install(cloud)
 
 
@@ -90,7 +92,7 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
         HOST,
         cloud.port,
         control.ControlRoutes(
-            cloud, UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app)), stop=stopping.set
+            cloud, PackageTokens(UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app))), stop=stopping.set
         ),
         threaded=True,
         request_handler=QuietRequestHandler,

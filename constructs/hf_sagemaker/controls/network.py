@@ -37,6 +37,7 @@ _WAYS_OUT = (
 _CALLERS = ("aws:PrincipalAccount", "aws:PrincipalOrgID")
 _OWNERS = ("aws:ResourceAccount", "aws:ResourceOrgID")
 _EQUALS = ("StringEquals", "StringEqualsIfExists")
+_READING = ("BatchCheck", "BatchGet", "Describe", "Get", "List", "Read")
 
 
 def is_watched(templates: Templates) -> Iterator[Proof | Breach]:
@@ -115,14 +116,14 @@ def _policy_faults(templates: Templates, endpoint: Resource) -> Iterator[str]:
 
 
 def _is_limited(templates: Templates, statement: Statement) -> bool:
-    """Whether principals and resources are ours, or it only reads what is named (image layers, a team's bucket)."""
+    """Whether principals and resources are ours, or it only reads what is named (images, packages, a team's bucket)."""
     if "NotAction" in statement or any("*" in str(action) for action in statement.get("Action", ["*"])):
         return False
     ours = all(
         any(_are_ours(templates, condition(statement, key, *_EQUALS)) for key in keys) for keys in (_CALLERS, _OWNERS)
     )
     verbs = [str(action).split(":")[1] for action in statement["Action"]]
-    reads = all(verb.startswith(("Get", "List", "Describe")) for verb in verbs)
+    reads = all(verb.startswith(_READING) for verb in verbs)
     named = all(str(resource).strip("*") for resource in statement.get("Resource", ["*"]))
     return ours or (reads and named)
 

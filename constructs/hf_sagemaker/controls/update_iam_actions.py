@@ -26,6 +26,7 @@ SERVICES = (
     "cloudformation",
     "cloudtrail",
     "cloudwatch",
+    "codeartifact",
     "codebuild",
     "ec2",
     "ecr",

@@ -6,8 +6,12 @@ from typing import Any
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from hf_sagemaker.package_sources import PackageSources
+from hf_sagemaker.permissions.jobs import EC2_DESCRIBE
 from hf_sagemaker.permissions.permission import Permission, allow, statement
+from hf_sagemaker.permissions.storage import read_secret
 from hf_sagemaker.place import place_of
+from hf_sagemaker.placement import Placement
 
 ECR_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 ECR_PUSH = (
@@ -55,6 +59,51 @@ def use_repositories(
     place = place_of(scope)
     registry = f"arn:{place.partition}:ecr:{place.region}:{account or place.account}"
     return allow(actions, *(f"{registry}:repository/{name}" for name in names))
+
+
+def read_packages(packages: PackageSources) -> list[Permission]:
+    """Read a repository of CodeArtifact, or the credentials of a package index; nothing where neither is named."""
+    artifact = packages.code_artifact
+    found = []
+    if artifact:
+        found = [
+            allow(["codeartifact:GetAuthorizationToken"], artifact.domain_arn),
+            allow(["codeartifact:ReadFromRepository"], artifact.repository_arn),
+            allow(
+                ["sts:GetServiceBearerToken"],
+                "*",
+                conditions={"StringEquals": {"sts:AWSServiceName": "codeartifact.amazonaws.com"}},
+                why_wildcards="sts:GetServiceBearerToken knows no resource before the token is there; the condition "
+                "limits it to CodeArtifact, whose repository is named.",
+            ),
+        ]
+    if packages.secret_arn:
+        found.append(read_secret(packages.secret_arn))
+    return found
+
+
+def build_in_vpc(scope: Construct, placement: Placement) -> Permission:
+    """Place CodeBuild's network interfaces in these subnets, behind these security groups only."""
+    place = place_of(scope)
+    interfaces = place.arn("ec2", "network-interface/*")
+    subnets = [place.arn("ec2", f"subnet/{subnet}") for subnet in placement.subnet_ids]
+    groups = [place.arn("ec2", f"security-group/{group}") for group in placement.security_group_ids]
+    return Permission(
+        [
+            statement(actions=list(EC2_DESCRIBE), resources=["*"]),
+            statement(actions=["ec2:CreateNetworkInterface"], resources=[interfaces, *subnets, *groups]),
+            statement(actions=["ec2:DeleteNetworkInterface"], resources=[interfaces]),
+            statement(
+                actions=["ec2:CreateNetworkInterfacePermission"],
+                resources=[interfaces],
+                conditions={
+                    "StringEquals": {"ec2:AuthorizedService": "codebuild.amazonaws.com"},
+                    "ArnEquals": {"ec2:Subnet": subnets},
+                },
+            ),
+        ],
+        "ec2:Describe* knows no resource types, and interfaces get generated ids; subnets and groups are named.",
+    )
 
 
 def write_build_logs(log_group: logs.ILogGroup) -> Permission:

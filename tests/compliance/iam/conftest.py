@@ -37,6 +37,8 @@ def _everything(name: str) -> dict[str, Any]:
     content["data"] = {"read_only_buckets": [{"name": "the-teams-corpus", "key_arn": key}]}
     if name == "prod":
         content["network"]["organization_id"] = ORGANIZATION
+        content["builds"] = {"codeartifact": {"domain": "packages", "repository": "pypi"}}
+        content["images"][0]["rebuild"] = {"on_announcement": True}
     content["hub"] = {
         "models": [{"id": "google-bert/bert-base-uncased", "revision": "main"}],
         "token_secret_arn": f"arn:aws:secretsmanager:{region}:{account}:secret:hugging-face-a1b2c3",

@@ -76,6 +76,10 @@ class AwsApi:
         self._clients: dict[str, Any] = {}
         self._making = threading.Lock()  # a session makes one client at a time; stacks deploy side by side
 
+    def in_region(self, region: str) -> "AwsApi":
+        """The same account's, in another region."""
+        return AwsApi(self._endpoint_url, self.account, region)
+
     @cached_property
     def _session(self) -> boto3.Session:
         own = credentials(self.account)

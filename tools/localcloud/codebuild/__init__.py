@@ -4,7 +4,10 @@ install() puts it in the place of moto's, whose builds succeed when they are ask
 """
 
 import json
+import threading
+import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from localcloud.settings import LocalCloud
 __all__ = ["install"]
 
 _DEFAULT_TIMEOUT = 60  # minutes
+_TOKEN_SECONDS = 300.0
 _OVERRIDES = {
     "projectName",
     "environmentVariablesOverride",
@@ -33,14 +37,39 @@ _OVERRIDES = {
 }
 
 
+@dataclass(frozen=True)
+class Started:
+    """What a token was used for. at: seconds of the monotonic clock."""
+
+    request: dict[str, Any]
+    build: Build
+    at: float
+
+
 class RunningCodeBuildResponse(CodeBuildResponse):
     """The operations that are different here. Projects and the list of builds stay moto's."""
 
     cloud: LocalCloud  # set by install()
     builds: dict[str, Build] = {}  # noqa: RUF012  by ARN
+    tokens: dict[tuple[str, str, Any], Started] = {}  # noqa: RUF012  by account, region and token
+    _starting = threading.Lock()
 
     def start_build(self) -> ActionResult:
         request = json.loads(self.body)
+        with self._starting:
+            return self._started_before(request) or self._start(request)
+
+    def _started_before(self, request: dict[str, Any]) -> ActionResult | None:
+        """The build of the same request with the same token, within five minutes."""
+        token = (self.current_account, self.region, request.get("idempotencyToken"))
+        known = self.tokens.get(token)
+        if not known or time.monotonic() - known.at > _TOKEN_SECONDS:
+            return None
+        if known.request != request:
+            raise InvalidInputException("The idempotency token was used with other parameters")
+        return ActionResult({"build": known.build.record})
+
+    def _start(self, request: dict[str, Any]) -> ActionResult:
         if unknown := sorted(set(request) - _OVERRIDES):
             raise InvalidInputException(f"{', '.join(unknown)}: not supported by the embedded AWS")
         project = self._project(request["projectName"])
@@ -61,6 +90,8 @@ class RunningCodeBuildResponse(CodeBuildResponse):
         log = LogStream(self.current_account, self.region, _log_group(project), stream)
         build = Build(self.cloud, build_request, log, self._fetch)
         self.builds[arn] = build
+        if token := request.get("idempotencyToken"):
+            self.tokens[self.current_account, self.region, token] = Started(request, build, time.monotonic())
         history.append(identifier)
         build.start()
         return ActionResult({"build": build.record})

@@ -3,12 +3,13 @@
 import hashlib
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from localcloud.images import deep_learning_containers
 from localcloud.images.dockerfile import DockerfileError, Instruction, parse, substitute
+from localcloud.images.mounts import mounted, split_mounts
 from localcloud.images.paths import Paths
 from localcloud.images.store import Image, ImageConfig, ImageStore, UnknownImageError, key_of
 from localcloud.images.trees import link_tree, link_venv
@@ -22,6 +23,7 @@ class ImageBuild:
 
     context: folder that COPY reads. dockerfile: its path, inside the context or not.
     build_args: values for ARG; one that no ARG declares is an error, as in Docker.
+    secrets: files by their ids, for RUN --mount=type=secret; they are in no layer, and no layer's key.
     report: gets every line of output.
     authorize: called with the name of the base image before it is used; raises where a registry would refuse.
     """
@@ -31,6 +33,7 @@ class ImageBuild:
     context: Path
     dockerfile: Path
     build_args: dict[str, str]
+    secrets: Mapping[str, Path] = field(default_factory=dict)
     report: Callable[[str], None] = print
     authorize: Callable[[str], None] = lambda reference: None
 
@@ -197,10 +200,12 @@ class _Stage:
         return sorted(found)
 
     def _run(self, instruction: Instruction, text: str) -> bool:
-        arguments = _python_arguments(instruction, text)
-        config = self._config
+        mounts, command_text = split_mounts(instruction, text)
+        secrets = mounted(instruction, mounts, self.build.secrets)
+        arguments = _python_arguments(instruction, command_text)
+        config, variables = self._config, self._variables
         assert config.venv is not None
-        key = key_of("RUN", config.venv, config.rootfs or "", config.workdir, repr(sorted(config.env.items())), text)
+        key = key_of("RUN", config.venv, config.rootfs or "", config.workdir, repr(sorted(variables.items())), text)
         below = self.build.store.folder(config.venv) / "venv"
 
         def make(folder: Path) -> None:
@@ -209,10 +214,14 @@ class _Stage:
             rootfs = self.build.store.folder(config.rootfs) / "rootfs" if config.rootfs else folder / "rootfs"
             paths = Paths(venv=venv, rootfs=rootfs)
             command = [str(venv / "bin/python"), *map(paths.outside, arguments)]
-            environment = {name: paths.outside(value) for name, value in config.env.items()}
+            environment = {name: secrets.get(value) or paths.outside(value) for name, value in variables.items()}
             workdir = rootfs / config.workdir.lstrip("/")
             deep_learning_containers.run(
-                command, self.build.report, environment, cwd=workdir if workdir.is_dir() else folder
+                command,
+                self.build.report,
+                environment,
+                cwd=workdir if workdir.is_dir() else folder,
+                own_pip=environment.get("PIP_CONFIG_FILE") in secrets.values(),
             )
 
         cached = self.build.store.layer(key, make, self.build.report)

@@ -135,16 +135,26 @@ def adjust(kind: str, packages: Path) -> None:
         py_compile.compile(str(path))
 
 
+_PLACES_OF_PACKAGES = ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_NO_INDEX")
+
+
 def run(
     command: list[str],
     report: Callable[[str], None],
     environment: dict[str, str] | None = None,
     cwd: Path | None = None,
+    own_pip: bool = False,
 ) -> None:
-    """Runs an installer, its output line by line to the report. InstallationError: it did."""
+    """Runs an installer, its output line by line to the report. InstallationError: it did.
+
+    own_pip: the environment says where packages come from, and this machine's settings for pip do not count.
+    """
+    machine = installer_environment()
+    if own_pip:
+        machine = {name: value for name, value in machine.items() if name not in _PLACES_OF_PACKAGES}
     process = subprocess.Popen(
         command,
-        env={**installer_environment(), **(environment or {})},
+        env={**machine, **(environment or {})},
         cwd=cwd,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -71,7 +71,7 @@ def _login(arguments: list[str]) -> None:
 
 
 def _build(arguments: list[str]) -> None:
-    known = {"--file": 1, "-f": 1, "--tag": 1, "-t": 1, "--build-arg": 1}
+    known = {"--file": 1, "-f": 1, "--tag": 1, "-t": 1, "--build-arg": 1, "--secret": 1}
     options, (context,) = _options("build", arguments, known, positional=1)
     tags = options.get("--tag", []) + options.get("-t", [])
     files = options.get("--file", []) + options.get("-f", [])
@@ -86,6 +86,7 @@ def _build(arguments: list[str]) -> None:
         context=Path(context),
         dockerfile=Path(files[-1]) if files else Path(context, "Dockerfile"),
         build_args=build_args,
+        secrets=dict(_secret(given) for given in options.get("--secret", [])),
         report=lambda line: print(line, flush=True),
         authorize=_require_login,
     )
@@ -94,6 +95,18 @@ def _build(arguments: list[str]) -> None:
     for tag in tags:
         store.tag(tag, image)
         print(f"naming to {tag}")
+
+
+def _secret(given: str) -> tuple[str, Path]:
+    """(id, file) of `id=…,src=…`."""
+    parts = dict(part.partition("=")[::2] for part in given.split(","))
+    source = Path(parts.pop("src", "") or parts.pop("source", "") or ".")
+    identity = parts.pop("id", "")
+    if parts.pop("type", "file") != "file" or parts or not identity:
+        raise DockerError(f"docker build --secret {given}: not supported here; what is: id=…,src=…")
+    if not source.is_file():
+        raise DockerError(f"failed to stat {source}: no such file or directory")
+    return identity, source.resolve()
 
 
 def _run(arguments: list[str]) -> int:

@@ -1,6 +1,7 @@
-"""SNS topics and their policies."""
+"""SNS topics, their policies and subscriptions."""
 
 import json
+from typing import Any
 
 from localcloud.cloudformation.resource import Deployed, Properties, Request, ResourceType, delete_if_there
 
@@ -13,6 +14,8 @@ ATTRIBUTES = (
     "FifoTopic",
     "ContentBasedDeduplication",
 )
+SUBSCRIBED = ("DeliveryPolicy", "FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy")
+"""Properties that are attributes of a subscription, by their API name."""
 
 
 class Topic(ResourceType):
@@ -91,8 +94,48 @@ class TopicPolicy(ResourceType):
             )
 
 
+class Subscription(ResourceType):
+    """Region: where the topic is, if elsewhere."""
+
+    type_name = "AWS::SNS::Subscription"
+    replaced_by = frozenset({"Endpoint", "Protocol", "TopicArn", "Region"})
+
+    def create(self, request: Request) -> Deployed:
+        given = request.properties
+        attributes = {name: _attribute(given[name]) for name in SUBSCRIBED if name in given}
+        arn = self._sns(request).subscribe(
+            TopicArn=given["TopicArn"],
+            Protocol=given["Protocol"],
+            Endpoint=given.get("Endpoint", ""),
+            Attributes=attributes,
+            ReturnSubscriptionArn=True,
+        )["SubscriptionArn"]
+        return Deployed(arn, {"Arn": arn})
+
+    def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
+        for name in SUBSCRIBED:
+            if request.properties.get(name) != before.get(name):
+                self._sns(request).set_subscription_attributes(
+                    SubscriptionArn=deployed.physical_id,
+                    AttributeName=name,
+                    AttributeValue=_attribute(request.properties.get(name, "")),
+                )
+        return deployed
+
+    def delete(self, request: Request, deployed: Deployed) -> None:
+        delete_if_there(self._sns(request).unsubscribe, SubscriptionArn=deployed.physical_id)
+
+    def _sns(self, request: Request) -> Any:
+        region = request.properties.get("Region") or request.api.region
+        return (request.api if region == request.api.region else request.api.in_region(region))("sns")
+
+
+def _attribute(value: object) -> str:
+    return json.dumps(value) if isinstance(value, dict) else _text(value)
+
+
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-TYPES = (Topic, TopicPolicy)
+TYPES = (Topic, TopicPolicy, Subscription)

@@ -1,0 +1,79 @@
+"""What makes the function look at images, and who hears when it cannot."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from aws_cdk.assertions import Template
+
+from hf_sagemaker import dlc_catalog
+from hf_sagemaker.execution_roles import ExecutionRoles
+from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.image_extension import ImageExtension
+from hf_sagemaker.image_watch import ANNOUNCEMENTS, EVENT_SOURCE, EVENT_TYPE, ImageWatch, RebuildRules
+from watch_images.handler import EVENT
+
+LAMBDA = Path(__file__).parents[2] / "lambda"
+
+
+def _watch(stack: Any, **rules: RebuildRules) -> Template:
+    """Images by their names, each with its rules."""
+    base = dlc_catalog.resolve("training", transformers="4.56.2", region="us-east-1")
+    role = ExecutionRoles(stack, "Roles").building
+    images = []
+    for name, rule in rules.items():
+        image = ExtendedImage(
+            stack,
+            name,
+            extension=ImageExtension(purpose="training", base=base),
+            repository_name=f"team/{name}",
+            keys=stack.keys,
+            role=role,
+            artifacts=stack.buckets.builds,
+            parameter_path=f"/team/{name}",
+        )
+        images.append((image, base, rule))
+    ImageWatch(stack, "Watch", images=images, keys=stack.keys, function_root=LAMBDA)
+    return Template.from_stack(stack)
+
+
+def _properties(template: Template, kind: str) -> list[dict[str, Any]]:
+    return [each["Properties"] for each in template.find_resources(f"AWS::{kind}").values()]
+
+
+def test_nobody_is_subscribed_who_does_not_ask(stack: Any) -> None:
+    template = _watch(stack, plain=RebuildRules())
+    assert _properties(template, "SNS::Subscription") == []
+    assert "events:PutEvents" not in json.dumps(template.to_json())
+
+
+def test_an_announcement_makes_it_look_at_the_images_that_ask(stack: Any) -> None:
+    template = _watch(stack, plain=RebuildRules(), hearing=RebuildRules(on_announcement=True))
+    # The subscription is made where the topic is
+    (subscription,) = _properties(template, "SNS::Subscription")
+    assert (subscription["TopicArn"], subscription["Region"]) == (ANNOUNCEMENTS, "us-west-2")
+    # Only that topic may call the function
+    (permission,) = [p for p in _properties(template, "Lambda::Permission") if p["Principal"] == "sns.amazonaws.com"]
+    assert permission["SourceArn"] == ANNOUNCEMENTS
+    # And what the function makes of a message is what the rule waits for
+    assert (EVENT["Source"], EVENT["DetailType"]) == (EVENT_SOURCE, EVENT_TYPE)
+    (rule,) = [r for r in _properties(template, "Events::Rule") if EVENT_SOURCE in json.dumps(r.get("EventPattern"))]
+    assert rule["EventPattern"] == {"source": [EVENT["Source"]], "detail-type": [EVENT["DetailType"]]}
+    looked_at = json.dumps(rule["Targets"][0]["Input"])
+    assert "hearing" in looked_at
+    assert "plain" not in looked_at
+
+
+def test_people_are_told_when_something_lies_among_the_dead_letters(stack: Any) -> None:
+    template = _watch(stack, plain=RebuildRules())
+    (alarm,) = _properties(template, "CloudWatch::Alarm")
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    (queue,) = template.find_resources("AWS::SQS::Queue")
+    assert alarm["Dimensions"][0]["Value"] == {"Fn::GetAtt": [queue, "QueueName"]}
+    (topic,) = template.find_resources("AWS::SNS::Topic")
+    assert alarm["AlarmActions"] == [{"Ref": topic}]
+    # The policy that demands TLS replaces the one by which alarms may publish
+    (policy,) = _properties(template, "SNS::TopicPolicy")
+    (statement,) = [s for s in policy["PolicyDocument"]["Statement"] if "cloudwatch" in json.dumps(s["Principal"])]
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
