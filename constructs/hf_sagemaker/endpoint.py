@@ -1,4 +1,4 @@
-"""A real-time endpoint that serves a registered Hugging Face model, scales, and is watched."""
+"""A real-time endpoint that serves a Hugging Face model, scales, and is watched."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -61,6 +61,7 @@ class HuggingFaceEndpoint(Construct):
         key: kms.IKey,
         instance_type: str = "ml.g4dn.xlarge",
         image: ContainerImage | None = None,
+        task: str | None = None,
         inference_ami_version: str | None = None,
         isolated: bool = True,
         scale: EndpointScaling | None = None,
@@ -72,8 +73,10 @@ class HuggingFaceEndpoint(Construct):
         role: assumed by the containers; reads the model.
         placement: where the containers run.
         key: encrypts the instances' volumes where the type takes a key; local NVMe is encrypted by hardware.
-        image: what the model runs in, which its package names too. Omitted: nothing is checked, and the host image is
-            SageMaker's default.
+        image: what the model runs in, by its digest. The package of a registered model names it too, and that counts:
+            omitted, nothing is checked, and the host image is SageMaker's default.
+        task: the transformers pipeline task that a model from S3 or the mirror serves (HF_TASK), for example
+            `text-classification`. Omitted: the container derives it from the model's configuration.
         inference_ami_version: host image whose driver runs the container's CUDA. Omitted: the one that fits the image.
         isolated: the containers have no network; SageMaker brings the model. Omitted: they have none.
         scale: omitted: one to two instances.
@@ -81,7 +84,7 @@ class HuggingFaceEndpoint(Construct):
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
 
         Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type, and IncompatibleError with all
-        reasons why the image cannot run there.
+        reasons why the image cannot run there. Raises ValueError when a model from S3 or the mirror has no image.
         """
         super().__init__(scope, construct_id)
         instance = find_instance_type(instance_type, "hosting")
@@ -100,9 +103,7 @@ class HuggingFaceEndpoint(Construct):
             self,
             "Model",
             execution_role_arn=role.role_arn,
-            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                model_package_name=model.model_package_arn
-            ),
+            primary_container=_container(model, image, task),
             enable_network_isolation=isolated,
             vpc_config=sagemaker.CfnModel.VpcConfigProperty(
                 subnets=placement.subnet_ids,
@@ -229,3 +230,23 @@ class HuggingFaceEndpoint(Construct):
             if topic:
                 alarm.add_alarm_action(actions.SnsAction(topic))
         return [*faults, slow]
+
+
+def _container(
+    model: ModelSource, image: ContainerImage | None, task: str | None
+) -> sagemaker.CfnModel.ContainerDefinitionProperty:
+    if model.data is None:
+        return sagemaker.CfnModel.ContainerDefinitionProperty(model_package_name=model.model_package_arn)
+    if image is None:
+        raise ValueError(f"{model.name} comes without an image, which a registered model would name: give one.")
+    kind, compression = ("S3Object", "Gzip") if model.data.is_archive else ("S3Prefix", "None")
+    return sagemaker.CfnModel.ContainerDefinitionProperty(
+        image=image.uri,
+        model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
+            s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+                s3_uri=model.data.uri, s3_data_type=kind, compression_type=compression
+            )
+        ),
+        # The model is there: nothing is to be asked of the Hub, which a container without a network waits for in vain.
+        environment={"HF_HUB_OFFLINE": "1", **({"HF_TASK": task} if task else {})},
+    )

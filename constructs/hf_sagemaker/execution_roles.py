@@ -1,4 +1,4 @@
-"""One role per duty: training, serving, building, mirroring, orchestrating. None of them can do another's work."""
+"""One role per duty: training, serving, building, mirroring, packaging, orchestrating. None can do another's work."""
 
 from collections.abc import Sequence
 
@@ -17,6 +17,8 @@ TRAINED_PREFIX = "trained/"
 """Where training jobs put models, in the models bucket."""
 HUB_PREFIX = "hub/"
 """Where the mirror puts models of the Hub, in the models bucket."""
+PACKAGES_PREFIX = "packages/"
+"""Where models lie that inference code was put beside, in the models bucket."""
 BILLS_PREFIX = "bills-of-materials/"
 """Where builds of images write which packages an image holds, in the bucket of builds."""
 NOTEBOOK_ROLE = "sagemaker_execution_role"
@@ -32,15 +34,19 @@ class ExecutionRoles(Construct):
     mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
         the Hub's token.
     orchestrating: assumed by the training workflows; each workflow attaches what it needs.
+    packaging: assumed by the function that prepares endpoints' models; its construct adds which. None unless asked for.
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, notebook_role: bool = False) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, notebook_role: bool = False, packaging_role: bool = False
+    ) -> None:
         """Creates the roles.
 
         notebook_role: also create `sagemaker_execution_role`. An account can have one. Omitted: no.
+        packaging_role: also create the one that prepares models of endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
         sagemaker = "sagemaker.amazonaws.com"
@@ -49,6 +55,11 @@ class ExecutionRoles(Construct):
         self.building = self._role("Building", "codebuild.amazonaws.com", "Image builds")
         self.mirroring = self._role("Mirroring", "codebuild.amazonaws.com", "Copies of models of the Hub")
         self.orchestrating = self._role("Orchestrating", "states.amazonaws.com", "Training workflows")
+        self.packaging = (
+            self._role("Packaging", "lambda.amazonaws.com", "Preparation of endpoints' models")
+            if packaging_role
+            else None
+        )
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )

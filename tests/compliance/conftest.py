@@ -22,10 +22,14 @@ _OBJECT_LOCK_DAYS = 30
 
 def _full(name: str) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((ROOT / "environments" / f"{name}.yaml").read_text(encoding="utf-8"))
-    for endpoint in content["inference"]["endpoints"]:
-        group = f"model-package/{name}-text-classification/1"
-        endpoint["model"] = {"model_package": f"arn:aws:sagemaker:{content['region']}:{content['account']}:{group}"}
+    (endpoint,) = content["inference"]["endpoints"]
+    group = f"model-package/{name}-text-classification/1"
+    endpoint["model"] = {"model_package": f"arn:aws:sagemaker:{content['region']}:{content['account']}:{group}"}
     content["hub"] = {"models": [{"id": "google-bert/bert-base-uncased", "revision": "main"}]}
+    if content["disposable"]:
+        hub = f"google-bert/bert-base-uncased@{'a' * 40}"
+        model = {"hub": hub, "task": "fill-mask", "code": str(ROOT / "tests/environments/code")}
+        content["inference"]["endpoints"].append({**endpoint, "name": "mirrored", "model": model})
     if not content["disposable"]:
         content["data"] = {"object_lock_days": _OBJECT_LOCK_DAYS, **content.get("data", {})}
     return content

@@ -16,7 +16,7 @@ from localcloud.log_stream import LogStream
 from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.metrics import InvocationMetrics
 from localcloud.sagemaker.registry import ServedModel
-from localcloud.sagemaker.s3 import NoSuchDataError, download_model
+from localcloud.sagemaker.s3 import NoSuchDataError, download_model, download_prefix
 from localcloud.sagemaker.serving_container import NotServingError, ServingContainer, Stop
 
 STARTUP_TIMEOUT = 480.0  # seconds, unless the variant says otherwise
@@ -191,7 +191,10 @@ class Endpoint:
             target.mkdir(exist_ok=True)
             if model.data:
                 s3 = self.compute.client("s3", self.region)
-                download_model(s3, model.data, container.folder / "model.tar.gz", target)
+                if model.data.is_packed:
+                    download_model(s3, model.data.uri, container.folder / "model.tar.gz", target)
+                elif not download_prefix(s3, model.data.uri, target):
+                    raise NoSuchDataError(f"Could not find model data at {model.data.uri}: no object lies there.")
             serving.start({**self.compute.environment(self.region, self.account), **model.environment})
         except BaseException:
             self.compute.remove(container)
