@@ -107,7 +107,6 @@ class InferenceStack(Stack):
             "Models",
             models=unregistered,
             bucket=data.buckets.models,
-            key=data.keys.models,
             role=role,
             log_key=data.keys.logs,
             function_root=FUNCTIONS,

@@ -16,6 +16,7 @@ from constructs import Construct
 from hf_sagemaker import compatibility
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.instance_types import InstanceType
 from hf_sagemaker.instance_types import instance_type as find_instance_type
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Placement
@@ -23,6 +24,11 @@ from hf_sagemaker.placement import Placement
 VARIANT = "AllTraffic"
 """Name of the only production variant. It stays the same, so that updates shift traffic instead of failing."""
 _STARTUP_SECONDS = 600
+_VOLUME_KEY = (
+    "HIPAA.Security::HIPAA.Security-SageMakerEndpointConfigurationKMSKeyConfigured",
+    "NIST.800.53.R5::NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured",
+    "PCI.DSS.321::PCI.DSS.321-SageMakerEndpointConfigurationKMSKeyConfigured",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +118,6 @@ class HuggingFaceEndpoint(Construct):
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-38")
-        acknowledge(
-            self.model,
-            "SageMaker pulls images from a registry in the VPC only when that is no ECR; an image in ECR, and so every "
-            "one of this account, it pulls by way of its own platform. Instead of the way, what is pulled is "
-            "fixed: the container is isolated (control 38), its image cannot change (47), comes from this account or "
-            "from AWS's (48), and the network admits no other registry (87).",
-            "HfSageMaker::Control-42",
-        )
         # SageMaker reads the model with the role while it creates it: the role's policies must be there.
         self.model.node.add_dependency(role)
         self.endpoint_config = sagemaker.CfnEndpointConfig(
@@ -138,15 +136,7 @@ class HuggingFaceEndpoint(Construct):
                 )
             ],
         )
-        if not instance.takes_volume_key:
-            acknowledge(
-                self.endpoint_config,
-                f"{instance_type} has local NVMe, which its hardware encrypts with a key of its own; SageMaker "
-                "refuses a KMS key for it. Types without it get this environment's key (control 40).",
-                "HIPAA.Security::HIPAA.Security-SageMakerEndpointConfigurationKMSKeyConfigured",
-                "NIST.800.53.R5::NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured",
-                "PCI.DSS.321::PCI.DSS.321-SageMakerEndpointConfigurationKMSKeyConfigured",
-            )
+        self._acknowledge(instance)
         self.endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",
@@ -172,6 +162,25 @@ class HuggingFaceEndpoint(Construct):
         """Lets the grantee call InvokeEndpoint on this endpoint."""
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self.endpoint.ref]
+        )
+
+    def _acknowledge(self, instance: InstanceType) -> None:
+        """At one place, since both are asked of every endpoint."""
+        reason = (
+            "SageMaker pulls images from a registry in the VPC only when that is no ECR; an image in ECR, and so every "
+            "one of this account, it pulls by way of its own platform. Instead of the way, what is pulled is "
+            "fixed: the container is isolated (control 38), its image cannot change (47), comes from this account or "
+            "from AWS's (48), and the network admits no other registry (87)."
+        )
+        local_storage = (
+            f" {instance.name} has local NVMe, which its hardware encrypts with a key of its own; SageMaker refuses a "
+            "KMS key for it. Types without it get this environment's key (control 40)."
+        )
+        acknowledge(
+            self,
+            reason + ("" if instance.takes_volume_key else local_storage),
+            "HfSageMaker::Control-42",
+            *(() if instance.takes_volume_key else _VOLUME_KEY),
         )
 
     def _add_scaling(self, scale: EndpointScaling) -> None:

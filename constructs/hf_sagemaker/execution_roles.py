@@ -34,7 +34,8 @@ class ExecutionRoles(Construct):
     mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
         the Hub's token.
     orchestrating: assumed by the training workflows; each workflow attaches what it needs.
-    packaging: assumed by the function that prepares endpoints' models; its construct adds which. None unless asked for.
+    packaging: assumed by the function that prepares endpoints' models. Reads models, writes below `packages/` only.
+        None unless asked for.
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
@@ -49,6 +50,7 @@ class ExecutionRoles(Construct):
         packaging_role: also create the one that prepares models of endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
+        self._wildcards: dict[str, str] = {}
         sagemaker = "sagemaker.amazonaws.com"
         self.training = self._role("Training", sagemaker, "Training jobs")
         self.serving = self._role("Serving", sagemaker, "Endpoints")
@@ -94,11 +96,10 @@ class ExecutionRoles(Construct):
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories)
-        allow.DutyPolicy(
-            self,
-            "ServingPolicy",
-            role=self.serving,
-            permissions=[
+        self._allow(
+            "Serving",
+            self.serving,
+            [
                 allow.read_objects(buckets.models),
                 allow.decrypt_objects(keys.models, buckets.models),
                 allow.encrypt_volumes(self, keys.models),
@@ -109,11 +110,10 @@ class ExecutionRoles(Construct):
                 allow.attach_to_vpc(self),
             ],
         )
-        allow.DutyPolicy(
-            self,
-            "BuildingPolicy",
-            role=self.building,
-            permissions=[
+        self._allow(
+            "Building",
+            self.building,
+            [
                 allow.use_key_through(self, keys.images, "codebuild", "s3"),
                 allow.write_objects(buckets.builds, BILLS_PREFIX),
                 allow.registry_login(),
@@ -122,11 +122,10 @@ class ExecutionRoles(Construct):
                 ),
             ],
         )
-        allow.DutyPolicy(
-            self,
-            "MirroringPolicy",
-            role=self.mirroring,
-            permissions=[
+        self._allow(
+            "Mirroring",
+            self.mirroring,
+            [
                 allow.write_objects(buckets.models, HUB_PREFIX),
                 allow.encrypt_objects(keys.models, buckets.models),
                 allow.use_key_through(self, keys.images, "codebuild", "s3"),
@@ -140,14 +139,34 @@ class ExecutionRoles(Construct):
             ],
         )
 
+        if self.packaging:
+            self._allow_packaging(self.packaging, buckets, keys)
+        acknowledge(self, " ".join(dict.fromkeys(self._wildcards.values())), *self._wildcards)
+
+    def _allow(self, duty: str, role: iam.Role, permissions: Sequence[allow.Permission]) -> None:
+        """Attaches the policy of a duty. What its wildcards need is acknowledged once, for all duties."""
+        policy = allow.DutyPolicy(self, f"{duty}Policy", role=role, permissions=permissions, acknowledged=False)
+        self._wildcards |= policy.wildcards
+
+    def _allow_packaging(self, role: iam.Role, buckets: EnvironmentBuckets, keys: EnvironmentKeys) -> None:
+        # Every model, and not those that are served only: a deployment that is rolled back asks for those of before.
+        self._allow(
+            "Packaging",
+            role,
+            [
+                allow.read_objects(buckets.models),
+                allow.write_objects(buckets.models, PACKAGES_PREFIX),
+                allow.encrypt_objects(keys.models, buckets.models),
+            ],
+        )
+
     def _allow_training(
         self, role: iam.Role, buckets: EnvironmentBuckets, keys: EnvironmentKeys, repositories: Sequence[str]
     ) -> None:
-        allow.DutyPolicy(
-            self,
-            "NotebookPolicy" if role is self.notebook else "TrainingPolicy",
-            role=role,
-            permissions=[
+        self._allow(
+            "Notebook" if role is self.notebook else "Training",
+            role,
+            [
                 allow.read_objects(buckets.data),
                 allow.read_objects(buckets.models),
                 allow.write_objects(buckets.models, TRAINED_PREFIX),

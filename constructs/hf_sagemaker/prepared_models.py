@@ -13,7 +13,6 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.built_image import BuiltImage
-from hf_sagemaker.execution_roles import PACKAGES_PREFIX
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.inference_code import LEFT_OUT
 from hf_sagemaker.model_source import ModelData, ModelSource
@@ -52,7 +51,6 @@ class PreparedModels(Construct):
         *,
         models: Sequence[ModelToPrepare],
         bucket: s3.IBucket,
-        key: kms.IKey,
         role: iam.Role,
         log_key: kms.IKey,
         function_root: Path,
@@ -61,8 +59,9 @@ class PreparedModels(Construct):
     ) -> None:
         """Prepares the models with each deployment.
 
-        bucket: the models bucket, where packages go. key: encrypts it.
-        role: assumed by the function. What it may do is added here: read these very models, and write packages.
+        bucket: the models bucket, where packages go.
+        role: assumed by the function. Must be able to read that bucket and to write below `packages/`; to read these
+            models in other buckets, and the code, is added here.
         log_key: encrypts the function's logs. removal_policy: of these logs. Omitted: they are kept.
         function_root: folder with the packages `package_model` and `custom_resource`.
         reserved_concurrency: as `PythonFunction` takes it.
@@ -79,8 +78,7 @@ class PreparedModels(Construct):
             key=log_key,
             role=role,
             permissions=[
-                *_read(models),
-                *([allow.write_objects(bucket, PACKAGES_PREFIX), allow.encrypt_objects(key, bucket)] if codes else []),
+                *_read(models, bucket),
                 *(
                     allow.allow(["s3:GetObject"], each.bucket.arn_for_objects(each.s3_object_key))
                     for each in codes.values()
@@ -130,13 +128,13 @@ class PreparedModels(Construct):
         return replace(model.source, data=place)
 
 
-def _read(models: Sequence[ModelToPrepare]) -> list[allow.Permission]:
-    """Each model's own place, and the keys of the buckets."""
-    places = [_data(model.source) for model in models]
-    keys = {place.bucket.bucket_name: (place.bucket, place.key_of_bucket) for place in places}
+def _read(models: Sequence[ModelToPrepare], own: s3.IBucket) -> list[allow.Permission]:
+    """The places of models outside our own bucket, and the keys of their buckets."""
+    places = [place for model in models if (place := _data(model.source)).bucket is not own]
+    keys = {place.bucket.bucket_name: (place.key_of_bucket, place.bucket) for place in places}
     return [
-        *(allow.read_model(place.bucket, place.key, *filter(None, [place.manifest])) for place in places),
-        *(allow.decrypt_objects(key, bucket) for bucket, key in keys.values() if key),
+        *(allow.read_model(place.bucket, place.key) for place in places),
+        *(allow.decrypt_objects(key, bucket) for key, bucket in keys.values() if key),
     ]
 
 

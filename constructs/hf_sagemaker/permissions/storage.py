@@ -34,16 +34,11 @@ def list_objects(bucket: s3.IBucket, prefix: str) -> Permission:
     return allow(["s3:ListBucket"], bucket.bucket_arn, conditions={"StringLike": {"s3:prefix": f"{prefix}*"}})
 
 
-def read_model(bucket: s3.IBucket, key: str, *others: str) -> Permission:
-    """Read exactly this object, or all below this prefix, which ends in a slash; and these other objects."""
-    objects = [f"{key}*" if key.endswith("/") else key, *others]
-    listing = statement(
-        actions=["s3:ListBucket"],
-        resources=[bucket.bucket_arn],
-        conditions={"StringLike": {"s3:prefix": [f"{each.removesuffix('*')}*" for each in objects]}},
-    )
-    reading = statement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(each) for each in objects])
-    return Permission([listing, reading], "The files of one model, below its own prefix.")
+def read_model(bucket: s3.IBucket, key: str) -> Permission:
+    """Read exactly this object, or all below this prefix, which ends in a slash."""
+    (listing,) = list_objects(bucket, key).statements
+    objects = bucket.arn_for_objects(f"{key}*" if key.endswith("/") else key)
+    return Permission([listing, statement(actions=["s3:GetObject"], resources=[objects])], "The files of one model.")
 
 
 def _objects(bucket: s3.IBucket, prefix: str, actions: Sequence[str]) -> Permission:
