@@ -50,7 +50,12 @@ class DataStack(Stack):
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self._settings = settings
         self._removal_policy = removal_policy
-        self.roles = ExecutionRoles(self, "Roles", notebook_role=settings.roles.sagemaker_execution_role)
+        self.roles = ExecutionRoles(
+            self,
+            "Roles",
+            notebook_role=settings.roles.sagemaker_execution_role,
+            packaging_role=settings.prepares_models,
+        )
         self.people = PeopleRoles(
             self,
             "People",
@@ -81,7 +86,8 @@ class DataStack(Stack):
         teams = self._settings.keys
         s3_only, sagemaker = ["s3"], KeyUse(services=["sagemaker"], actions=["kms:DescribeKey"], grants=True)
         data_users = [*self.roles.trainers, *people]
-        model_users = [*data_users, self.roles.serving, self.roles.mirroring]
+        packaging = [self.roles.packaging] if self.roles.packaging else []
+        model_users = [*data_users, self.roles.serving, self.roles.mirroring, *packaging]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(
@@ -245,6 +251,7 @@ class DataStack(Stack):
             "serving": self.roles.serving,
             "building": self.roles.building,
             "mirroring": self.roles.mirroring,
+            "packaging": self.roles.packaging,
             "orchestrating": self.roles.orchestrating,
             "data-scientist": self.people.data_scientist,
             "platform-operator": self.people.platform_operator,

@@ -68,6 +68,7 @@ class MlEnvironment(Stage):
             settings=settings,
             network=network.network,
             data=data,
+            images=images,
             removal_policy=removal_policy,
         )
         self._limit_roles(guardrails, settings.roles.path)

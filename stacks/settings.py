@@ -25,6 +25,7 @@ from stacks.base_image_settings import BaseImageSettings
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import Environment, environment_problems
 from stacks.image_settings import ImageSettings, image_problems
+from stacks.model_settings import ModelSettings, model_problems
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.settings_base import Name, Problem, Settings
 
@@ -108,21 +109,13 @@ class TrainingSettings(Settings):
     """Who is told when a run ends. AWS asks each of them to confirm."""
 
 
-class ModelSettings(Settings):
-    """Where an endpoint's model comes from."""
-
-    model_package: Annotated[
-        str, Field(pattern=r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[A-Za-z0-9-]+/\d+$")
-    ]
-    """ARN of an approved version in the model registry."""
-
-
 class EndpointSettings(Settings):
     """A real-time endpoint."""
 
     name: Name
     image: str = "inference"
-    """Name of the inference image under `images`; decides the host's NVIDIA driver."""
+    """Name of the inference image under `images`; decides the host's NVIDIA driver, and serves a model of `hub` or
+    `s3`."""
     model: ModelSettings | None = None
     """The model to serve. Omitted or null: the endpoint is not deployed yet."""
     instance_type: str = "ml.g4dn.xlarge"
@@ -189,6 +182,11 @@ class EnvironmentSettings(Settings):
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub),
         ]
 
+    @property
+    def prepares_models(self) -> bool:
+        """Whether an endpoint serves a model that no registration describes."""
+        return any(each.model and not each.model.is_registered for each in self.inference.endpoints)
+
     def described(self, name: str) -> ContainerImage:
         """The image of that name, as compatibility is judged.
 
@@ -216,17 +214,39 @@ class EnvironmentSettings(Settings):
             found += self._image_reference(f"{path}.image", endpoint.image, "inference")
             found += self._instance_problems(f"{path}.instance_type", endpoint.instance_type, "hosting", endpoint.image)
             found += self._environment_problems(f"{path}.environment", endpoint)
+            if endpoint.model:
+                found += self._model_problems(f"{path}.model", endpoint.model, endpoint.image)
         return found
+
+    @property
+    def _leaves_vpc(self) -> bool:
+        # What leaves a team's own VPC is not known here.
+        return self.network.egress == "nat" or self.network.vpc is not None
 
     def _environment_problems(self, path: str, endpoint: EndpointSettings) -> list[Problem]:
         try:
             instance = instance_type(endpoint.instance_type, "hosting")
         except UnknownInstanceTypeError:  # told elsewhere
             return []
-        # What leaves a team's own VPC is not known here.
-        leaves_vpc = self.network.egress == "nat" or self.network.vpc is not None
-        problems = environment_problems(endpoint.environment, instance, isolated=self.isolation, leaves_vpc=leaves_vpc)
+        problems = environment_problems(
+            endpoint.environment, instance, isolated=self.isolation, leaves_vpc=self._leaves_vpc
+        )
         return [(f"{path}.{name}", endpoint.environment[name], problem) for name, problem in problems]
+
+    def _model_problems(self, path: str, model: ModelSettings, image: str) -> list[Problem]:
+        try:
+            product = self.described(image).product
+        except (KeyError, dlc_catalog.UnknownImageError):  # told elsewhere
+            product = None
+        return model_problems(
+            path,
+            model,
+            hub=self.hub,
+            read_only=self.data.read_only_buckets,
+            isolated=self.isolation,
+            leaves_vpc=self._leaves_vpc,
+            product=product,
+        )
 
     def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
         fitting = [image.name for image in self.images if image.base.purpose == purpose]

@@ -31,7 +31,7 @@ class ClosedDefaultSecurityGroup(Construct):
     ) -> None:
         """Closes the group when the stack is deployed. Deleting the stack leaves it closed.
 
-        function_root: folder with the package `close_default_security_group`.
+        function_root: folder with the packages `close_default_security_group` and `custom_resource`.
         reserved_concurrency: as `PythonFunction` takes it.
         key: encrypts the function's logs. removal_policy: of these logs. Omitted: they are kept.
         """
@@ -43,6 +43,7 @@ class ClosedDefaultSecurityGroup(Construct):
             "Function",
             source_root=function_root,
             package="close_default_security_group",
+            shared=["custom_resource"],
             description="Takes every rule from the default security group of a VPC",
             key=key,
             permissions=[

@@ -1,4 +1,4 @@
-"""A real-time endpoint that serves a registered Hugging Face model, scales, and is watched."""
+"""A real-time endpoint that serves a Hugging Face model, scales, and is watched."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from constructs import Construct
 from hf_sagemaker import compatibility
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.instance_types import InstanceType
 from hf_sagemaker.instance_types import instance_type as find_instance_type
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Placement
@@ -23,6 +24,11 @@ from hf_sagemaker.placement import Placement
 VARIANT = "AllTraffic"
 """Name of the only production variant. It stays the same, so that updates shift traffic instead of failing."""
 _STARTUP_SECONDS = 600
+_VOLUME_KEY = (
+    "HIPAA.Security::HIPAA.Security-SageMakerEndpointConfigurationKMSKeyConfigured",
+    "NIST.800.53.R5::NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured",
+    "PCI.DSS.321::PCI.DSS.321-SageMakerEndpointConfigurationKMSKeyConfigured",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +67,7 @@ class HuggingFaceEndpoint(Construct):
         key: kms.IKey,
         instance_type: str = "ml.g4dn.xlarge",
         image: ContainerImage | None = None,
+        task: str | None = None,
         inference_ami_version: str | None = None,
         environment: Mapping[str, str] | None = None,
         isolated: bool = True,
@@ -73,8 +80,10 @@ class HuggingFaceEndpoint(Construct):
         role: assumed by the containers; reads the model.
         placement: where the containers run.
         key: encrypts the instances' volumes where the type takes a key; local NVMe is encrypted by hardware.
-        image: what the model runs in, which its package names too. Omitted: nothing is checked, and the host image is
-            SageMaker's default.
+        image: what the model runs in, by its digest. The package of a registered model names it too, and that counts:
+            omitted, nothing is checked, and the host image is SageMaker's default.
+        task: the transformers pipeline task that a model from S3 or the mirror serves (HF_TASK), for example
+            `text-classification`. Omitted: the container derives it from the model's configuration.
         inference_ami_version: host image whose driver runs the container's CUDA. Omitted: the one that fits the image.
         environment: variables of the container, over those of the model package. Omitted: those alone.
         isolated: the containers have no network; SageMaker brings the model. Omitted: they have none.
@@ -83,7 +92,8 @@ class HuggingFaceEndpoint(Construct):
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
 
         Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type, and IncompatibleError with all
-        reasons why the image cannot run there, and why a variable cannot be what it is.
+        reasons why the image cannot run there, and why a variable cannot be what it is. Raises ValueError when a model
+        from S3 or the mirror has no image.
         """
         super().__init__(scope, construct_id)
         instance = find_instance_type(instance_type, "hosting")
@@ -117,10 +127,7 @@ class HuggingFaceEndpoint(Construct):
             self,
             "Model",
             execution_role_arn=role.role_arn,
-            primary_container=sagemaker.CfnModel.ContainerDefinitionProperty(
-                model_package_name=model.model_package_arn,
-                environment=dict(environment) if environment else None,
-            ),
+            primary_container=_container(model, image, task, environment or {}),
             enable_network_isolation=isolated,
             vpc_config=sagemaker.CfnModel.VpcConfigProperty(
                 subnets=placement.subnet_ids,
@@ -129,14 +136,6 @@ class HuggingFaceEndpoint(Construct):
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-38")
-        acknowledge(
-            self.model,
-            "SageMaker pulls images from a registry in the VPC only when that is no ECR; an image in ECR, and so every "
-            "one of this account, it pulls by way of its own platform. Instead of the way, what is pulled is "
-            "fixed: the container is isolated (control 38), its image cannot change (47), comes from this account or "
-            "from AWS's (48), and the network admits no other registry (87).",
-            "HfSageMaker::Control-42",
-        )
         # SageMaker reads the model with the role while it creates it: the role's policies must be there.
         self.model.node.add_dependency(role)
         self.endpoint_config = sagemaker.CfnEndpointConfig(
@@ -155,15 +154,7 @@ class HuggingFaceEndpoint(Construct):
                 )
             ],
         )
-        if not instance.takes_volume_key:
-            acknowledge(
-                self.endpoint_config,
-                f"{instance_type} has local NVMe, which its hardware encrypts with a key of its own; SageMaker "
-                "refuses a KMS key for it. Types without it get this environment's key (control 40).",
-                "HIPAA.Security::HIPAA.Security-SageMakerEndpointConfigurationKMSKeyConfigured",
-                "NIST.800.53.R5::NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured",
-                "PCI.DSS.321::PCI.DSS.321-SageMakerEndpointConfigurationKMSKeyConfigured",
-            )
+        self._acknowledge(instance)
         self.endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",
@@ -189,6 +180,25 @@ class HuggingFaceEndpoint(Construct):
         """Lets the grantee call InvokeEndpoint on this endpoint."""
         return iam.Grant.add_to_principal(
             grantee=grantee, actions=["sagemaker:InvokeEndpoint"], resource_arns=[self.endpoint.ref]
+        )
+
+    def _acknowledge(self, instance: InstanceType) -> None:
+        """At one place, since both are asked of every endpoint."""
+        reason = (
+            "SageMaker pulls images from a registry in the VPC only when that is no ECR; an image in ECR, and so every "
+            "one of this account, it pulls by way of its own platform. Instead of the way, what is pulled is "
+            "fixed: the container is isolated (control 38), its image cannot change (47), comes from this account or "
+            "from AWS's (48), and the network admits no other registry (87)."
+        )
+        local_storage = (
+            f" {instance.name} has local NVMe, which its hardware encrypts with a key of its own; SageMaker refuses a "
+            "KMS key for it. Types without it get this environment's key (control 40)."
+        )
+        acknowledge(
+            self,
+            reason + ("" if instance.takes_volume_key else local_storage),
+            "HfSageMaker::Control-42",
+            *(() if instance.takes_volume_key else _VOLUME_KEY),
         )
 
     def _add_scaling(self, scale: EndpointScaling) -> None:
@@ -247,3 +257,25 @@ class HuggingFaceEndpoint(Construct):
             if topic:
                 alarm.add_alarm_action(actions.SnsAction(topic))
         return [*faults, slow]
+
+
+def _container(
+    model: ModelSource, image: ContainerImage | None, task: str | None, environment: Mapping[str, str]
+) -> sagemaker.CfnModel.ContainerDefinitionProperty:
+    if model.data is None:
+        return sagemaker.CfnModel.ContainerDefinitionProperty(
+            model_package_name=model.model_package_arn, environment=dict(environment) or None
+        )
+    if image is None:
+        raise ValueError(f"{model.name} comes without an image, which a registered model would name: give one.")
+    kind, compression = ("S3Object", "Gzip") if model.data.is_archive else ("S3Prefix", "None")
+    return sagemaker.CfnModel.ContainerDefinitionProperty(
+        image=image.uri,
+        model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
+            s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
+                s3_uri=model.data.uri, s3_data_type=kind, compression_type=compression
+            )
+        ),
+        # The model is there: nothing is to be asked of the Hub, which a container without a network waits for in vain.
+        environment={"HF_HUB_OFFLINE": "1", **({"HF_TASK": task} if task else {}), **environment},
+    )

@@ -1,4 +1,4 @@
-"""One role per duty: training, serving, building, mirroring, orchestrating. None of them can do another's work."""
+"""One role per duty: training, serving, building, mirroring, packaging, orchestrating. None can do another's work."""
 
 from collections.abc import Sequence
 
@@ -19,6 +19,8 @@ TRAINED_PREFIX = "trained/"
 """Where training jobs put models, in the models bucket."""
 HUB_PREFIX = "hub/"
 """Where the mirror puts models of the Hub, in the models bucket."""
+PACKAGES_PREFIX = "packages/"
+"""Where models lie that inference code was put beside, in the models bucket."""
 BILLS_PREFIX = "bills-of-materials/"
 """Where builds of images write which packages an image holds, in the bucket of builds."""
 NOTEBOOK_ROLE = "sagemaker_execution_role"
@@ -34,23 +36,34 @@ class ExecutionRoles(Construct):
     mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
         the Hub's token.
     orchestrating: assumed by the training workflows; each workflow attaches what it needs.
+    packaging: assumed by the function that prepares endpoints' models. Reads models, writes below `packages/` only.
+        None unless asked for.
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, notebook_role: bool = False) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, notebook_role: bool = False, packaging_role: bool = False
+    ) -> None:
         """Creates the roles.
 
         notebook_role: also create `sagemaker_execution_role`. An account can have one. Omitted: no.
+        packaging_role: also create the one that prepares models of endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
+        self._wildcards: dict[str, str] = {}
         sagemaker = "sagemaker.amazonaws.com"
         self.training = self._role("Training", sagemaker, "Training jobs")
         self.serving = self._role("Serving", sagemaker, "Endpoints")
         self.building = self._role("Building", "codebuild.amazonaws.com", "Image builds")
         self.mirroring = self._role("Mirroring", "codebuild.amazonaws.com", "Copies of models of the Hub")
         self.orchestrating = self._role("Orchestrating", "states.amazonaws.com", "Training workflows")
+        self.packaging = (
+            self._role("Packaging", "lambda.amazonaws.com", "Preparation of endpoints' models")
+            if packaging_role
+            else None
+        )
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )
@@ -89,11 +102,10 @@ class ExecutionRoles(Construct):
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories)
-        allow.DutyPolicy(
-            self,
-            "ServingPolicy",
-            role=self.serving,
-            permissions=[
+        self._allow(
+            "Serving",
+            self.serving,
+            [
                 allow.read_objects(buckets.models),
                 allow.decrypt_objects(keys.models, buckets.models),
                 allow.encrypt_volumes(self, keys.models),
@@ -104,11 +116,10 @@ class ExecutionRoles(Construct):
                 allow.attach_to_vpc(self),
             ],
         )
-        allow.DutyPolicy(
-            self,
-            "BuildingPolicy",
-            role=self.building,
-            permissions=[
+        self._allow(
+            "Building",
+            self.building,
+            [
                 allow.use_key_through(self, keys.images, "codebuild", "s3"),
                 allow.write_objects(buckets.builds, BILLS_PREFIX),
                 allow.registry_login(),
@@ -119,11 +130,10 @@ class ExecutionRoles(Construct):
                 *([allow.build_in_vpc(self, builds)] if builds else []),
             ],
         )
-        allow.DutyPolicy(
-            self,
-            "MirroringPolicy",
-            role=self.mirroring,
-            permissions=[
+        self._allow(
+            "Mirroring",
+            self.mirroring,
+            [
                 allow.write_objects(buckets.models, HUB_PREFIX),
                 allow.encrypt_objects(keys.models, buckets.models),
                 allow.use_key_through(self, keys.images, "codebuild", "s3"),
@@ -137,6 +147,10 @@ class ExecutionRoles(Construct):
             ],
         )
 
+        if self.packaging:
+            self._allow_packaging(self.packaging, buckets, keys)
+        acknowledge(self, " ".join(dict.fromkeys(self._wildcards.values())), *self._wildcards)
+
     def _package_permissions(self, packages: PackageSources | None) -> Sequence[allow.Permission]:
         if not packages:
             return []
@@ -146,14 +160,30 @@ class ExecutionRoles(Construct):
             found.append(allow.use_key_through(self, key, "secretsmanager", actions=["kms:Decrypt"]))
         return found
 
+    def _allow(self, duty: str, role: iam.Role, permissions: Sequence[allow.Permission]) -> None:
+        """Attaches the policy of a duty. What its wildcards need is acknowledged once, for all duties."""
+        policy = allow.DutyPolicy(self, f"{duty}Policy", role=role, permissions=permissions, acknowledged=False)
+        self._wildcards |= policy.wildcards
+
+    def _allow_packaging(self, role: iam.Role, buckets: EnvironmentBuckets, keys: EnvironmentKeys) -> None:
+        # Every model, and not those that are served only: a deployment that is rolled back asks for those of before.
+        self._allow(
+            "Packaging",
+            role,
+            [
+                allow.read_objects(buckets.models),
+                allow.write_objects(buckets.models, PACKAGES_PREFIX),
+                allow.encrypt_objects(keys.models, buckets.models),
+            ],
+        )
+
     def _allow_training(
         self, role: iam.Role, buckets: EnvironmentBuckets, keys: EnvironmentKeys, repositories: Sequence[str]
     ) -> None:
-        allow.DutyPolicy(
-            self,
-            "NotebookPolicy" if role is self.notebook else "TrainingPolicy",
-            role=role,
-            permissions=[
+        self._allow(
+            "Notebook" if role is self.notebook else "Training",
+            role,
+            [
                 allow.read_objects(buckets.data),
                 allow.read_objects(buckets.models),
                 allow.write_objects(buckets.models, TRAINED_PREFIX),

@@ -1,4 +1,4 @@
-"""A Lambda function of this project: one package of the function source root, nothing else in its archive."""
+"""A Lambda function of this project: one package of the function source root, and what it shares with others."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,6 +51,9 @@ class PythonFunction(Construct):
         description: str,
         key: kms.IKey,
         permissions: Sequence[allow.Permission] = (),
+        shared: Sequence[str] = (),
+        role: iam.Role | None = None,
+        memory_size: int = 256,
         timeout: Duration | None = None,
         failures: sns.ITopic | None = None,
         acknowledged: bool = True,
@@ -62,6 +65,9 @@ class PythonFunction(Construct):
         source_root: folder that holds the package; a change of another package does not change this function.
         key: encrypts its log group. It has no environment variables: what it needs to know comes with the event.
         permissions: what it may do besides writing its logs and traces. Omitted: nothing.
+        shared: further packages of the source root that it imports. Omitted: none.
+        role: assumed by it, where something that is deployed earlier has to name it. Omitted: one of its own.
+        memory_size: MiB; 1769 are one processor. Omitted: 256.
         timeout: omitted: 30 seconds.
         failures: told what it was called with, when it is called by events and fails; `permissions` must let it
             publish. Omitted: whoever calls it waits for its answer.
@@ -78,7 +84,7 @@ class PythonFunction(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=removal_policy,
         )
-        role = iam.Role(
+        role = role or iam.Role(
             self,
             "Role",
             assumed_by=allow.service_principal(self, "lambda.amazonaws.com"),
@@ -100,14 +106,18 @@ class PythonFunction(Construct):
             handler=f"{package}.handler.handle",
             code=lambda_.Code.from_asset(
                 str(source_root),
-                exclude=["*", f"!{package}", f"!{package}/**", "**/__pycache__"],
+                exclude=[
+                    "*",
+                    *(f"!{name}{end}" for name in (package, *shared) for end in ("", "/**")),
+                    "**/__pycache__",
+                ],
                 ignore_mode=IgnoreMode.GIT,
             ),
             role=role.without_policy_updates(),
             log_group=log_group,
             tracing=lambda_.Tracing.ACTIVE,
             timeout=timeout or Duration.seconds(30),
-            memory_size=256,
+            memory_size=memory_size,
             dead_letter_topic=failures,
             reserved_concurrent_executions=reserved_concurrency,
         )

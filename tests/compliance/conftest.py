@@ -22,18 +22,24 @@ _OBJECT_LOCK_DAYS = 30
 
 def _full(name: str) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((ROOT / "environments" / f"{name}.yaml").read_text(encoding="utf-8"))
-    for endpoint in content["inference"]["endpoints"]:
+    (endpoint,) = content["inference"]["endpoints"]
+    content["hub"] = {"models": [{"id": "google-bert/bert-base-uncased", "revision": "main"}]}
+    if content["disposable"]:
+        hub = f"google-bert/bert-base-uncased@{'a' * 40}"
+        endpoint["model"] = {"hub": hub, "task": "fill-mask", "code": str(ROOT / "tests/environments/code")}
+    else:
         group = f"model-package/{name}-text-classification/1"
         endpoint["model"] = {"model_package": f"arn:aws:sagemaker:{content['region']}:{content['account']}:{group}"}
-    content["hub"] = {"models": [{"id": "google-bert/bert-base-uncased", "revision": "main"}]}
-    if not content["disposable"]:
         content["data"] = {"object_lock_days": _OBJECT_LOCK_DAYS, **content.get("data", {})}
     return content
 
 
 @pytest.fixture(scope="session")
 def full_settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the shipped environments, with a model for each endpoint, the mirror, and Object Lock in prod."""
+    """Folder with the shipped environments and the mirror.
+
+    Each endpoint has a model: dev's of the Hub, with code; prod's registered. prod has Object Lock.
+    """
     folder = tmp_path_factory.mktemp("environments")
     for name in ("dev", "prod"):
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(_full(name)), encoding="utf-8")

@@ -1,9 +1,6 @@
 """The custom resource that closes a VPC's default security group: what it does, and what CloudFormation is told."""
 
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,46 +10,8 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from close_default_security_group import handler
-from close_default_security_group.logic import StillOpen, close, fulfil
-
-LOG = "2026/11/21/[$LATEST]0a1b2c"
-
-
-class _Presigned(BaseHTTPRequestHandler):
-    """The address at which CloudFormation waits for the answer."""
-
-    def do_PUT(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.answers.append((json.loads(body), self.headers["Content-Type"]))  # type: ignore[attr-defined]
-        self.send_response(self.server.status)  # type: ignore[attr-defined]
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Silence: pytest prints what matters."""
-
-
-@pytest.fixture
-def waiting() -> Iterator[Any]:
-    """A server with the `answers` that it got as (body, content type); `status` is what it says to them."""
-    server: Any = HTTPServer(("127.0.0.1", 0), _Presigned)
-    server.answers, server.status = [], 200
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def _request(waiting: Any, kind: str = "Create", **others: Any) -> dict[str, Any]:
-    return {
-        "RequestType": kind,
-        "ResponseURL": f"http://127.0.0.1:{waiting.server_port}/answer?signature=x%2Fy",
-        "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/dev-Network/1",
-        "RequestId": "request-1",
-        "LogicalResourceId": "Closed",
-        "ResourceProperties": {"ServiceToken": "arn:…", "DefaultSecurityGroupId": "sg-1"},
-    } | others
+from close_default_security_group.logic import StillOpen, bring_about, close
+from tests.functions.waiting_stack import LOG, request_of
 
 
 @pytest.fixture
@@ -84,7 +43,7 @@ def _rules(ec2: Any, group_id: str) -> int:
 
 def test_every_rule_is_taken_and_cloudformation_told(ec2: Any, default_group: str, waiting: Any) -> None:
     # Given a new VPC, and CloudFormation that waits
-    request = _request(waiting, ResourceProperties={"DefaultSecurityGroupId": default_group})
+    request = request_of(waiting, ResourceProperties={"DefaultSecurityGroupId": default_group})
     # When Lambda runs the function
     handler.handle(request, SimpleNamespace(log_stream_name=LOG))
     # Then the group is closed, and the answer is what the protocol asks for
@@ -97,6 +56,7 @@ def test_every_rule_is_taken_and_cloudformation_told(ec2: Any, default_group: st
         "StackId": request["StackId"],
         "RequestId": "request-1",
         "LogicalResourceId": "Closed",
+        "Data": {},
     }
     assert not content_type  # the signed address is for none
 
@@ -109,7 +69,7 @@ def test_closing_twice_is_closing_once(ec2: Any, default_group: str) -> None:
 
 def test_delete_changes_nothing_and_succeeds(ec2: Any, default_group: str, waiting: Any) -> None:
     before = _rules(ec2, default_group)
-    request = _request(
+    request = request_of(
         waiting, "Delete", PhysicalResourceId="as-created", ResourceProperties={"DefaultSecurityGroupId": default_group}
     )
     handler.handle(request, SimpleNamespace(log_stream_name=LOG))
@@ -118,40 +78,9 @@ def test_delete_changes_nothing_and_succeeds(ec2: Any, default_group: str, waiti
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("SUCCESS", "as-created")
 
 
-def test_a_failure_is_told_with_its_reason_and_log(waiting: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    def refuse(group_id: str) -> None:
-        raise PermissionError(f"not {group_id}")
-
-    fulfil(_request(waiting, "Update", PhysicalResourceId="sg-0"), refuse, log=LOG)
-    ((answer, _),) = waiting.answers
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"] == f"PermissionError: not sg-1. See log stream {LOG}."
-    assert answer["PhysicalResourceId"] == "sg-1"
-    assert "PermissionError" in capsys.readouterr().out
-
-
-def test_a_long_reason_still_fits_into_an_answer(waiting: Any) -> None:
-    def refuse(group_id: str) -> None:
-        raise PermissionError("x" * 10_000)
-
-    fulfil(_request(waiting), refuse, log=LOG)
-    ((answer, _),) = waiting.answers
-    assert len(json.dumps(answer).encode()) < 4096
-    assert answer["Reason"].endswith(f"See log stream {LOG}.")
-
-
-def test_a_missing_property_is_told(waiting: Any) -> None:
-    fulfil(_request(waiting, ResourceProperties={}), lambda _: None, log=LOG)
-    ((answer, _),) = waiting.answers
-    assert answer["Status"] == "FAILED"
-    assert "DefaultSecurityGroupId is missing" in answer["Reason"]
-    assert answer["PhysicalResourceId"]
-
-
-def test_lambda_tries_again_when_the_answer_does_not_arrive(waiting: Any) -> None:
-    waiting.status = 503
-    with pytest.raises(OSError, match="503"):
-        fulfil(_request(waiting), lambda _: None, log=LOG)
+def test_a_missing_property_is_told(ec2: Any) -> None:
+    with pytest.raises(ValueError, match="DefaultSecurityGroupId is missing"):
+        bring_about(ec2, {})
 
 
 class _Ec2:

@@ -1,19 +1,16 @@
 """A model and its code as SageMaker serves them: which files belong together, and what would fail in the container."""
 
-import ast
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from hf_sagemaker.inference_code import INFERENCE, REQUIREMENTS, functions, missing, requirement_lines, unpinned
 from hfsm.archive import files_below
 
 CODE = "code/"
 """Where the inference toolkit looks for inference.py and requirements.txt, in the archive."""
-_FUNCTIONS = ("model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn")
 # Loading one of these may run code that it carries. A Trainer leaves some beside the model; serving needs none.
 _PICKLES = {".bin", ".ckpt", ".h5", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth"}
-_PINNED = re.compile(r"^[A-Za-z0-9._-]+(\[[^\]]*\])?==[^*\s]+( *;.*)?( --hash=\S+)*$|^--hash=\S+$")
 
 
 @dataclass(frozen=True)
@@ -45,16 +42,18 @@ def look_into(model: Path, code: Path | None, *, allow_pickle: bool = False) -> 
     files = {name: path for name, path in everything.items() if name not in left_out}
     if code:
         files |= {CODE + name: path for name, path in files_below(code).items()}
-    inference, requirements = files.get(f"{CODE}inference.py"), files.get(f"{CODE}requirements.txt")
-    functions, code_problems = _functions(inference)
+    inference, requirements = files.get(CODE + INFERENCE), files.get(CODE + REQUIREMENTS)
+    defined, code_problems = functions(inference) if inference else (set(), [])
     if everything:
-        problems += _model_problems(model, files, pickles, loads_itself="model_fn" in functions)
+        problems += _model_problems(model, files, pickles, loads_itself="model_fn" in defined)
     if code and not inference:
-        problems.append(f"{code}: inference.py is missing; the container looks for it by this name.")
+        problems.append(missing(code))
     problems += code_problems
     if requirements:
-        problems += _unpinned(requirements)
-    return ModelFolder(files, left_out, problems, has_requirements=bool(requirements and _lines(requirements)))
+        problems += unpinned(requirements)
+    return ModelFolder(
+        files, left_out, problems, has_requirements=bool(requirements and requirement_lines(requirements))
+    )
 
 
 def _model_problems(model: Path, files: dict[str, Path], pickles: list[str], *, loads_itself: bool) -> list[str]:
@@ -80,35 +79,3 @@ def _model_problems(model: Path, files: dict[str, Path], pickles: list[str], *, 
     elif not loads_itself:
         problems.append(f"{model}: holds no weights (*.safetensors).")
     return problems
-
-
-def _functions(inference: Path | None) -> tuple[set[str], list[str]]:
-    """What inference.py defines, and what is wrong with it."""
-    if not inference:
-        return set(), []
-    try:
-        tree = ast.parse(inference.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        return set(), [f"{inference}: not Python: {error}."]
-    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    names |= {alias.asname or alias.name for node in imports for alias in node.names}
-    if names & set(_FUNCTIONS):
-        return names, []
-    return names, [f"{inference}: defines none of {', '.join(_FUNCTIONS)}, so the container would load it in vain."]
-
-
-def _unpinned(requirements: Path) -> list[str]:
-    loose = [line for line in _lines(requirements) if not _PINNED.match(line)]
-    if not loose:
-        return []
-    return [
-        f"{requirements}: {', '.join(loose[:3])}: every package needs its version (name==1.2.3). Otherwise a container "
-        "that starts tomorrow is another one than today's."
-    ]
-
-
-def _lines(requirements: Path) -> list[str]:
-    text = requirements.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = (re.sub(r"(^|\s)#.*", "", line) for line in text.splitlines())
-    return [" ".join(line.split()) for line in lines if line.strip()]

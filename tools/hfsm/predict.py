@@ -92,9 +92,11 @@ def _model_error(endpoint: str, error: ClientError) -> str:
 
 
 def predict(endpoint: str, texts: list[str], parameters: Parameters, console: Console) -> None:
-    """Print label and score of every text."""
+    """Print which model answers, where the settings say so, and label and score of every text."""
     name = endpoint_name(parameters, endpoint)
     table = Table("label", "score", "text", box=None, pad_edge=False)
     for prediction in invoke(parameters.cloud.client("sagemaker-runtime"), name, texts):
         table.add_row(prediction.label, f"{prediction.score:.4f}", Text(prediction.text))
+    if model := parameters.find(f"inference/{endpoint}/model"):
+        console.print(Text(f"{name} serves {model.rpartition(':model-package/')[2]}"), soft_wrap=True)
     console.print(table)

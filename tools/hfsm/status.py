@@ -62,10 +62,14 @@ class Package(BaseModel):
 
 
 class Endpoint(BaseModel):
-    """One endpoint. instances: those that serve now. reason: why it failed."""
+    """One endpoint. model: what its settings serve; None: it was deployed before that was written down.
+
+    instances: those that serve now. reason: why it failed.
+    """
 
     name: str
     status: str
+    model: str | None = None
     instance_type: str
     instances: int
     reason: str | None = None
@@ -183,6 +187,7 @@ def _endpoints(parameters: Parameters) -> list[Endpoint]:
             Endpoint(
                 name=name,
                 status=described["EndpointStatus"],
+                model=parameters.find(f"inference/{setting}/model"),
                 instance_type=", ".join(variant.get("InstanceType", "serverless") for variant in variants),
                 instances=sum(counts),
                 reason=described.get("FailureReason"),
@@ -213,9 +218,11 @@ def show(found: Status, console: Console) -> None:
     packages = _table("model package", "approval", "created")
     for package in found.packages:
         packages.add_row(package.arn.split(":model-package/")[-1], package.approval, package.created)
-    endpoints = _table("endpoint", "status", "instance type", "instances")
+    endpoints = _table("endpoint", "status", "instance type", "instances", "model")
     for endpoint in found.endpoints:
-        endpoints.add_row(endpoint.name, endpoint.status, endpoint.instance_type, str(endpoint.instances))
+        endpoints.add_row(
+            endpoint.name, endpoint.status, endpoint.instance_type, str(endpoint.instances), endpoint.model or ""
+        )
     for table in (stacks, images, runs, packages, endpoints):
         if table.row_count:
             console.print(table)

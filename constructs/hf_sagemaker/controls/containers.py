@@ -46,8 +46,9 @@ def pins_images(templates: Templates) -> Iterator[Proof | Breach]:
 
 def _pinning_fault(templates: Templates, image: Image) -> str:
     if (repository := own_repository(templates, image)) is not None:
-        tag = str(image.uri).rsplit("}", 1)[1]
-        if tag.startswith("@sha256:"):
+        tag = str(image.uri).split("}", 1)[1]
+        # What follows an @ is a digest, or the address is none: also where only the deployment knows which.
+        if tag.startswith(("@sha256:", "@${")):
             return ""
         if not tag.startswith(":") or tag == ":latest":
             return "needs the digest, or a tag other than latest"

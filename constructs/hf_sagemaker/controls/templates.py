@@ -142,6 +142,14 @@ class Templates:
             # A part of the ARN of something in this environment: whose it is we know, whatever its name.
             known = {1: _partition(self.region), 3: self.region, 4: self.account}
             return known.get(int(index), {"Fn::Select": [index, items]})
+        if (
+            isinstance(items, dict)
+            and list(items) == ["Fn::Split"]
+            and _ONE_REFERENCE.fullmatch(str(items["Fn::Split"][1]))
+        ):
+            # A part of what is known at deployment only; as text, so that what it is joined with can still be followed.
+            separator, reference = items["Fn::Split"]
+            return f"{reference[:-1]}[{separator}{index}]}}"
         return items[int(index)] if isinstance(items, list) else {"Fn::Select": [index, items]}
 
     def _split(self, argument: Any, stack: str) -> Any:
@@ -156,6 +164,7 @@ class Templates:
         return self.resolve(output["Value"], source) if output else f"${{{source}.{argument['OutputName']}}}"
 
 
+_ONE_REFERENCE = re.compile(r"\$\{[^{}]+\}")
 _REFERENCE = re.compile(r"\$\{([^/{}]+/\w+)\.")
 _FUNCTIONS = {
     "Ref": "_ref",

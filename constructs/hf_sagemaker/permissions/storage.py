@@ -34,6 +34,13 @@ def list_objects(bucket: s3.IBucket, prefix: str) -> Permission:
     return allow(["s3:ListBucket"], bucket.bucket_arn, conditions={"StringLike": {"s3:prefix": f"{prefix}*"}})
 
 
+def read_model(bucket: s3.IBucket, key: str) -> Permission:
+    """Read exactly this object, or all below this prefix, which ends in a slash."""
+    (listing,) = list_objects(bucket, key).statements
+    objects = bucket.arn_for_objects(f"{key}*" if key.endswith("/") else key)
+    return Permission([listing, statement(actions=["s3:GetObject"], resources=[objects])], "The files of one model.")
+
+
 def _objects(bucket: s3.IBucket, prefix: str, actions: Sequence[str]) -> Permission:
     return Permission(
         [

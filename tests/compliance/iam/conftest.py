@@ -21,6 +21,7 @@ from tests.compliance.iam.requests import ORGANIZATION, World
 from tests.compliance.iam.simulator import Request
 
 ROOT = Path(__file__).parents[3]
+CODE = ROOT / "tests/environments/code"
 
 
 def _everything(name: str) -> dict[str, Any]:
@@ -45,8 +46,13 @@ def _everything(name: str) -> dict[str, Any]:
         "token_key_arn": f"arn:aws:kms:{region}:{account}:key/0a1b2c3d-0000-4000-8000-000000000001",
     }
     package = f"arn:aws:sagemaker:{region}:{account}:model-package/{name}-text-classification/1"
-    for endpoint in content["inference"]["endpoints"]:
-        endpoint["model"] = {"model_package": package}
+    (endpoint,) = content["inference"]["endpoints"]
+    served = {
+        endpoint["name"]: {"model_package": package},
+        "mirrored": {"hub": f"google-bert/bert-base-uncased@{'a' * 40}", "task": "fill-mask", "code": str(CODE)},
+        "archived": {"s3": "s3://the-teams-corpus/models/summaries/", "task": "summarization"},
+    }
+    content["inference"]["endpoints"] = [{**endpoint, "name": name, "model": model} for name, model in served.items()]
     return content
 
 

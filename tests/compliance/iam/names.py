@@ -83,7 +83,7 @@ class Names:
         """An attribute as CloudFormation names it, or a property's path; where none is given, the ARN or the id."""
         names = self._models[environment].names
         if "." in attribute:
-            value = resource.properties
+            value = {"Properties": resource.properties, **resource.properties}
             for part in attribute.split("."):
                 value = value[part]
             return str(names.resolve(value))

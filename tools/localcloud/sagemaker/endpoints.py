@@ -190,8 +190,8 @@ class Endpoint:
             target = container.opt_ml / "model"
             target.mkdir(exist_ok=True)
             if model.data:
-                s3 = self.compute.client("s3", self.region)
-                download_model(s3, model.data, container.folder / "model.tar.gz", target)
+                s3, archive = self.compute.client("s3", self.region), container.folder / "model.tar.gz"
+                download_model(s3, model.data.uri, archive, target, is_packed=model.data.is_packed)
             serving.start({**self.compute.environment(self.region, self.account), **model.environment})
         except BaseException:
             self.compute.remove(container)

@@ -9,11 +9,19 @@ from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What one container of a variant is made of. data: s3:// address of a .tar.gz; None: the image has its model."""
+    """What one container of a variant is made of. data: None: the image has its model."""
 
     image: str
-    data: str | None
+    data: "ModelData | None"
     environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ModelData:
+    """uri: s3:// address of a .tar.gz, or where it is not packed a prefix that ends in a slash."""
+
+    uri: str
+    is_packed: bool = True
 
 
 def served_model(backend: SageMakerModelBackend, model_name: str) -> ServedModel:
@@ -40,6 +48,7 @@ def check_model(backend: SageMakerModelBackend, request: dict[str, Any]) -> None
     if name in backend._models:
         raise ValidationError(f"Cannot create already existing model {name!r}.")
     for container in [request.get("PrimaryContainer") or {}, *(request.get("Containers") or [])]:
+        _check_data(container)
         if package_name := container.get("ModelPackageName"):
             package = model_package(backend, package_name)
             if package.model_approval_status not in (None, "Approved"):
@@ -99,12 +108,25 @@ def next_version(backend: SageMakerModelBackend, group: str) -> int:
     return max(versions, default=0) + 1
 
 
-def _model_data(container: dict[str, Any]) -> str | None:
+def _model_data(container: dict[str, Any]) -> ModelData | None:
     if url := container.get("ModelDataUrl"):
-        return str(url)
+        return ModelData(str(url))
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if source is None:
         return None
-    if source.get("CompressionType") != "Gzip":
-        raise ValidationError("ModelDataSource with uncompressed data is not supported by the embedded AWS")
-    return str(source["S3Uri"])
+    return ModelData(str(source["S3Uri"]), is_packed=source["CompressionType"] == "Gzip")
+
+
+def _check_data(container: dict[str, Any]) -> None:
+    source = (container.get("ModelDataSource") or {}).get("S3DataSource")
+    if source is None:
+        return
+    if container.get("ModelDataUrl"):
+        raise ValidationError("Only one of ModelDataUrl and ModelDataSource can be specified for a container.")
+    kind, compression, uri = source["S3DataType"], source["CompressionType"], source["S3Uri"]
+    if kind == "S3Prefix" and compression == "Gzip":
+        raise ValidationError("S3DataType S3Prefix is for uncompressed model data only: CompressionType must be None.")
+    if (kind == "S3Prefix") != uri.endswith("/"):
+        raise ValidationError(
+            f"The S3Uri {uri} of S3DataType {kind} must{'' if kind == 'S3Prefix' else ' not'} end in /."
+        )

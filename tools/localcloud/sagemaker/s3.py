@@ -45,8 +45,15 @@ def download_prefix(s3: Any, uri: str, folder: Path, share: tuple[int, int] = (0
     return number
 
 
-def download_model(s3: Any, uri: str, archive: Path, folder: Path) -> None:
-    """Downloads a model.tar.gz to `archive` and extracts it. NoSuchDataError: it is not there, or no archive."""
+def download_model(s3: Any, uri: str, archive: Path, folder: Path, *, is_packed: bool = True) -> None:
+    """Brings a model's files. NoSuchDataError: it is not there, or no archive.
+
+    archive: where a model.tar.gz lies meanwhile. is_packed: False: `uri` is the prefix of the files themselves.
+    """
+    if not is_packed:
+        if not download_prefix(s3, uri, folder):
+            raise NoSuchDataError(f"Could not find model data at {uri}: no object lies there.")
+        return
     bucket, key = split_uri(uri)
     try:
         s3.download_file(bucket, key, str(archive))

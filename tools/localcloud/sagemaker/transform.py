@@ -75,9 +75,9 @@ class TransformJob(RunningJob):
             objects = self._download(container.folder / "input")
             target = container.opt_ml / "model"
             target.mkdir(exist_ok=True)
-            if self._model.data:
-                s3 = self.compute.client("s3", self.region)
-                download_model(s3, self._model.data, container.folder / "model.tar.gz", target)
+            if data := self._model.data:
+                s3, archive = self.compute.client("s3", self.region), container.folder / "model.tar.gz"
+                download_model(s3, data.uri, archive, target, is_packed=data.is_packed)
             self.check_limits()
             self.begin()
             self._serve(serving)

@@ -1,0 +1,3 @@
+"""What marks the answers."""
+
+MARK = "code of the team"
