@@ -9,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.arns import role_arn
 from hf_sagemaker.buckets import AccessLogBucket, EncryptedBucket, EnvironmentBuckets, Replication
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EncryptionKey, EnvironmentKeys, KeyUse
@@ -256,4 +257,4 @@ class DataStack(Stack):
             "data-scientist": self.people.data_scientist,
             "platform-operator": self.people.platform_operator,
         }
-        return {f"roles/{duty}-arn": role.role_arn for duty, role in roles.items() if role}
+        return {f"roles/{duty}-arn": role_arn(role) for duty, role in roles.items() if role}

@@ -35,8 +35,9 @@ class Gate:
         self._app = app
         self._engine_judges = os.environ.get("CDK_VALIDATION") != "false"
         self._controls = ControlsPlugin()
-        self._packs = [pack(app) for pack in _PACKS]
-        Validations.of(app).add_plugins(*self._packs, self._controls)
+        packs = [pack(app) for pack in _PACKS]
+        self._packs = {pack.name: pack for pack in packs}
+        Validations.of(app).add_plugins(*packs, self._controls)
 
     def synthesise(self, folder: Path) -> list[str]:
         """Synthesises the app and writes the evidence to the folder, also when something is wrong.
@@ -89,8 +90,8 @@ class Gate:
 
     def _lost(self, report: ValidationReport) -> list[str]:
         """The packs whose findings are not in the report, which leaves out who found nothing: those are asked again."""
-        absent = [pack for pack in self._packs if pack.name not in report.plugins]
-        return [pack.name for pack in absent if pack.validate_scope(self._app).violations]
+        absent = {name: pack for name, pack in self._packs.items() if name not in report.plugins}
+        return [name for name, pack in absent.items() if pack.validate_scope(self._app).violations]
 
     def _unjudged(self) -> Iterator[str]:
         """The environments that our controls did not see."""
@@ -105,7 +106,7 @@ class Gate:
         """Who judges, and whether they did."""
         return [
             Pack(ENGINE, has_judged=self._engine_judges and ENGINE not in silent),
-            *(Pack(pack.name, has_judged=pack.name not in silent) for pack in self._packs),
+            *(Pack(name, has_judged=name not in silent) for name in self._packs),
             Pack(self._controls.name, has_judged=self._controls.has_judged),
         ]
 

@@ -77,8 +77,10 @@ class MlEnvironment(Stage):
 
     def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
         """Gives every role the boundary, and every role and policy the path, whoever made them."""
-        for construct in self.node.find_all():
-            if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
-                construct.path = path
-            if guardrails.boundary and isinstance(construct, iam.CfnRole) and construct.stack is not guardrails:
-                construct.permissions_boundary = guardrails.boundary.managed_policy_arn
+        boundary = guardrails.boundary.managed_policy_arn if guardrails.boundary else None
+        for stack in self.node.children:
+            for construct in stack.node.find_all():
+                if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
+                    construct.path = path
+                if boundary and isinstance(construct, iam.CfnRole) and stack is not guardrails:
+                    construct.permissions_boundary = boundary

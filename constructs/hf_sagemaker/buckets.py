@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+
+from hf_sagemaker.arns import bucket_arn, key_arn, objects_arn, role_arn
 
 NONCURRENT_DAYS = 30
 """Days for which a replaced or deleted object can be brought back."""
@@ -22,6 +25,12 @@ _OBJECT_ACCESS = (
     "s3:ListBucketVersions",
     "s3:PutObject",
 )
+
+
+# Each object of the CDK is a call into another process, and these never differ.
+_anybody = cache(lambda: iam.AnyPrincipal())
+_customers_own = cache(lambda: s3.BlockedEncryptionType.SSE_C)
+_nobody = cache(lambda: s3.BlockPublicAccess.BLOCK_ALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +68,8 @@ class _PrivateBucket(s3.Bucket):
             encryption_key=key,
             bucket_key_enabled=True,
             # With a key that only the caller has, an intruder could hold the data to ransom.
-            blocked_encryption_types=[s3.BlockedEncryptionType.SSE_C],
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            blocked_encryption_types=[_customers_own()],
+            block_public_access=_nobody(),
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
@@ -73,24 +82,28 @@ class _PrivateBucket(s3.Bucket):
             removal_policy=removal_policy,
             lifecycle_rules=list(lifecycle_rules),
         )
+        self._document: iam.PolicyDocument | None = None
 
     def _deny(self, *denials: tuple[str, Sequence[str], dict[str, dict[str, object]]]) -> None:
         """Adds denials for everybody: name, actions, conditions. Those of listing hold for the bucket too."""
-        objects = self.arn_for_objects("*")
+        objects = objects_arn(self)
         statements = [
             iam.PolicyStatement(
                 sid=sid,
                 effect=iam.Effect.DENY,
-                principals=[iam.AnyPrincipal()],
+                principals=[_anybody()],
                 actions=list(actions),
-                resources=[*([self.bucket_arn] if "s3:ListBucket" in actions else []), objects],
+                resources=[*([bucket_arn(self)] if "s3:ListBucket" in actions else []), objects],
                 conditions=conditions,
             )
             for sid, actions, conditions in denials
         ]
-        # The policy is there: TLS is asked for in it. One call for all statements.
-        assert self.policy is not None
-        self.policy.document.add_statements(*statements)
+        if self._document is None:
+            # The policy is there: TLS is asked for in it.
+            policy = self.policy
+            assert policy is not None
+            self._document = policy.document
+        self._document.add_statements(*statements)
 
 
 class EncryptedBucket(_PrivateBucket):
@@ -140,7 +153,7 @@ class EncryptedBucket(_PrivateBucket):
         key_id, customer_key = f"{header}-aws-kms-key-id", f"{header}-customer-algorithm"
         put = ["s3:PutObject"]
         self._deny(
-            ("OnlyOurKey", put, {"Null": {key_id: "false"}, "ArnNotEquals": {key_id: key.key_arn}}),
+            ("OnlyOurKey", put, {"Null": {key_id: "false"}, "ArnNotEquals": {key_id: key_arn(key)}}),
             ("OnlyKms", put, {"Null": {header: "false"}, "StringNotEquals": {header: ["aws:kms", "aws:kms:dsse"]}}),
             # The bucket's own setting blocks this too; the statement also holds in the evaluation of policies.
             ("NoCustomerKey", put, {"Null": {customer_key: "false"}}),
@@ -153,7 +166,7 @@ class EncryptedBucket(_PrivateBucket):
         services that act for a role, such as S3 replication.
         """
         conditions: dict[str, dict[str, object]] = {
-            "ArnEquals": {"aws:PrincipalArn": [role.role_arn for role in roles]},
+            "ArnEquals": {"aws:PrincipalArn": [role_arn(role) for role in roles]},
             "StringNotEquals": {"aws:SourceVpce": s3_endpoint_id},
             "BoolIfExists": {"aws:ViaAWSService": "false"},
         }

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from hf_sagemaker.arns import role_arn
 from hf_sagemaker.place import place_of
 
 # Everything but use: whoever administers a key does not read what it encrypts.
@@ -109,7 +110,7 @@ def _allow_use(account: Mapping[str, str], use: KeyUse, region: str) -> list[dic
         "StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in use.services]}
     }
     if use.roles:
-        conditions["ArnEquals"] = {"aws:PrincipalArn": [role.role_arn for role in use.roles]}
+        conditions["ArnEquals"] = {"aws:PrincipalArn": [role_arn(role) for role in use.roles]}
     if not use.grants:
         return [_allow("", account, use.actions, conditions)]
     granting = {**conditions, "Bool": {"kms:GrantIsForAWSResource": "true"}}

@@ -7,6 +7,7 @@ elsewhere, whatever the caller's role allows. These are limits, not grants; gran
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -106,6 +107,7 @@ ACTIONS: Mapping[str, Sequence[str]] = {
     "Sts": ("sts:AssumeRole", "sts:GetCallerIdentity"),
 }
 """By the construct id of the endpoint."""
+_everybody = cache(lambda: iam.StarPrincipal())  # one of each policy's would be a call into another process
 
 BUILD_ACTIONS: Mapping[str, Sequence[str]] = {
     "SecretsManager": ("secretsmanager:GetSecretValue",),
@@ -154,14 +156,14 @@ def s3_policy(scope: Construct, perimeter: Perimeter) -> iam.PolicyDocument:
         *_within(scope, actions, perimeter),
         # ECR keeps image layers in a bucket of its own and hands out signed addresses into it.
         iam.PolicyStatement(
-            sid="ReadImageLayers", principals=[iam.StarPrincipal()], actions=["s3:GetObject"], resources=[layers]
+            sid="ReadImageLayers", principals=[_everybody()], actions=["s3:GetObject"], resources=[layers]
         ),
     ]
     if perimeter.readable_buckets:
         statements.append(
             iam.PolicyStatement(
                 sid="ReadBucketsOutside",
-                principals=[iam.StarPrincipal()],
+                principals=[_everybody()],
                 actions=["s3:GetBucketLocation", "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket"],
                 resources=[
                     arn
@@ -217,7 +219,7 @@ def _within(scope: Construct, actions: Sequence[str], perimeter: Perimeter) -> S
     def statement(sid: str, conditions: Mapping[str, Mapping[str, str]]) -> iam.PolicyStatement:
         return iam.PolicyStatement(
             sid=sid,
-            principals=[iam.StarPrincipal()],
+            principals=[_everybody()],
             actions=list(actions),
             resources=["*"],
             conditions=dict(conditions),

@@ -20,15 +20,20 @@ class Place:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
-_of_constructs: WeakKeyDictionary[IConstruct, Place] = WeakKeyDictionary()
+_stacks: WeakKeyDictionary[IConstruct, Stack] = WeakKeyDictionary()
 _of_stacks: WeakKeyDictionary[IConstruct, Place] = WeakKeyDictionary()
 
 
+def stack_of(construct: IConstruct) -> Stack:
+    """The construct's stack. Each question to the CDK is a call into another process; this asks once."""
+    if construct not in _stacks:
+        _stacks[construct] = construct if isinstance(construct, Stack) else Stack.of(construct)
+    return _stacks[construct]
+
+
 def place_of(construct: IConstruct) -> Place:
-    """The place of the construct's stack. Each question to the CDK is a call into another process; this asks once."""
-    if construct not in _of_constructs:
-        stack = Stack.of(construct)
-        if stack not in _of_stacks:
-            _of_stacks[stack] = Place(stack.partition, stack.region, stack.account)
-        _of_constructs[construct] = _of_stacks[stack]
-    return _of_constructs[construct]
+    """The place of the construct's stack, asked once per stack."""
+    stack = stack_of(construct)
+    if stack not in _of_stacks:
+        _of_stacks[stack] = Place(stack.partition, stack.region, stack.account)
+    return _of_stacks[stack]

@@ -234,6 +234,34 @@ def test_what_a_container_writes_stays_in_it(docker_build: Builder, tmp_path: Pa
     assert not (tmp_path / "container").exists()
 
 
+def test_what_a_container_installs_stays_in_it(docker_build: Builder, tmp_path: Path) -> None:
+    # Given a container of an image that has version 2.0 of a package, and a newer one
+    image = docker_build()
+    wheel = write_wheel(tmp_path / "newer", "3.0", "from the container")
+    container = Container(image, tmp_path / "container")
+    container.create()
+    lines: list[str] = []
+
+    def run(*words: str) -> None:
+        container.start([], {}, lines.append, entrypoint=words)
+        assert container.wait(60) == 0, lines
+
+    # When it installs that
+    try:
+        run("pip", "install", "--quiet", "--no-index", str(wheel))
+        run("greet")
+        run("pip", "check")
+        run("pip", "show", "greeting")
+    finally:
+        container.remove()
+
+    # Then its programs are of that version, pip knows no other, and the image has its own still
+    assert "from the container" in lines
+    assert "Version: 3.0" in lines
+    assert "No broken requirements found." in lines
+    assert output_of(image, tmp_path / "other", [], entrypoint=["greet"]) == ["from the extension"]
+
+
 @pytest.mark.parametrize(
     ("line", "problem"),
     [

@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.place import place_of
+from hf_sagemaker.place import place_of, stack_of
 
 # What a service acts for when it assumes a role; {place} is region:account. Source: each service's guide,
 # "cross-service confused deputy prevention". Services whose guide does not speak of aws:SourceArn are not here: a
@@ -125,17 +124,18 @@ class DutyPolicy(iam.ManagedPolicy):
         }
         self.wildcards = {
             f"AwsSolutions::AwsSolutions-IAM5[Resource::{_as_cdk_nag_shows(resource)}]": why
-            for resource, why in zip(self._resolved(list(wild)), wild.values(), strict=True)
+            for resource, why in zip(_resolved(scope, list(wild)), wild.values(), strict=True)
         }
         if self.wildcards and acknowledged:
             acknowledge(self, " ".join(dict.fromkeys(self.wildcards.values())), *self.wildcards)
 
-    def _resolved(self, resources: list[str]) -> list[Any]:
-        """As CloudFormation gets them. Text that holds no reference is that already, and asking costs."""
-        if not any("${Token[" in resource for resource in resources):
-            return resources
-        resolved: list[Any] = Stack.of(self).resolve(resources)
-        return resolved
+
+def _resolved(scope: Construct, resources: list[str]) -> list[Any]:
+    """As CloudFormation gets them. Text that holds no reference is that already, and asking costs."""
+    if not any("${Token[" in resource for resource in resources):
+        return resources
+    resolved: list[Any] = stack_of(scope).resolve(resources)
+    return resolved
 
 
 def _as_cdk_nag_shows(resource: object) -> str:

@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from hf_sagemaker.arns import bucket_arn, key_arn, objects_arn
 from hf_sagemaker.permissions.permission import Permission, allow, statement
 from hf_sagemaker.place import place_of
 
@@ -31,7 +32,7 @@ def write_objects(bucket: s3.IBucket, prefix: str = "") -> Permission:
 
 def list_objects(bucket: s3.IBucket, prefix: str) -> Permission:
     """See which objects there are below the prefix, and read none."""
-    return allow(["s3:ListBucket"], bucket.bucket_arn, conditions={"StringLike": {"s3:prefix": f"{prefix}*"}})
+    return allow(["s3:ListBucket"], bucket_arn(bucket), conditions={"StringLike": {"s3:prefix": f"{prefix}*"}})
 
 
 def read_model(bucket: s3.IBucket, key: str) -> Permission:
@@ -44,8 +45,8 @@ def read_model(bucket: s3.IBucket, key: str) -> Permission:
 def _objects(bucket: s3.IBucket, prefix: str, actions: Sequence[str]) -> Permission:
     return Permission(
         [
-            statement(actions=["s3:GetBucketLocation", "s3:ListBucket"], resources=[bucket.bucket_arn]),
-            statement(actions=list(actions), resources=[bucket.arn_for_objects(f"{prefix}*")]),
+            statement(actions=["s3:GetBucketLocation", "s3:ListBucket"], resources=[bucket_arn(bucket)]),
+            statement(actions=list(actions), resources=[objects_arn(bucket, f"{prefix}*")]),
         ],
         "The objects of one bucket of this environment, or of one prefix in it: their names are not known before.",
     )
@@ -63,12 +64,12 @@ def encrypt_objects(key: kms.IKey, *buckets: s3.IBucket) -> Permission:
 
 def _key_for_objects(key: kms.IKey, actions: Sequence[str], buckets: Sequence[s3.IBucket]) -> Permission:
     # With a bucket key the context is the bucket, without one the object.
-    contexts = [arn for bucket in buckets for arn in (bucket.bucket_arn, bucket.arn_for_objects("*"))]
+    contexts = [arn for bucket in buckets for arn in (bucket_arn(bucket), objects_arn(bucket))]
     conditions: dict[str, Any] = {
         "StringEquals": {"kms:ViaService": f"s3.{place_of(buckets[0]).region}.amazonaws.com"},
         "StringLike": {"kms:EncryptionContext:aws:s3:arn": contexts},
     }
-    return allow(actions, key.key_arn, conditions=conditions)
+    return allow(actions, key_arn(key), conditions=conditions)
 
 
 def use_key_through(scope: Construct, key: kms.IKey, *services: str, actions: Sequence[str] = ()) -> Permission:
@@ -79,7 +80,7 @@ def use_key_through(scope: Construct, key: kms.IKey, *services: str, actions: Se
     region = place_of(scope).region
     return allow(
         actions or ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
-        key.key_arn,
+        key_arn(key),
         conditions={"StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]}},
     )
 
@@ -89,10 +90,10 @@ def encrypt_volumes(scope: Construct, key: kms.IKey) -> Permission:
     via = {"kms:ViaService": f"sagemaker.{place_of(scope).region}.amazonaws.com"}
     return Permission(
         [
-            statement(actions=["kms:DescribeKey"], resources=[key.key_arn], conditions={"StringEquals": via}),
+            statement(actions=["kms:DescribeKey"], resources=[key_arn(key)], conditions={"StringEquals": via}),
             statement(
                 actions=["kms:CreateGrant"],
-                resources=[key.key_arn],
+                resources=[key_arn(key)],
                 conditions={"StringEquals": via, "Bool": {"kms:GrantIsForAWSResource": "true"}},
             ),
         ]
@@ -103,9 +104,9 @@ def replicate(source: s3.IBucket, destination: s3.IBucket) -> Permission:
     """What S3 replication does in the role that it assumes, without the keys."""
     return Permission(
         [
-            statement(actions=["s3:GetReplicationConfiguration", "s3:ListBucket"], resources=[source.bucket_arn]),
-            statement(actions=list(_REPLICATE_FROM), resources=[source.arn_for_objects("*")]),
-            statement(actions=list(_REPLICATE_TO), resources=[destination.arn_for_objects("*")]),
+            statement(actions=["s3:GetReplicationConfiguration", "s3:ListBucket"], resources=[bucket_arn(source)]),
+            statement(actions=list(_REPLICATE_FROM), resources=[objects_arn(source)]),
+            statement(actions=list(_REPLICATE_TO), resources=[objects_arn(destination)]),
         ],
         "Every object of the one bucket goes to the one other bucket.",
     )

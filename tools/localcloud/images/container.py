@@ -9,7 +9,7 @@ from pathlib import Path
 from localcloud.images.paths import Paths
 from localcloud.images.process_tree import ProcessTree
 from localcloud.images.store import Image
-from localcloud.images.trees import link_tree, link_venv
+from localcloud.images.trees import link_tree, stack_venv
 
 # What a container may know of this machine: how to reach a package index. Never anybody's credentials.
 _SHARED = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -18,22 +18,23 @@ _SHARED = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_F
 class Container:
     """One container of an image.
 
-    Its folder gets a copy of the image (so an installation inside it, or a file that it writes, is its own), `opt/ml`
-    and a home. create() makes them, remove() takes them away. start() runs the image's ENTRYPOINT with the given
-    command in the place of its CMD, as `docker run IMAGE COMMAND` does.
+    Its folder gets a copy of the image's files, a virtual environment over the image's, `opt/ml` and a home: an
+    installation inside it, or a file that it writes, is its own. create() makes them, remove() takes them away.
+    start() runs the image's ENTRYPOINT with the given command in the place of its CMD, as `docker run IMAGE COMMAND`
+    does.
     """
 
     def __init__(self, image: Image, folder: Path) -> None:
         self.image = image
         self.folder = folder
         self.opt_ml = folder / "opt/ml"
-        self.paths = Paths(venv=folder / "venv", rootfs=folder / "rootfs", opt_ml=self.opt_ml)
+        self.paths = Paths(venv=folder / "venv", rootfs=folder / "rootfs", opt_ml=self.opt_ml, venv_below=image.venv)
         self._temporary: Path | None = None
         self._process: ProcessTree | None = None
         self._removed = False
 
     def create(self) -> None:
-        link_venv(self.image.venv, self.paths.venv)
+        stack_venv(self.image.venv, self.paths.venv)
         self.paths.rootfs.mkdir(parents=True)
         if self.image.rootfs:
             link_tree(self.image.rootfs, self.paths.rootfs)

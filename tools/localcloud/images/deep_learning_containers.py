@@ -17,7 +17,7 @@ from pathlib import Path
 
 from localcloud.images import other_containers
 from localcloud.images.store import ImageConfig, ImageStore, key_of
-from localcloud.images.trees import link_venv
+from localcloud.images.trees import link_venv, site_packages
 
 # Only pip resolves torch here, never a lock: which build it finds (CPU or CUDA) is the choice of whoever configured
 # pip on this machine, and locked hashes would take that choice away.
@@ -117,10 +117,6 @@ def base(kind: str, store: ImageStore, requirements_dir: Path, report: Callable[
         env={"JAVA_HOME": _java_home(store.folder(toolkit) / "venv")} if kind == "inference" else _TRAINING_ENV,
         cmd=("train",) if kind == "training" else ("serve",),
     )
-
-
-def site_packages(venv: Path) -> Path:
-    return next((venv / "lib").glob("python3.*")) / "site-packages"
 
 
 def adjust(kind: str, packages: Path) -> None:

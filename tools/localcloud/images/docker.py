@@ -14,9 +14,6 @@ from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
-import boto3
-from botocore.exceptions import ClientError
-
 from localcloud.images import deep_learning_containers
 from localcloud.images.build import ImageBuild
 from localcloud.images.container import Container
@@ -159,6 +156,10 @@ def _mount(container: Container, outside: str, inside: str) -> None:
 
 def _push(arguments: list[str]) -> None:
     _, (name,) = _options("push", arguments, {}, positional=1)
+    # Imported late: a build runs many commands, and only this one needs what takes a fifth of a second to load.
+    import boto3
+    from botocore.exceptions import ClientError
+
     image = ImageStore(_required_folder(STORE_VARIABLE)).tagged(name)
     if not (match := _ECR.match(name)):
         raise DockerError(f"docker push: {name} is not the name of an ECR repository")

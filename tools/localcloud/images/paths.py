@@ -14,11 +14,13 @@ class Paths:
     rewritten before it reaches them.
 
     venv, rootfs: what the image brings. opt_ml: what SageMaker mounts at /opt/ml, if it does.
+    venv_below: the virtual environment over which that one is stacked, if it is.
     """
 
     venv: Path
     rootfs: Path
     opt_ml: Path | None = None
+    venv_below: Path | None = None
 
     def outside(self, text: str) -> str:
         """The path on this machine, if text is a path that the container has (or a list of them with colons).
@@ -33,9 +35,14 @@ class Paths:
         if self.opt_ml and _below(text, "/opt/ml"):
             return f"{self.opt_ml}{text.removeprefix('/opt/ml')}"
         if _below(text, VENV):
-            return f"{self.venv}{text.removeprefix(VENV)}"
+            return self._in_venv(text.removeprefix(VENV))
         inside = self.rootfs / text.lstrip("/")
         return str(inside) if text != "/" and inside.exists() else text
+
+    def _in_venv(self, rest: str) -> str:
+        own = f"{self.venv}{rest}"
+        below = f"{self.venv_below}{rest}"
+        return below if self.venv_below and not Path(own).exists() and Path(below).exists() else own
 
 
 def _below(text: str, folder: str) -> bool:

@@ -31,6 +31,35 @@ def link_tree(source: Path, target: Path) -> None:
 def link_venv(source: Path, target: Path) -> None:
     """A copy of a virtual environment that works at its new place: its programs name its own interpreter."""
     link_tree(source, target)
+    _move_programs(source, target)
+
+
+def stack_venv(source: Path, target: Path) -> None:
+    """A virtual environment over another one: it has what that has, and keeps to itself what is installed into it.
+
+    It costs a hundred files in the place of tens of thousands. What is installed hides the source's own version, which
+    stays; nothing of the source can be uninstalled.
+    """
+    target.mkdir(parents=True)
+    for name in ("pyvenv.cfg", "lib64"):
+        if (source / name).exists():
+            shutil.copy2(source / name, target / name, follow_symlinks=False)
+    link_tree(source / "bin", target / "bin")
+    _move_programs(source, target)
+    packages = site_packages(source)
+    own = target / packages.relative_to(source)
+    own.mkdir(parents=True)
+    # Not the path alone: the source has files of this kind too, and Python reads those of such a folder only.
+    (own / "_below.pth").write_text(f"import site; site.addsitedir({str(packages)!r})\n")
+
+
+def site_packages(venv: Path) -> Path:
+    """Where its packages are installed."""
+    return next((venv / "lib").glob("python3.*")) / "site-packages"
+
+
+def _move_programs(source: Path, target: Path) -> None:
+    """Programs that name the source's interpreter get the target's."""
     for program in (target / "bin").iterdir():
         if program.is_symlink() or not program.is_file():
             continue
