@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from checkpoints import step_of
 from data import Dataset, Example
 from hyperparameters import Hyperparameters
 from interruption import Interruption
 from processes import agreed_checkpoint, any_of_us, finish_checkpoint, introduce, rank
-from reporting import say, say_interrupted
+from reporting import say
 from small_model import build_model, train_tokenizer
 from transformers import (
     AutoModelForSequenceClassification,
@@ -62,7 +63,8 @@ class FineTuning:
             interrupted = any_of_us(self.interruption.requested, trainer.args.device)
         if interrupted:
             if rank() == 0:
-                say_interrupted(self.checkpoints, trainer.state.global_step)
+                saved = trainer.saved_step or (step_of(resume_from) if resume_from else 0)
+                say("interrupted", step=trainer.state.global_step, checkpoint_step=saved)
             return
         result = trainer.evaluate()
         with self.interruption.deferred():  # it takes a moment, and half a model is worse than none
@@ -205,6 +207,12 @@ class TextClassificationTrainer(Trainer):
 
     token_dropout = 0.0
     hidden_token: int | None = None
+    saved_step: int | None = None
+
+    def _save_checkpoint(self, *arguments: Any, **named: Any) -> None:
+        super()._save_checkpoint(*arguments, **named)
+        finish_checkpoint(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        self.saved_step = self.state.global_step
 
     def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:
         # By step. After an interruption all folders are as old as their download, in the order of their names.
@@ -255,6 +263,3 @@ class Reporting(TrainerCallback):
         if any_of_us(self._interruption.requested, args.device):
             control.should_save = True
             control.should_training_stop = True
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        finish_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")

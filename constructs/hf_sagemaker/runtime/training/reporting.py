@@ -16,11 +16,11 @@ def say(kind: str, **values: object) -> None:
     sys.stdout.flush()
 
 
-def say_interrupted(checkpoints: Path, step: int | None = None) -> None:
-    """The script ends here because it was asked to, and goes on from `checkpoint_step` when it is started again.
+def say_interrupted(checkpoints: Path) -> None:
+    """The script ends here, while it is not training, because it was asked to.
 
-    step: steps done; None, where no training was going on, says that of the newest whole checkpoint.
+    It goes on from `checkpoint_step` when it is started again, as it does when it is interrupted in training.
     """
     newest = newest_intact(checkpoints, report=lambda line: None)
     saved = step_of(newest) if newest else 0
-    say("interrupted", step=saved if step is None else step, checkpoint_step=saved)
+    say("interrupted", step=saved, checkpoint_step=saved)
