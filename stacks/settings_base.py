@@ -24,14 +24,14 @@ def _https_url(value: str) -> str:
     wanted = (
         "must be an address such as https://packages.example.com/simple, with nothing but host, port and path in it"
     )
+    if "@" in value or "?" in value:
+        raise ValueError(f"{wanted}: credentials belong into Secrets Manager, settings reach templates and reports")
     try:
         url = urlsplit(value)
         is_one = url.scheme == "https" and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
-        raise ValueError(wanted) from None
-    if "@" in value or url.query:
-        raise ValueError(f"{wanted}: credentials belong into Secrets Manager, settings reach templates and reports")
-    if not is_one or url.fragment or not re.fullmatch(r"[!$%&()*+,./:;=A-Za-z0-9_~\[\]-]+", value):
+        is_one = False
+    if not is_one or not re.fullmatch(r"[!$%&()*+,./:;=A-Za-z0-9_~\[\]-]+", value):
         raise ValueError(wanted)
     return value
 

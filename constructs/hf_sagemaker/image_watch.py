@@ -215,7 +215,11 @@ def _permissions(
                 allow.allow(
                     ["events:PutEvents"],
                     place_of(scope).arn("events", "event-bus/default"),
-                    conditions={"StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": EVENT_TYPE}},
+                    # Of all events of one call: it takes several. "For all" is true of none, so there must be one.
+                    conditions={
+                        "ForAllValues:StringEquals": {"events:source": EVENT_SOURCE, "events:detail-type": EVENT_TYPE},
+                        "Null": {"events:source": "false", "events:detail-type": "false"},
+                    },
                 )
             ]
             if any(rules.on_announcement for _, _, rules in images)

@@ -98,8 +98,8 @@ def _allowed(
     hears_announcements: bool,
 ) -> list[dict[str, Any]]:
     region, account = place.split(":")
-    # Domain and repository in one: IAM counts letters.
-    packages = [f"{code_artifact.domain_arn.replace(':domain/', ':*/')}*"] if code_artifact else []
+    # Domain and repository in one: IAM counts letters, and takes no wildcard for a part of the kind of resource.
+    packages = [f"{code_artifact.domain_arn.partition(':domain/')[0]}:*"] if code_artifact else []
     asked_for = [
         *(["secretsmanager:GetSecretValue"] if secrets else []),
         *(["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"] if packages else []),

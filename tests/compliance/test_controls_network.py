@@ -63,6 +63,8 @@ def test_every_way_out_is_found(way_out: dict[str, Any]) -> None:
 
 # --- 87: doors ---
 
+NAMED = {"Effect": "Allow", "Principal": "*", "Resource": "arn:aws:ecr:us-east-1:999999999999:repository/base"}
+
 
 def _doors(*services: str, policy: dict[str, Any] | None = POLICY, **rule: Any) -> Resources:
     document = {} if policy is None else {"PolicyDocument": {"Statement": [policy]}}
@@ -102,6 +104,9 @@ def test_each_door_is_needed(service: str) -> None:
         ({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::layers/*"}, True),
         ({"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::layers/*"}, False),
         ({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"}, False),
+        (NAMED | {"Action": ["ecr:BatchGetImage", "codeartifact:ReadFromRepository"]}, True),
+        (NAMED | {"Action": "ecr:BatchDeleteImage"}, False),
+        (NAMED | {"Action": "codeartifact:PublishPackageVersion"}, False),
         (POLICY | {"Action": "logs:*"}, False),
         (POLICY | {"Condition": {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}}, False),
         (POLICY | {"Condition": {"StringEquals": OURS["StringEquals"] | {"aws:PrincipalAccount": "9"}}}, False),

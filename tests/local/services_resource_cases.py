@@ -90,6 +90,20 @@ def policy_of_topic(api: Clients, outputs: dict[str, str]) -> Any:
     return document["Statement"][0].get("Sid")
 
 
+def filter_of_subscription(api: Clients, outputs: dict[str, str]) -> Any:
+    attributes = api("sns").get_subscription_attributes(SubscriptionArn=outputs["Ref"])["Attributes"]
+    return json.loads(attributes["FilterPolicy"])
+
+
+def subscription(word: str) -> Properties:
+    return {
+        "TopicArn": {"Ref": "Topic"},
+        "Protocol": "email",
+        "Endpoint": "somebody@example.com",
+        "FilterPolicy": {"word": [word]},
+    }
+
+
 def topic_policy(sid: str) -> Properties:
     document = policy("sns:Publish", {"Ref": "Topic"}, Principal={"Service": "states.amazonaws.com"}, Sid=sid)
     return {"Topics": [{"Ref": "Topic"}], "PolicyDocument": document}
@@ -205,6 +219,16 @@ CASES = [
         "One",
         "Two",
         {"Topic": TOPIC},
+    ),
+    Case(
+        "AWS::SNS::Subscription",
+        subscription("one"),
+        subscription("two"),
+        filter_of_subscription,
+        {"word": ["one"]},
+        {"word": ["two"]},
+        {"Topic": TOPIC},
+        ("Arn",),
     ),
     Case("AWS::CloudWatch::Alarm", alarm(1), alarm(2.5), alarm_state, (1.0, "some"), (2.5, "some"), {}, ("Arn",)),
     Case(

@@ -202,3 +202,18 @@ def test_a_build_can_be_stopped(projects: Projects) -> None:
     # Then it ends
     record = until(lambda: projects.record(identifier), lambda record: record["buildComplete"], seconds=30)
     assert record["buildStatus"] == "STOPPED"
+
+
+def test_a_token_starts_one_build_and_none_with_other_parameters(projects: Projects) -> None:
+    # Given a build that was started with a token
+    name, _ = projects.create({"Dockerfile": ""}, buildspec="version: 0.2\nphases:\n  build: {commands: [true]}\n")
+    first = projects.codebuild.start_build(projectName=name, idempotencyToken="a")["build"]["id"]
+    # When it is started again with that token, then it is the same build
+    assert projects.codebuild.start_build(projectName=name, idempotencyToken="a")["build"]["id"] == first
+    # And another token, or none, is another one
+    tokens: list[dict[str, str]] = [{"idempotencyToken": "b"}, {}]
+    others = {projects.codebuild.start_build(projectName=name, **token)["build"]["id"] for token in tokens}
+    assert len({first, *others}) == 3
+    # And other parameters are refused
+    with pytest.raises(projects.codebuild.exceptions.InvalidInputException, match="idempotency token"):
+        projects.codebuild.start_build(projectName=name, idempotencyToken="a", timeoutInMinutesOverride=5)

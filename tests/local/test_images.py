@@ -5,9 +5,12 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
 import yaml
 
+from tests.local.compute_projects import until
+from tests.local.control import control
 from tests.local.embedded_aws import start_localcloud
 from tests.local.test_end_to_end import ROOT, Environment
 from tests.local.wheels import write_wheel
@@ -26,7 +29,8 @@ def _settings(requirement: str) -> dict[str, Any]:
     """dev with an image of our own, and with a job type that runs in it."""
     content: dict[str, Any] = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
     base = {"purpose": "training", "transformers": "4.56"}
-    content["images"].append({"name": "speech", "base": base, "requirements": [requirement]})
+    rebuild = {"on_announcement": True}
+    content["images"].append({"name": "speech", "base": base, "requirements": [requirement], "rebuild": rebuild})
     content["training"]["job_types"][0] |= {"name": "speech", "image": "speech"}
     return content
 
@@ -118,3 +122,79 @@ def test_a_build_that_fails_leaves_the_image_from_before(environment: Environmen
     wanted = "No matching distribution found for speechkit==9.9.9"
     assert any(wanted in line for line in _build_lines(environment))
     assert _digest(environment) == before
+
+
+# --- looking at the base: the rules and the subscription as they are deployed ---
+
+
+def _base(environment: Environment) -> str:
+    """Repository and tag of the published image below `speech`."""
+    name = "/hf-sagemaker/dev/images/speech/base"
+    base: str = environment.running.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+    return base
+
+
+def _builds(environment: Environment, *, at_least: int) -> int:
+    """How many builds of `speech` were started, once there are so many and none of them runs."""
+    codebuild, ssm = environment.running.client("codebuild"), environment.running.client("ssm")
+    project = ssm.get_parameter(Name="/hf-sagemaker/dev/images/speech/project")["Parameter"]["Value"]
+
+    def look() -> list[dict[str, Any]]:
+        ids = codebuild.list_builds_for_project(projectName=project)["ids"]
+        records: list[dict[str, Any]] = codebuild.batch_get_builds(ids=ids)["builds"]
+        return records
+
+    return len(until(look, lambda found: len(found) >= at_least and all(each["buildComplete"] for each in found)))
+
+
+def _looks(environment: Environment) -> list[str]:
+    """What the function printed: a line per look at `speech`."""
+    logs = environment.running.client("logs")
+    groups = [each["logGroupName"] for each in logs.describe_log_groups()["logGroups"]]
+    (group,) = [each for each in groups if "Watcher" in each]
+    lines = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+    return [line for line in lines if "'project'" in line and "Speech" in line]
+
+
+def _daily(environment: Environment) -> None:
+    """The time of the deployed rule has come."""
+    stack = environment.running.client("cloudformation").describe_stack_resources(StackName="dev-Images")
+    rules = [each for each in stack["StackResources"] if each["ResourceType"] == "AWS::Events::Rule"]
+    (rule,) = [each["PhysicalResourceId"] for each in rules if "Daily" in each["LogicalResourceId"]]
+    control(environment.running, f"rules/{rule}/trigger")
+
+
+def _announced(environment: Environment) -> None:
+    """AWS announces a new image, with a message that says nothing true about ours."""
+    sns = boto3.client(
+        "sns",
+        region_name="us-west-2",
+        endpoint_url=environment.running.endpoint_url,
+        aws_access_key_id="767397762724",
+        aws_secret_access_key="aws",
+    )
+    sns.publish(TopicArn="arn:aws:sns:us-west-2:767397762724:dlc-updates", Message='{"images": [{"project": "x"}]}')
+
+
+def test_a_day_and_an_announcement_together_start_one_build_of_a_moved_base(environment: Environment) -> None:
+    # Given the image as the settings first named it, built on a base that has not moved
+    _deploy(environment, REQUIREMENT)
+    assert environment.hfsm("build", "speech", "--env", "dev").returncode == 0
+    before, built = _builds(environment, at_least=1), _digest(environment)
+    # When a day is over, then the deployed rule makes the function look, and nothing is built
+    _daily(environment)
+    until(lambda: _looks(environment), lambda lines: len(lines) == 1)
+    assert _builds(environment, at_least=before) == before
+    # When the base moves, and AWS announces it while another day is over
+    repository, tag = _base(environment).split(":")
+    control(environment.running, f"base-images/{repository}/{tag}/republish")
+    _announced(environment)
+    _daily(environment)
+    until(lambda: _looks(environment), lambda lines: len(lines) == 3)
+    # Then there is one build more, which made an image on the new base
+    assert _builds(environment, at_least=before + 1) == before + 1
+    assert len(_digest(environment)) == len(built) + 1
+    # And the next day finds nothing to do
+    _daily(environment)
+    until(lambda: _looks(environment), lambda lines: len(lines) == 4)
+    assert _builds(environment, at_least=before + 1) == before + 1
