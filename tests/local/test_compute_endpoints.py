@@ -278,6 +278,28 @@ def test_a_package_must_be_approved_before_a_model_is_made_of_it(endpoints: Endp
     assert package in [summary["ModelPackageArn"] for summary in listed]
 
 
+@pytest.mark.parametrize(
+    ("kind", "compression", "key", "words"),
+    [
+        ("S3Prefix", "Gzip", "model/", "CompressionType must be None"),
+        ("S3Prefix", "None", "model", "must end in /"),
+        ("S3Object", "Gzip", "model/", "must not end in /"),
+    ],
+)
+def test_model_data_that_contradicts_itself_is_refused(
+    localcloud: Any, kind: str, compression: str, key: str, words: str
+) -> None:
+    place = {"S3Uri": f"s3://bucket/{key}", "S3DataType": kind, "CompressionType": compression}
+    container = {
+        "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/x:1",
+        "ModelDataSource": {"S3DataSource": place},
+    }
+    with pytest.raises(ClientError, match=words):
+        localcloud.client("sagemaker").create_model(
+            ModelName="contradiction", ExecutionRoleArn=ROLE, PrimaryContainer=container
+        )
+
+
 def test_an_approval_leaves_the_rest_of_a_package_alone(endpoints: Endpoints) -> None:
     # Given a package with metadata
     package = endpoints.package(model("hello"), status="PendingManualApproval")
