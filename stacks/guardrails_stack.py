@@ -7,7 +7,7 @@ from constructs import Construct
 from hf_sagemaker.deploying_role import DeployingRole
 from hf_sagemaker.guardrails import job_denials
 from hf_sagemaker.permissions_boundary import PermissionsBoundary
-from stacks.contract import publish
+from stacks.contract import promoted_repositories, publish
 from stacks.settings import EnvironmentSettings
 
 
@@ -26,6 +26,7 @@ class GuardrailsStack(Stack):
             environment=environment,
             path=settings.roles.path,
             boundary_arn=self.boundary.managed_policy_arn if self.boundary else None,
+            builds_images=any(not image.promoted_from for image in settings.images),
         )
         publish(
             self,
@@ -51,7 +52,6 @@ class GuardrailsStack(Stack):
         if data.replication:
             keys.append(data.replication.key_arn)
             buckets.append(data.replication.bucket)
-        accounts = image_accounts(settings)
         return PermissionsBoundary(
             self,
             "Boundary",
@@ -61,7 +61,8 @@ class GuardrailsStack(Stack):
                 instance_types=instance_types(settings),
                 isolation=settings.isolation,
             ),
-            image_accounts=accounts,
+            image_accounts=image_accounts(settings),
+            promoted_repositories=promoted_repositories(settings),
             foreign_buckets=buckets,
             foreign_keys=sorted(set(keys)),
             secrets=[settings.hub.token_secret_arn] if settings.hub.token_secret_arn else [],
@@ -75,5 +76,6 @@ def instance_types(settings: EnvironmentSettings) -> list[str]:
 
 
 def image_accounts(settings: EnvironmentSettings) -> list[str]:
-    """The accounts that publish the base images of the settings."""
-    return sorted({image.extension(settings.region).base.account for image in settings.images})
+    """The accounts that publish the base images of what is built here."""
+    built = [image for image in settings.images if not image.promoted_from]
+    return sorted({image.extension(settings.region).base.account for image in built})

@@ -26,5 +26,5 @@ class RebuildSettings(Settings):
     """When AWS has published another image under the base's tag; looked at every day."""
     on_findings: Literal["critical", "high", "none"] = "critical"
     """When a scan finds something of that severity or above. It blocks promotion too, until it is gone or accepted."""
-    accepted_findings: list[AcceptedFindingSettings] = []
+    accepted_findings: Annotated[list[AcceptedFindingSettings], Field(max_length=30)] = []
     """Findings that do not count until their day is over."""

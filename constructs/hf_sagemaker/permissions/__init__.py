@@ -5,9 +5,11 @@ Source: the Service Authorization Reference.
 """
 
 from hf_sagemaker.permissions.images import (
+    ECR_LOOK,
     ECR_PULL,
     ECR_PUSH,
     look_at_builds,
+    look_at_images,
     registry_login,
     run_builds,
     use_repositories,
@@ -55,6 +57,7 @@ from hf_sagemaker.permissions.workflows import (
 )
 
 __all__ = [
+    "ECR_LOOK",
     "ECR_PULL",
     "ECR_PUSH",
     "DutyPolicy",
@@ -69,6 +72,7 @@ __all__ = [
     "function_telemetry",
     "list_objects",
     "look_at_builds",
+    "look_at_images",
     "look_at_jobs",
     "pass_role",
     "put_metrics",
