@@ -110,12 +110,7 @@ class DataStack(Stack):
         )
 
     def _key(
-        self,
-        name: str,
-        arn: str | None,
-        description: str,
-        *uses: KeyUse,
-        services: Sequence[str] = (),
+        self, name: str, arn: str | None, description: str, *uses: KeyUse, services: Sequence[str] = ()
     ) -> kms.IKey:
         if arn:
             return kms.Key.from_key_arn(self, f"{name}Key", arn)

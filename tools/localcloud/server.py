@@ -23,6 +23,7 @@ from localcloud import (
     control,
     events,
     functions,
+    parameters,
     registry,
     sagemaker,
     stepfunctions,
@@ -73,7 +74,7 @@ def configure_moto(cloud: LocalCloud) -> None:
 
 def install_modules(cloud: LocalCloud) -> None:
     accounts.install()
-    for module in (cloudformation, stepfunctions, functions, codebuild, registry, events, sagemaker):
+    for module in (cloudformation, stepfunctions, functions, codebuild, registry, parameters, events, sagemaker):
         module.install(cloud)
 
 

@@ -133,7 +133,8 @@ class TrainingJob:
         self._check_limits()
         stream = f"{self.training_job_name}/algo-1-{int(time.time())}"
         log = LogStream(self.account, self.region, LOG_GROUP, stream)
-        image = self.compute.image(self.request["AlgorithmSpecification"]["TrainingImage"], log.write)
+        uri, role = self.request["AlgorithmSpecification"]["TrainingImage"], self.request["RoleArn"]
+        image = self.compute.image(uri, role, log.write)
         container = self.compute.container(image, f"training job {self.training_job_name}")
         self._attempt_began = time.monotonic()
         self.training_start_time = self.training_start_time or utcnow()
