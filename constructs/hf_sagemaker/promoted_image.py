@@ -60,9 +60,11 @@ class PromotedImage(Construct):
             repository_name=repository_name,
             repository_arn=f"arn:{place.partition}:ecr:{place.region}:{account}:repository/{repository_name}",
         )
-        self.digest = self._parameter("Digest", f"{parameter_path}/digest")
-        self.request = self._parameter("Request", f"{parameter_path}/promotion-request")
-        self.record = self._parameter("Record", f"{parameter_path}/promotion")
+        # At the same path as in an ExtendedImage: CloudFormation then keeps it when an image that was built here is
+        # promoted from now on, or the other way round. It could not make one of a name that is there.
+        self.digest = _parameter(Construct(self, "Build"), "Digest", f"{parameter_path}/digest")
+        self.request = _parameter(self, "Request", f"{parameter_path}/promotion-request")
+        self.record = _parameter(self, "Record", f"{parameter_path}/promotion")
         rules: dict[str, Any] = {
             "environment": environment,
             "account": account,
@@ -78,6 +80,7 @@ class PromotedImage(Construct):
             self, "Rules", parameter_name=f"{parameter_path}/promotion-rules", string_value=json.dumps(rules)
         )
 
-    def _parameter(self, construct_id: str, name: str) -> ssm.StringParameter:
-        # Nothing but name and value, as of ImageBuild: what was written since would be gone.
-        return ssm.StringParameter(self, construct_id, parameter_name=name, string_value=NOT_BUILT)
+
+def _parameter(scope: Construct, construct_id: str, name: str) -> ssm.StringParameter:
+    # Nothing but name and value, as of ImageBuild: what was written since would be gone.
+    return ssm.StringParameter(scope, construct_id, parameter_name=name, string_value=NOT_BUILT)

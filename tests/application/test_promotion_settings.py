@@ -160,6 +160,19 @@ def test_a_run_goes_on_only_with_a_digest_of_the_source(stacks: dict[str, dict[s
     assert "has not been promoted yet: run hfsm images promote" in text
 
 
+def test_an_image_that_was_built_can_be_promoted_from_now_on(stacks: dict[str, dict[str, Any]]) -> None:
+    # CloudFormation makes no second parameter of the same name: it must be the same resource before and after
+    built, promoted = (
+        [
+            (name, body["Properties"]["Value"])
+            for name, body in stacks[f"{environment}-Images"].items()
+            if body["Properties"].get("Name") == f"/hf-sagemaker/{environment}/images/training/digest"
+        ]
+        for environment in ("dev", "prod")
+    )
+    assert built == promoted != []
+
+
 def test_only_the_function_writes_what_runs(stacks: dict[str, dict[str, Any]]) -> None:
     # Given everything in prod that may change a parameter
     writers = {
@@ -175,4 +188,4 @@ def test_only_the_function_writes_what_runs(stacks: dict[str, dict[str, Any]]) -
     assert len(writers) == 2
     for policy, resources in writers.items():
         is_function = "PromoterPolicy" in policy
-        assert ("ImageDigest" in resources, "ImageRequest" in resources) == (is_function, not is_function)
+        assert ("ImageBuildDigest" in resources, "ImageRequest" in resources) == (is_function, not is_function)
