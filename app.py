@@ -13,6 +13,7 @@ from hf_sagemaker.guardrails import PolicyTooLongError
 from stacks.gate import Gate
 from stacks.ml_environment import MlEnvironment
 from stacks.organization import Organization
+from stacks.promotion_settings import destinations
 from stacks.settings_files import SettingsError, load_environments, load_organization
 
 ROOT = Path(__file__).parent
@@ -32,7 +33,7 @@ def main() -> int:
         folder = Path(app.node.try_get_context("environments") or ROOT / "environments")
         environments, organization = load_environments(folder), load_organization(folder)
         for name, settings in environments.items():
-            MlEnvironment(app, name, settings)
+            MlEnvironment(app, name, settings, destinations(name, environments))
         if organization:
             Organization(app, organization, environments)
     except (SettingsError, PolicyTooLongError) as error:

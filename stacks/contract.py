@@ -5,10 +5,24 @@ from collections.abc import Mapping
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from stacks.settings import EnvironmentSettings
+
 
 def repository_name(environment: str, image: str) -> str:
     """The ECR repository of an image; roles may use it by this name before it exists."""
     return f"hf-sagemaker/{environment}/{image}"
+
+
+def promoted_repositories(settings: EnvironmentSettings, purpose: str | None = None) -> list[tuple[str, str]]:
+    """Account and name of the repositories of other environments whose images run in this one.
+
+    purpose: of the images. Omitted: any.
+    """
+    return [
+        (source.account, repository_name(source.environment, image.name))
+        for image in settings.images
+        if (source := image.promoted_from) and purpose in (None, image.base.purpose)
+    ]
 
 
 def parameter_path(environment: str, path: str) -> str:

@@ -17,7 +17,7 @@ from hf_sagemaker.execution_roles import ExecutionRoles
 from hf_sagemaker.people_roles import PeopleRoles
 from hf_sagemaker.placement import Network
 from stacks.access_settings import ReplicationSettings
-from stacks.contract import publish, repository_name
+from stacks.contract import promoted_repositories, publish, repository_name
 from stacks.settings import EnvironmentSettings
 
 CHECKPOINT_DAYS = 30
@@ -223,14 +223,16 @@ class DataStack(Stack):
         settings = self._settings
 
         def repositories(purpose: str) -> list[str]:
-            names = [image.name for image in settings.images if image.base.purpose == purpose]
-            return [repository_name(environment, name) for name in names]
+            built = [image for image in settings.images if not image.promoted_from]
+            return [repository_name(environment, image.name) for image in built if image.base.purpose == purpose]
 
         self.roles.allow_work(
             buckets=self.buckets,
             keys=self.keys,
             training_repositories=repositories("training"),
             inference_repositories=repositories("inference"),
+            promoted_training=promoted_repositories(settings, "training"),
+            promoted_inference=promoted_repositories(settings, "inference"),
             token_secret_arn=settings.hub.token_secret_arn,
             token_key=kms.Key.from_key_arn(self, "TokenKey", settings.hub.token_key_arn)
             if settings.hub.token_key_arn

@@ -7,6 +7,7 @@ from aws_cdk import aws_organizations as organizations
 from constructs import Construct
 
 from hf_sagemaker.guardrails import account_denials, job_denials, policy_document
+from stacks.contract import promoted_repositories
 from stacks.guardrails_stack import image_accounts, instance_types
 from stacks.organization_settings import OrganizationSettings
 from stacks.settings import EnvironmentSettings
@@ -49,7 +50,7 @@ class GuardrailPolicyStack(Stack):
             *account_denials(
                 deployers=sorted({d for name, each in environments.items() for d in _deployers(self, name, each)})
                 + organization.deployers,
-                image_accounts=[account, *(owner for each in all_settings for owner in image_accounts(each))],
+                image_accounts=[account, *(owner for each in all_settings for owner in _image_owners(each))],
                 keys_may_go=any(each.disposable for each in all_settings),
             ),
         ]
@@ -67,6 +68,11 @@ class GuardrailPolicyStack(Stack):
             ),
             target_ids=[account],
         )
+
+
+def _image_owners(settings: EnvironmentSettings) -> list[str]:
+    """Besides this account."""
+    return [*image_accounts(settings), *(account for account, _ in promoted_repositories(settings))]
 
 
 def _deployers(stack: Stack, name: str, settings: EnvironmentSettings) -> list[str]:

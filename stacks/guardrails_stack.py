@@ -8,7 +8,7 @@ from hf_sagemaker.deploying_role import DeployingRole
 from hf_sagemaker.guardrails import job_denials
 from hf_sagemaker.image_watch import ANNOUNCEMENTS
 from hf_sagemaker.permissions_boundary import PermissionsBoundary
-from stacks.contract import publish
+from stacks.contract import promoted_repositories, publish
 from stacks.settings import EnvironmentSettings
 
 
@@ -28,6 +28,7 @@ class GuardrailsStack(Stack):
             path=settings.roles.path,
             boundary_arn=self.boundary.managed_policy_arn if self.boundary else None,
             subscribes_to=[ANNOUNCEMENTS] if hears_announcements(settings) else [],
+            builds_images=any(not image.promoted_from for image in settings.images),
         )
         publish(
             self,
@@ -53,7 +54,6 @@ class GuardrailsStack(Stack):
         if data.replication:
             keys.append(data.replication.key_arn)
             buckets.append(data.replication.bucket)
-        accounts = image_accounts(settings)
         return PermissionsBoundary(
             self,
             "Boundary",
@@ -63,7 +63,8 @@ class GuardrailsStack(Stack):
                 instance_types=instance_types(settings),
                 isolation=settings.isolation,
             ),
-            image_accounts=accounts,
+            image_accounts=image_accounts(settings),
+            promoted_repositories=promoted_repositories(settings),
             foreign_buckets=buckets,
             foreign_keys=sorted(set(keys)),
             secrets=[arn for arn in secrets if arn],
@@ -84,5 +85,6 @@ def instance_types(settings: EnvironmentSettings) -> list[str]:
 
 
 def image_accounts(settings: EnvironmentSettings) -> list[str]:
-    """The accounts that own the base images of the settings."""
-    return sorted({image.extension(settings.region).base.account for image in settings.images})
+    """The accounts that publish the base images of what is built here."""
+    built = [image for image in settings.images if not image.promoted_from]
+    return sorted({image.extension(settings.region).base.account for image in built})

@@ -7,7 +7,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.compatibility import toolkit_problem
@@ -17,6 +25,7 @@ from hf_sagemaker.image_lock import Pin
 from hf_sagemaker.requirements import read_requirements, requirement_problems
 from stacks.access_settings import partition_of
 from stacks.base_image_settings import AnyBaseSettings, BaseImageSettings, has_python
+from stacks.promotion_settings import ENVIRONMENTS, PromotionSource, from_source, promotion_problems
 from stacks.rebuild_settings import RebuildSettings
 from stacks.settings_base import Name, Problem, Settings
 
@@ -41,11 +50,23 @@ def _beside(path: str, info: ValidationInfo) -> Path:
     return Path((info.context or {}).get(FOLDER, "."), path).resolve()
 
 
+def _either_built_or_promoted(schema: dict[str, Any]) -> None:
+    """In the schema for editors: what a file says of an image is less than what is read of one that is promoted."""
+    schema["required"] = ["name"]
+    schema["oneOf"] = [{"required": ["base"]}, {"required": ["promoted_from"]}]
+
+
 class ImageSettings(Settings):
-    """One image that this environment builds."""
+    """One image that this environment builds, or runs as another environment has built it."""
+
+    model_config = ConfigDict(json_schema_extra=_either_built_or_promoted)
 
     name: Name
     """By which job types and endpoints name it."""
+    promoted_from: Annotated[PromotionSource | None, WithJsonSchema({"type": ["string", "null"]})] = None
+    """Another environment file, for example dev: its image of this name runs here, by the digest that
+    `hfsm images promote` names, and is never built here. What it is made of stands there. `rebuild.on_findings` and
+    `rebuild.accepted_findings` decide here what may be promoted."""
     base: AnyBaseSettings
     """What it extends: a published image (`purpose`, `transformers`), a published model server (`server`, `version`),
     or an image of your own (`uri`, `purpose`)."""
@@ -60,6 +81,11 @@ class ImageSettings(Settings):
 
     rebuild: RebuildSettings = RebuildSettings()
     """What starts a build, besides a change of the above."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_source_builds_it(cls, value: Any, info: ValidationInfo) -> Any:
+        return from_source(value, (info.context or {}).get(ENVIRONMENTS))
 
     # Fields with the fields before them, and not the whole model: see JobTypeSettings.
     @field_validator("base")
@@ -122,8 +148,10 @@ def _ends_on_base(instructions: list[tuple[str, str]]) -> bool:
 
 def image_problems(images: list[ImageSettings], region: str) -> list[Problem]:
     """What no field of an image can know: whether its base is published here, and whether its parts fit together."""
-    found: list[Problem] = []
+    found = promotion_problems(images, region)
     for i, image in enumerate(images):
+        if image.promoted_from:  # told where it is built
+            continue
         try:
             problem = toolkit_problem(image.described(region))
         except dlc_catalog.UnknownImageError as error:

@@ -12,7 +12,7 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
-from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prepared_models import ModelToPrepare, PreparedModels
@@ -37,7 +37,7 @@ class InferenceStack(Stack):
         settings: EnvironmentSettings,
         network: Network,
         data: DataStack,
-        images: Mapping[str, ExtendedImage],
+        images: Mapping[str, ImageByDigest],
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)

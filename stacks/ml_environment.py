@@ -1,5 +1,7 @@
 """One environment: the stacks by life cycle, so that an endpoint's change never touches a bucket."""
 
+from collections.abc import Mapping, Sequence
+
 from aws_cdk import Environment, RemovalPolicy, Stage, Tags
 from aws_cdk import aws_iam as iam
 from constructs import Construct
@@ -10,6 +12,7 @@ from stacks.image_stack import ImageStack
 from stacks.inference_stack import InferenceStack
 from stacks.mirror_stack import MirrorStack
 from stacks.network_stack import NetworkStack
+from stacks.promotion_settings import Destination
 from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
 
@@ -17,8 +20,18 @@ from stacks.training_stack import TrainingStack
 class MlEnvironment(Stage):
     """Creates the stacks and hands objects from one to the next."""
 
-    def __init__(self, scope: Construct, name: str, settings: EnvironmentSettings) -> None:
-        """name: of the environment; it begins the name of every stack."""
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        settings: EnvironmentSettings,
+        promoted_to: Mapping[str, Sequence[Destination]] | None = None,
+    ) -> None:
+        """Creates the stacks.
+
+        name: of the environment; it begins the name of every stack.
+        promoted_to: who else runs which of its images, see promotion_settings.destinations. Omitted: nobody.
+        """
         super().__init__(scope, name, env=Environment(account=settings.account, region=settings.region))
         removal_policy = RemovalPolicy.DESTROY if settings.disposable else RemovalPolicy.RETAIN
         guardrails = GuardrailsStack(self, "Guardrails", environment=name, settings=settings)
@@ -39,6 +52,7 @@ class MlEnvironment(Stage):
             settings=settings,
             network=network.network,
             data=data,
+            promoted_to=promoted_to or {},
             removal_policy=removal_policy,
         ).images
         if settings.hub.models:

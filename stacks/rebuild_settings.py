@@ -29,5 +29,5 @@ class RebuildSettings(Settings):
     the organisation lets the account subscribe to a topic in us-west-2."""
     on_findings: Literal["critical", "high", "none"] = "critical"
     """When a scan finds something of that severity or above. It blocks promotion too, until it is gone or accepted."""
-    accepted_findings: list[AcceptedFindingSettings] = []
+    accepted_findings: Annotated[list[AcceptedFindingSettings], Field(max_length=30)] = []
     """Findings that do not count until their day is over."""

@@ -6,7 +6,7 @@ Also writes the JSON schema for editors: `python -m stacks.settings_files > envi
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +19,7 @@ from stacks.access_settings import notebook_roles
 from stacks.image_settings import FOLDER, PINS
 from stacks.network_settings import overlaps
 from stacks.organization_settings import ORGANIZATION, OrganizationSettings
+from stacks.promotion_settings import ENVIRONMENTS
 from stacks.settings import EnvironmentSettings
 from stacks.settings_base import Settings
 
@@ -57,15 +58,15 @@ def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
     files = sorted(file for file in folder.glob("*.yaml") if file.stem != ORGANIZATION)
     if not files:
         raise SettingsError([f"{folder}: holds no environment. Add one file per environment, for example dev.yaml."])
-    environments: dict[str, EnvironmentSettings] = {}
-    problems: list[str] = []
     try:
-        lock = read_lock(folder / FILE_NAME)
+        reader = _Environments(files, read_lock(folder / FILE_NAME))
     except ImageLockError as error:
         raise SettingsError([str(error)]) from None
+    environments: dict[str, EnvironmentSettings] = {}
+    problems: list[str] = []
     for file in files:
         try:
-            environments[file.stem] = _environment(file, lock.get(file.stem, {}))
+            environments[file.stem] = reader.read(file.stem)
         except SettingsError as error:
             problems += error.problems
     networks = {name: settings.network for name, settings in environments.items()}
@@ -86,11 +87,42 @@ def load_organization(folder: Path) -> OrganizationSettings | None:
     return _load(file, OrganizationSettings) if file.exists() else None
 
 
-def _environment(file: Path, pins: Mapping[str, Pin]) -> EnvironmentSettings:
-    settings = _load(file, EnvironmentSettings, {FOLDER: file.parent, PINS: pins})
-    if problems := settings.problems():
-        raise SettingsError([_paragraph(file, *problem) for problem in problems])
-    return settings
+class _Environments:
+    """Reads each file once, and those first from which others promote images."""
+
+    def __init__(self, files: Sequence[Path], pins: Mapping[str, Mapping[str, Pin]]) -> None:
+        self._files = {file.stem: file for file in files}
+        self._pins = pins
+        self._read: dict[str, EnvironmentSettings | SettingsError | None] = {}
+
+    def read(self, name: str) -> EnvironmentSettings:
+        """Raises SettingsError with all problems of the file."""
+        if name not in self._read:
+            self._read[name] = None
+            try:
+                self._read[name] = self._environment(self._files[name])
+            except SettingsError as error:
+                self._read[name] = error
+        found = self._read[name]
+        if isinstance(found, EnvironmentSettings):
+            return found
+        raise found or LookupError("it promotes images from this one: promote in one direction only")
+
+    def find(self, name: str) -> EnvironmentSettings:
+        """For a file that refers to another. LookupError: there is none, or it cannot be read."""
+        if name not in self._files:
+            raise LookupError(f"must be the name of another environment file: {', '.join(self._files)}")
+        try:
+            return self.read(name)
+        except SettingsError:
+            raise LookupError(f"the problems of {name}.yaml are to be mended first") from None
+
+    def _environment(self, file: Path) -> EnvironmentSettings:
+        context = {FOLDER: file.parent, PINS: self._pins.get(file.stem, {}), ENVIRONMENTS: self.find}
+        settings = _load(file, EnvironmentSettings, context)
+        if problems := settings.problems():
+            raise SettingsError([_paragraph(file, *problem) for problem in problems])
+        return settings
 
 
 def _load(file: Path, model: type[_Model], context: dict[str, Any] | None = None) -> _Model:

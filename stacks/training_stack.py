@@ -1,12 +1,13 @@
 """Training: one state machine per job type of the settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.placement import Network
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
 from stacks.contract import publish
@@ -28,7 +29,7 @@ class TrainingStack(Stack):
         settings: EnvironmentSettings,
         network: Network,
         data: DataStack,
-        images: dict[str, ExtendedImage],
+        images: Mapping[str, ImageByDigest],
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)

@@ -19,6 +19,7 @@ PASSED_TO = (
 )
 """The services that an environment's roles are for."""
 
+_BUILT = "It makes the parameters into which a build writes what it built, and gives them their first value (34). "
 _BOUNDED = (
     "The boundary of the other roles admits no deployment (33): instead, its policies, which only an administrator can "
     "change, let it make no role without that boundary."
@@ -49,12 +50,14 @@ class DeployingRole(Construct):
         path: str,
         boundary_arn: str | None,
         subscribes_to: Sequence[str] = (),
+        builds_images: bool = True,
     ) -> None:
         """Creates role and policies.
 
         environment: its stacks' names begin with it. path: IAM path of its roles.
         boundary_arn: ARN of the boundary of its roles. None: they have none.
         subscribes_to: ARNs of topics outside the environment that it subscribes functions to. Omitted: none.
+        builds_images: False: every image of the environment is built in another one.
         """
         super().__init__(scope, construct_id)
         self.role = iam.Role(
@@ -83,11 +86,12 @@ class DeployingRole(Construct):
             + " ".join(dict.fromkeys(wildcards.values()))
             + " It decrypts with keys that carry the environment's tag, only through Step Functions, which encrypts a "
             "state machine with its creator's rights (control 4); it hands the environment's roles, by prefix, to the "
-            "services that they are for (28). It makes the parameters into which a build writes what it built, and "
-            "gives them their first value (34). " + (_BOUNDED if boundary_arn else _UNBOUNDED),
+            "services that they are for (28). "
+            + (_BUILT if builds_images else "")
+            + (_BOUNDED if boundary_arn else _UNBOUNDED),
             *wildcards,
             "HfSageMaker::Control-4",
             "HfSageMaker::Control-28",
             "HfSageMaker::Control-33",
-            "HfSageMaker::Control-34",
+            *(["HfSageMaker::Control-34"] if builds_images else []),
         )

@@ -87,6 +87,8 @@ class ExecutionRoles(Construct):
         keys: EnvironmentKeys,
         training_repositories: Sequence[str],
         inference_repositories: Sequence[str],
+        promoted_training: Sequence[tuple[str, str]] = (),
+        promoted_inference: Sequence[tuple[str, str]] = (),
         token_secret_arn: str | None = None,
         token_key: kms.IKey | None = None,
         packages: PackageSources | None = None,
@@ -95,13 +97,15 @@ class ExecutionRoles(Construct):
         """Attaches to each role what its duty needs.
 
         training_repositories, inference_repositories: names of the ECR repositories, which a later stack creates.
+        promoted_training, promoted_inference: account and name of each repository of another environment whose images
+            run here; nobody here pushes to it. Omitted: none.
         token_secret_arn: the Secrets Manager secret with the Hub's token. Omitted: nobody may read any.
         token_key: encrypts that secret. Omitted: aws/secretsmanager, whose policy admits who may read the secret.
         packages: where builds of images get packages from. Omitted: from where anybody may.
         builds: where builds of images run. Omitted: in no VPC.
         """
         for role in self.trainers:
-            self._allow_training(role, buckets, keys, training_repositories)
+            self._allow_training(role, buckets, keys, training_repositories, promoted_training)
         self._allow(
             "Serving",
             self.serving,
@@ -111,6 +115,7 @@ class ExecutionRoles(Construct):
                 allow.encrypt_volumes(self, keys.models),
                 allow.registry_login(),
                 allow.use_repositories(self, *inference_repositories),
+                *self._pull(promoted_inference),
                 allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
                 allow.put_metrics("/aws/sagemaker/Endpoints"),
                 allow.attach_to_vpc(self),
@@ -178,7 +183,12 @@ class ExecutionRoles(Construct):
         )
 
     def _allow_training(
-        self, role: iam.Role, buckets: EnvironmentBuckets, keys: EnvironmentKeys, repositories: Sequence[str]
+        self,
+        role: iam.Role,
+        buckets: EnvironmentBuckets,
+        keys: EnvironmentKeys,
+        repositories: Sequence[str],
+        promoted: Sequence[tuple[str, str]],
     ) -> None:
         self._allow(
             "Notebook" if role is self.notebook else "Training",
@@ -195,11 +205,15 @@ class ExecutionRoles(Construct):
                 allow.encrypt_volumes(self, keys.models),
                 allow.registry_login(),
                 allow.use_repositories(self, *repositories),
+                *self._pull(promoted),
                 allow.write_service_logs(self, "/aws/sagemaker/TrainingJobs"),
                 allow.put_metrics("/aws/sagemaker/TrainingJobs"),
                 allow.attach_to_vpc(self),
             ],
         )
+
+    def _pull(self, repositories: Sequence[tuple[str, str]]) -> list[allow.Permission]:
+        return [allow.use_repositories(self, name, account=account) for account, name in repositories]
 
     def _role(self, construct_id: str, service: str, description: str, name: str | None = None) -> iam.Role:
         return iam.Role(

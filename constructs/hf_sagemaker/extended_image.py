@@ -1,6 +1,7 @@
 """A Hugging Face Deep Learning Container, or a team's own image, extended: built here, tagged by what went into it."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from hf_sagemaker.base_image import version_of
@@ -19,6 +21,7 @@ from hf_sagemaker.image_build import ImageBuild
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.package_sources import PackageSources
 from hf_sagemaker.placement import Placement
+from hf_sagemaker.shared_repository import Puller, share
 
 _UNTAGGED_DAYS = 14
 _KEPT_IMAGES = 50
@@ -34,7 +37,10 @@ class ExtendedImage(Construct):
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
         same inputs give the same image and a change of either gives a new one. The build adds the base's digest.
     base: the image that it extends. image: what it is compatible with.
+    missing: what a run says before the first build.
     """
+
+    missing = "built yet: run hfsm build"
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class ExtendedImage(Construct):
         parameter_path: str,
         packages: PackageSources | None = None,
         placement: Placement | None = None,
+        pullers: Sequence[Puller] = (),
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
         """Creates both.
@@ -60,11 +67,13 @@ class ExtendedImage(Construct):
         parameter_path: where the build writes down what it made, as `ImageBuild` takes it.
         packages, placement: where packages come from and where the build runs, as `ImageBuild` takes them. They are no
             part of the tag: an index is another way to the same packages.
+        pullers: environments that run its images too: they may pull, and no tagged image ever expires, since which
+            of them run there is not known here. Omitted: none, and the newest images are kept.
         removal_policy: DESTROY also deletes the images. Omitted: everything is kept.
         """
         super().__init__(scope, construct_id)
         self.base = extension.base
-        self.repository = self._repository(repository_name, keys.images, removal_policy)
+        self.repository = self._repository(repository_name, keys.images, pullers, removal_policy)
         context = assets.Asset(self, "Context", path=_context(extension))
         # The base is part of the build and not of the context: both belong into the tag.
         self.tag = f"{context.asset_hash[:16]}-{version_of(extension.base)}"[:_LONGEST_TAG]
@@ -86,8 +95,16 @@ class ExtendedImage(Construct):
             removal_policy=removal_policy,
         )
 
-    def _repository(self, name: str, key: kms.IKey, removal_policy: RemovalPolicy) -> ecr.Repository:
-        return ecr.Repository(
+    @property
+    def digest(self) -> ssm.IStringParameter:
+        """As of `build`."""
+        return self.build.digest
+
+    def _repository(
+        self, name: str, key: kms.IKey, pullers: Sequence[Puller], removal_policy: RemovalPolicy
+    ) -> ecr.Repository:
+        newest = ecr.LifecycleRule(description="The newest images", max_image_count=_KEPT_IMAGES)
+        repository = ecr.Repository(
             self,
             "Repository",
             repository_name=name,
@@ -103,9 +120,11 @@ class ExtendedImage(Construct):
                     tag_status=ecr.TagStatus.UNTAGGED,
                     max_image_age=Duration.days(_UNTAGGED_DAYS),
                 ),
-                ecr.LifecycleRule(description="The newest images", max_image_count=_KEPT_IMAGES),
+                *([] if pullers else [newest]),
             ],
         )
+        share(repository, pullers)
+        return repository
 
 
 @cache

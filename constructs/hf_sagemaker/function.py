@@ -32,7 +32,7 @@ _DEAD_LETTERS = (
 
 
 class PythonFunction(Construct):
-    """`<package>/handler.py`'s `handle`, on arm64, with a role and a log group of its own.
+    """`<package>/handler.py`'s `handle`, or another module's, on arm64, with a role and a log group of its own.
 
     function: the Lambda function.
     reason, rules: what reviews ask of it, and the answer.
@@ -48,6 +48,7 @@ class PythonFunction(Construct):
         *,
         source_root: Path,
         package: str,
+        module: str = "handler",
         description: str,
         key: kms.IKey,
         permissions: Sequence[allow.Permission] = (),
@@ -63,6 +64,7 @@ class PythonFunction(Construct):
         """Creates the function.
 
         source_root: folder that holds the package; a change of another package does not change this function.
+        module: of the package, whose `handle` is called. Omitted: `handler`.
         key: encrypts its log group. It has no environment variables: what it needs to know comes with the event.
         permissions: what it may do besides writing its logs and traces. Omitted: nothing.
         shared: further packages of the source root that it imports. Omitted: none.
@@ -103,7 +105,7 @@ class PythonFunction(Construct):
             description=description,
             runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
-            handler=f"{package}.handler.handle",
+            handler=f"{package}.{module}.handle",
             code=lambda_.Code.from_asset(
                 str(source_root),
                 exclude=[

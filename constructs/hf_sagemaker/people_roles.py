@@ -127,6 +127,28 @@ class PeopleRoles(Construct):
             permissions = [allow.look_at_builds(project_arns, repository_arns)]
             allow.DutyPolicy(scope, "ImagesPolicy", role=self.data_scientist, permissions=permissions)
 
+    def allow_promotion(
+        self,
+        scope: Construct,
+        function_arn: str,
+        request_arns: Sequence[str],
+        repository_arns: Sequence[str],
+    ) -> None:
+        """Lets operators ask for images of another environment, and both see these. scope: where the policies belong.
+
+        request_arns: of the parameters into which they write what they ask for; the function decides.
+        """
+        look = allow.look_at_images(repository_arns)
+        if self.platform_operator:
+            permissions = [
+                allow.allow(["lambda:InvokeFunction"], function_arn),
+                allow.allow(["ssm:PutParameter"], *request_arns),
+                look,
+            ]
+            allow.DutyPolicy(scope, "PromotionPolicy", role=self.platform_operator, permissions=permissions)
+        if self.data_scientist:
+            allow.DutyPolicy(scope, "PromotedImagesPolicy", role=self.data_scientist, permissions=[look])
+
     def allow_mirroring(self, scope: Construct, project_arn: str, models: s3.IBucket) -> None:
         """Lets operators bring the models of the settings, and see which are there. scope: where the policy belongs."""
         if self.platform_operator:

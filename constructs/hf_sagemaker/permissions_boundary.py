@@ -35,6 +35,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         path: str,
         denials: Sequence[Statement],
         image_accounts: Sequence[str],
+        promoted_repositories: Sequence[tuple[str, str]] = (),
         foreign_buckets: Sequence[str] = (),
         foreign_keys: Sequence[str] = (),
         secrets: Sequence[str] = (),
@@ -47,6 +48,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         path: IAM path of its roles.
         denials: from hf_sagemaker.guardrails.
         image_accounts: accounts of the published base images.
+        promoted_repositories: account and name of each repository of another environment whose images run in this one.
         foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
         code_artifact: where builds read packages. Omitted: not from CodeArtifact.
         hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
@@ -60,6 +62,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
             environment=environment,
             path=path,
             image_accounts=image_accounts,
+            promoted_repositories=promoted_repositories,
             foreign_buckets=foreign_buckets,
             foreign_keys=foreign_keys,
             secrets=secrets,
@@ -91,6 +94,7 @@ def _allowed(
     environment: str,
     path: str,
     image_accounts: Sequence[str],
+    promoted_repositories: Sequence[tuple[str, str]],
     foreign_buckets: Sequence[str],
     foreign_keys: Sequence[str],
     secrets: Sequence[str],
@@ -115,10 +119,11 @@ def _allowed(
         *([_allow([*_OBJECTS, *_COPIES], *foreign)] if foreign else []),
         # One statement for all services, since an action matches its own service's resources only: IAM counts letters.
         _allow(
-            [*_WITH_RESOURCES, *asked_for],
+            [*_WITH_RESOURCES, *asked_for, *(["ssm:GetParameterHistory"] if promoted_repositories else [])],
             *(f"{arn}:{resource.format(place=place, environment=environment)}" for resource in _RESOURCES),
             *(f"{arn}:iam::{account}:role{path}{name}" for name in (f"{environment}-*", "sagemaker_execution_role")),
             *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
+            *(f"{arn}:ecr:{region}:{owner}:repository/{name}" for owner, name in promoted_repositories),
             *([f"{arn}:events:{place}:event-bus/default"] if hears_announcements else []),
             *foreign_keys,
             *secrets,

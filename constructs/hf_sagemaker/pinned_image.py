@@ -3,7 +3,7 @@
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.place import place_of
 from hf_sagemaker.training_failures import TrainingFailures
 
@@ -19,19 +19,19 @@ _TRANSIENT = {
 
 
 class PinnedImage(Construct):
-    """Reads which image was built last; goes on only with a digest in the image's own repository.
+    """Reads which image was built or promoted last; goes on only with a digest in the image's own repository.
 
     start: the first state.
     uri: the path at which `<repository>@sha256:…` lies afterwards.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, image: ExtendedImage, failures: TrainingFailures
+        self, scope: Construct, construct_id: str, *, image: ImageByDigest, failures: TrainingFailures
     ) -> None:
         """Creates the states.
 
         construct_id: names the states, and the place of the answer in what they carry.
-        failures: where an error goes, and an image that has not been built.
+        failures: where an error goes, and an image that is not there yet.
         """
         super().__init__(scope, construct_id)
         answer = f"$.{construct_id[0].lower()}{construct_id[1:]}"
@@ -42,7 +42,7 @@ class PinnedImage(Construct):
             state_json={
                 "Type": "Task",
                 "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:ssm:getParameter",
-                "Parameters": {"Name": image.build.digest.parameter_name},
+                "Parameters": {"Name": image.digest.parameter_name},
                 "ResultSelector": {"uri.$": "$.Parameter.Value"},
                 "ResultPath": answer,
                 "TimeoutSeconds": _ANSWER_SECONDS,
@@ -52,7 +52,7 @@ class PinnedImage(Construct):
         self.start.add_catch(failures.caught, result_path="$.failure")
         # Whatever wrote the parameter: nothing runs but what was pushed to this repository, and by its content.
         self._ours = sfn.Condition.string_matches(self.uri, f"{image.repository.repository_uri}@sha256:*")
-        missing = failures.image_missing(f"{construct_id}Missing", image.build.digest.parameter_name, self.uri)
+        missing = failures.image_missing(f"{construct_id}Missing", image.digest.parameter_name, self.uri, image.missing)
         self._built = sfn.Choice(self, "Built", state_name=f"{construct_id}Built").otherwise(missing)
         self.start.next(self._built)
 

@@ -49,12 +49,15 @@ class TrainingFailures(Construct):
             error="TrainingJobStopped",
         )
 
-    def image_missing(self, name: str, parameter: str, uri: str) -> sfn.Pass:
-        """A state for an image that has not been built. parameter: its name. uri: the path of what it says."""
+    def image_missing(self, name: str, parameter: str, uri: str, missing: str) -> sfn.Pass:
+        """A state for an image that is not there yet.
+
+        parameter: its name. uri: the path of what it says. missing: `built yet: run hfsm build`, or what else it lacks.
+        """
         return self._explain(
             name,
             sfn.JsonPath.format(
-                "The image of {} has not been built yet: run hfsm build. The parameter says {}, which is no digest in "
+                f"The image of {{}} has not been {missing}. The parameter says {{}}, which is no digest in "
                 "the repository of that image. No job was started.",
                 parameter,
                 sfn.JsonPath.string_at(uri),

@@ -10,7 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from hf_sagemaker.extended_image import ExtendedImage
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.notification import Notification
 from hf_sagemaker.pinned_image import PinnedImage
 from hf_sagemaker.place import place_of
@@ -37,8 +37,8 @@ class TrainingStates(Construct):
         request_defaults: Mapping[str, Any],
         evaluate: lambda_.IFunction,
         model_package_group_name: str,
-        training_image: ExtendedImage,
-        inference_image: ExtendedImage,
+        training_image: ImageByDigest,
+        inference_image: ImageByDigest,
         task: str,
         topic: sns.ITopic,
     ) -> None:

@@ -26,8 +26,8 @@ from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.execution_roles import HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
-from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
@@ -85,8 +85,8 @@ class HuggingFaceTraining(Construct):
         job_type: str,
         environment: str,
         defaults: TrainingDefaults,
-        training_image: ExtendedImage,
-        inference_image: ExtendedImage,
+        training_image: ImageByDigest,
+        inference_image: ImageByDigest,
         roles: ExecutionRoles,
         placement: Placement,
         keys: EnvironmentKeys,
@@ -189,7 +189,7 @@ class HuggingFaceTraining(Construct):
         roles: ExecutionRoles,
         keys: EnvironmentKeys,
         functions: Sequence[PythonFunction],
-        images: Sequence[ExtendedImage],
+        images: Sequence[ImageByDigest],
     ) -> allow.DutyPolicy:
         return allow.DutyPolicy(
             self,
@@ -200,7 +200,7 @@ class HuggingFaceTraining(Construct):
                 allow.pass_role(roles.training, "sagemaker.amazonaws.com"),
                 allow.run_training_jobs(self, f"{environment}-*"),
                 allow.register_models(self, self.model_package_group_name),
-                allow.allow(["ssm:GetParameter"], *(image.build.digest.parameter_arn for image in images)),
+                allow.allow(["ssm:GetParameter"], *(image.digest.parameter_arn for image in images)),
                 allow.allow(["sns:Publish"], self.topic.topic_arn),
                 allow.use_key_through(self, keys.operations, "states", "sns"),
                 allow.encrypt_volumes(self, keys.models),

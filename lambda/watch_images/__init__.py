@@ -1,1 +1,1 @@
-"""Looks at an environment's images once a day: is the base newer, are there findings that nobody has accepted?"""
+"""Judges images by their findings and bases: builds again what is built here, promotes what is built elsewhere."""

@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 
 from watch_images.logic import NOT_BUILT, Watched, blocked_text, reasons_to_build, standing
+from watch_images.scans import read_scan
 
 EVENT = {"Source": "hf-sagemaker", "DetailType": "Images Announced", "Detail": "{}"}
 """What an announcement becomes: a rule knows the event, and calls this function with the images to look at."""
@@ -81,16 +82,12 @@ def _findings(ecr: Any, built: str) -> list[dict[str, Any]]:
     """Of the image's last scan. None before it is scanned: a new image is looked at the day after."""
     if built == NOT_BUILT:
         return []
-    repository, _, digest = built.partition("/")[2].partition("@")
-    pages = ecr.get_paginator("describe_image_scan_findings")
-    found: list[dict[str, Any]] = []
-    try:
-        for page in pages.paginate(repositoryName=repository, imageId={"imageDigest": digest}):
-            findings = page.get("imageScanFindings", {})
-            found += [*findings.get("findings", []), *findings.get("enhancedFindings", [])]
-    except ecr.exceptions.ScanNotFoundException:
-        print(f"{built} has not been scanned yet")
-    return found
+    registry, _, image = built.partition("/")
+    repository, _, digest = image.partition("@")
+    scan = read_scan(ecr, registry.split(".")[0], repository, digest)
+    if not scan.is_complete:
+        print(f"{built}: its scan is {scan.status}")
+    return scan.findings
 
 
 def _is_building(codebuild: Any, project: str) -> bool:

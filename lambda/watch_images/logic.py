@@ -13,23 +13,33 @@ _LONGEST_VALUE = 4000
 _SEVERITIES = ("CRITICAL", "HIGH")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Accepted:
     """A finding that somebody has accepted. name: for example `CVE-2026-1234`. until: the last day."""
 
     name: str
     until: date
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
-    """One image, as the rule's input names it.
+class Rules:
+    """Which findings count.
+
+    on_findings: `critical`, `high` (which includes critical) or `none`: from which severity on.
+    accepted: findings that do not, each until its day.
+    """
+
+    on_findings: str = "critical"
+    accepted: Sequence[Accepted] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watched(Rules):
+    """One image, as the rule's input names it. It is built again for findings that count.
 
     digest, base_digest, rebuild, blocked: names of its parameters.
     base: registry account, repository and tag of its base.
     on_new_base: build again when the base's tag has moved.
-    on_findings: `critical`, `high` (which includes critical) or `none`: build again, and block, at that severity.
     """
 
     project: str
@@ -39,25 +49,27 @@ class Watched:
     blocked: str
     base: Mapping[str, str]
     on_new_base: bool = True
-    on_findings: str = "critical"
-    accepted: Sequence[Accepted] = field(default=())
 
     @staticmethod
     def from_input(entry: Mapping[str, Any]) -> "Watched":
         """As the rule's constant input has it."""
-        accepted = [Accepted(**{**a, "until": date.fromisoformat(a["until"])}) for a in entry.get("accepted", [])]
-        return Watched(**{**entry, "accepted": accepted})
+        return Watched(**{**entry, "accepted": accepted_from(entry)})
 
 
-def standing(findings: Sequence[Mapping[str, Any]], watched: Watched, today: date) -> list[str]:
+def accepted_from(entry: Mapping[str, Any]) -> list[Accepted]:
+    """The accepted findings of an input. Their reasons are in the settings."""
+    return [Accepted(each["name"], date.fromisoformat(each["until"])) for each in entry.get("accepted", [])]
+
+
+def standing(findings: Sequence[Mapping[str, Any]], rules: Rules, today: date) -> list[str]:
     """The names of the findings at or above the threshold that nobody accepts today, sorted, each once.
 
     findings: of ECR's scan, basic or enhanced.
     """
-    if watched.on_findings == "none":
+    if rules.on_findings == "none":
         return []
-    severities = _SEVERITIES[: _SEVERITIES.index(watched.on_findings.upper()) + 1]
-    accepted = {each.name for each in watched.accepted if today <= each.until}
+    severities = _SEVERITIES[: _SEVERITIES.index(rules.on_findings.upper()) + 1]
+    accepted = {each.name for each in rules.accepted if today <= each.until}
     names = {_name(each) for each in findings if each.get("severity") in severities}
     return sorted(names - accepted)
 

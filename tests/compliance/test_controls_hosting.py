@@ -1,5 +1,6 @@
 """Controls 38 to 52, where the mutants do not reach."""
 
+import json
 from typing import Any
 
 import pytest
@@ -234,6 +235,22 @@ def test_images_are_pinned(image: Any, holds: bool) -> None:
 )
 def test_registries_are_known(image: str, holds: bool) -> None:
     assert (problems(48, _container(Image=image)) == []) is holds
+
+
+@pytest.mark.parametrize(
+    ("repository", "end", "holds"),
+    [
+        ("mine", f"@{DIGEST}", True),
+        ("mine", "@sha256:*", True),
+        ("mine", ":1", False),
+        ("another", f"@{DIGEST}", False),
+    ],
+)
+def test_what_is_promoted_is_known_by_its_rules_and_its_digest(repository: str, end: str, holds: bool) -> None:
+    rules = json.dumps({"account": "999999999999", "repository": "mine"})
+    parameter = resource("SSM::Parameter", Name="/hf-sagemaker/dev/images/x/promotion-rules", Value=rules)
+    image = f"999999999999.dkr.ecr.us-east-1.amazonaws.com/{repository}{end}"
+    assert (problems(48, _container(Image=image) | {"Rules": parameter}) == []) is holds
 
 
 def test_a_model_package_is_of_this_account() -> None:

@@ -40,6 +40,7 @@ def test_repositories(change: dict[str, Any], word: str | None) -> None:
     ("principal", "action", "condition", "holds"),
     [
         ({"AWS": OTHER}, "ecr:BatchGetImage", {}, True),
+        ({"AWS": OTHER}, "ecr:DescribeImageScanFindings", {}, True),
         ({"AWS": f"arn:aws:iam::{ACCOUNT}:role/build"}, "ecr:PutImage", {}, True),
         ("*", "ecr:BatchGetImage", {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}, True),
         (

@@ -1,9 +1,15 @@
-"""Four lines of settings become an image, and a training job runs in it: the real CLI, toolkit and `hfsm`."""
+"""Four lines of settings become an image, a training job runs in it, and another account runs it by its digest.
+
+The real CLI, toolkit and `hfsm`.
+"""
 
 import json
 import os
+import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
@@ -15,6 +21,8 @@ from tests.local.embedded_aws import start_localcloud
 from tests.local.test_end_to_end import ROOT, Environment
 from tests.local.wheels import write_wheel
 
+PROD = "210987654321"
+FINDING = "CVE-2026-1"
 VERSION = "0.0.20260101"
 REQUIREMENT = f"speechkit=={VERSION}"
 SCRIPT = """
@@ -31,6 +39,19 @@ def _settings(requirement: str) -> dict[str, Any]:
     base = {"purpose": "training", "transformers": "4.56"}
     rebuild = {"on_announcement": True}
     content["images"].append({"name": "speech", "base": base, "requirements": [requirement], "rebuild": rebuild})
+    content["training"]["job_types"][0] |= {"name": "speech", "image": "speech"}
+    content["disposable"] = False  # others run its images
+    return content
+
+
+def _promoting(until: date) -> dict[str, Any]:
+    """prod, which builds nothing: both images are dev's, a finding in one accepted until that day."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / "environments/prod.yaml").read_text())
+    accepted = {"name": FINDING, "until": until, "reason": "Not reachable from our code."}
+    content["images"] = [
+        {"name": "speech", "promoted_from": "dev", "rebuild": {"accepted_findings": [accepted]}},
+        {"name": "inference", "promoted_from": "dev"},
+    ]
     content["training"]["job_types"][0] |= {"name": "speech", "image": "speech"}
     return content
 
@@ -198,3 +219,118 @@ def test_a_day_and_an_announcement_together_start_one_build_of_a_moved_base(envi
     _daily(environment)
     until(lambda: _looks(environment), lambda lines: len(lines) == 4)
     assert _builds(environment, at_least=before + 1) == before + 1
+
+
+def _deploy_prod(environment: Environment, until: date, *selected: str) -> None:
+    settings, out = environment.folder / "both", str(environment.folder / "both.out")
+    settings.mkdir(exist_ok=True)
+    for name, content in (("dev", _settings(REQUIREMENT)), ("prod", _promoting(until))):
+        (settings / f"{name}.yaml").write_text(yaml.safe_dump(content))
+    synth = environment.cdk("synth", "--quiet", "--output", out, "-c", f"environments={settings}")
+    assert synth.returncode == 0, synth.stderr
+    options = ("--exclusively", "--require-approval", "never", "--method", "direct", "--concurrency", "6")
+    done = environment.cdk("deploy", "--app", out, *selected, *options)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
+@pytest.fixture(scope="module")
+def prod(environment: Environment) -> Environment:
+    """Another account that promotes what dev builds; it lives with a critical finding of dev's until yesterday."""
+    config = environment.folder / "aws-config"
+    profiles = {"dev": "123456789012", "prod": PROD}
+    config.write_text(
+        "".join(f"[profile {p}]\naws_access_key_id={a}\naws_secret_access_key=x\n" for p, a in profiles.items())
+    )
+    there = Environment(environment.running, environment.folder)
+    there.variables |= {"AWS_ACCESS_KEY_ID": PROD, "AWS_CONFIG_FILE": str(config)}
+    bootstrap = there.cdk("bootstrap", "--app", "", f"aws://{PROD}/us-east-1")
+    assert bootstrap.returncode == 0, bootstrap.stderr
+    _deploy_prod(environment, datetime.now(UTC).date() - timedelta(days=1), "dev/Images", "prod/*")
+    return there
+
+
+def _find(environment: Environment, digest: str, *names: str) -> None:
+    """Lets the scan of dev's image find these, all critical."""
+    repository = quote("hf-sagemaker/dev/speech", safe="")
+    data = json.dumps({"findings": [{"name": name, "severity": "CRITICAL"} for name in names]}).encode()
+    url = f"{environment.running.endpoint_url}/_localcloud/images/{repository}/{digest}/findings"
+    urllib.request.urlopen(urllib.request.Request(url, method="POST", data=data), timeout=10).close()
+
+
+def _promote(prod: Environment, image: str, *options: str) -> tuple[int, str]:
+    profiles = ("--from-profile", "dev", "--to-profile", "prod")
+    done = prod.hfsm("images", "promote", image, "--from", "dev", "--to", "prod", *profiles, "--yes", *options)
+    return done.returncode, done.stdout + done.stderr
+
+
+def _says(prod: Environment, name: str) -> str:
+    ssm = prod.running.client("ssm", PROD)
+    return str(ssm.get_parameter(Name=f"/hf-sagemaker/prod/images/speech/{name}")["Parameter"]["Value"])
+
+
+def test_a_critical_finding_and_one_accepted_until_yesterday_block_promotion(prod: Environment) -> None:
+    # Given two critical findings in dev's image, one of them accepted until yesterday
+    (digest,) = _digest(prod)
+    _find(prod, digest, FINDING, "CVE-2026-2")
+    # When it is promoted
+    code, said = _promote(prod, "speech")
+    # Then it is refused, with both, and nothing runs
+    assert code == 1
+    assert f"{FINDING} (accepted until" in said
+    assert "CVE-2026-2" in said
+    assert (_says(prod, "digest"), _says(prod, "promotion")) == ("none", "none")
+
+
+def test_what_is_accepted_today_is_promoted_by_its_digest_and_recorded(prod: Environment) -> None:
+    # Given that the other finding is gone, and the accepted one has a day more
+    (digest,) = _digest(prod)
+    _find(prod, digest, FINDING)
+    _deploy_prod(prod, datetime.now(UTC).date(), "prod/Images")
+    # When both images are promoted
+    code, said = _promote(prod, "speech")
+    assert code == 0, said
+    assert _promote(prod, "inference")[0] == 0
+    # Then prod runs dev's digest, and the record says since when and who asked
+    assert _says(prod, "digest") == f"123456789012.dkr.ecr.us-east-1.amazonaws.com/hf-sagemaker/dev/speech@{digest}"
+    record = json.loads(_says(prod, "promotion"))
+    assert (record["digest"], record["from"], record["before"]) == (digest, "dev", "none")
+    assert f":{PROD}:" in record["by"].replace("::", ":")
+
+
+def test_a_job_of_the_other_account_runs_what_was_promoted_and_nothing_was_built_there(prod: Environment) -> None:
+    # When a training job is started in prod
+    source = prod.folder / "source"
+    source.mkdir(exist_ok=True)
+    (source / "mine.py").write_text(SCRIPT)
+    request = prod.request("speech", source_dir=str(source), entry_point="mine.py", hyperparameters={})
+    done = prod.hfsm("train", str(request), "--env", "prod")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Then it ran dev's image
+    sagemaker = prod.running.client("sagemaker", PROD)
+    (job,) = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    described = sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
+    assert described["AlgorithmSpecification"]["TrainingImage"] == _says(prod, "digest")
+    # And prod has neither a repository nor a build
+    assert prod.running.client("codebuild", PROD).list_projects()["projects"] == []
+    names = [r["repositoryName"] for r in prod.running.client("ecr", PROD).describe_repositories()["repositories"]]
+    assert [name for name in names if name.startswith("hf-sagemaker/")] == []
+
+
+def test_operators_see_where_a_promoted_image_is_from(prod: Environment) -> None:
+    done = prod.hfsm("images", "--env", "prod", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (speech,) = [image for image in json.loads(done.stdout)["images"] if image["name"] == "speech"]
+    assert (speech["promoted_from"], speech["digest"]) == ("dev", *_digest(prod))
+
+
+def test_what_another_account_may_not_pull_it_cannot_run(prod: Environment) -> None:
+    # Given dev's repository with its policy gone
+    ecr = prod.running.client("ecr")
+    policy = ecr.delete_repository_policy(repositoryName="hf-sagemaker/dev/speech")["policyText"]
+    # When a job is started in prod, then SageMaker may not pull
+    try:
+        done = prod.hfsm("train", str(prod.folder / "speech.json"), "--env", "prod")
+    finally:
+        ecr.set_repository_policy(repositoryName="hf-sagemaker/dev/speech", policyText=policy)
+    assert done.returncode == 1
+    assert "Access denied for repository: hf-sagemaker/dev/speech" in " ".join((done.stdout + done.stderr).split())

@@ -11,7 +11,7 @@ import yaml
 
 from hf_sagemaker.image_lock import Pin, lock_text, read_lock
 from hfsm.cloud import Cloud
-from hfsm.image_list import _age, _findings
+from hfsm.image_list import age_text, scan_findings
 
 MANIFEST = json.dumps(
     {
@@ -81,9 +81,9 @@ def test_findings_are_counted_by_severity_worst_first() -> None:
         "imageScanStatus": {"status": "COMPLETE"},
         "imageScanFindingsSummary": {"findingSeverityCounts": {"LOW": 9, "CRITICAL": 1, "HIGH": 0}},
     }
-    assert list((_findings(described) or {}).items()) == [("CRITICAL", 1), ("LOW", 9)]
-    assert _findings({"imageScanStatus": {"status": "COMPLETE"}}) == {}
-    assert _findings({"imageScanStatus": {"status": "FAILED"}}) is None
+    assert list((scan_findings(described) or {}).items()) == [("CRITICAL", 1), ("LOW", 9)]
+    assert scan_findings({"imageScanStatus": {"status": "COMPLETE"}}) == {}
+    assert scan_findings({"imageScanStatus": {"status": "FAILED"}}) is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_findings_are_counted_by_severity_worst_first() -> None:
     ],
 )
 def test_an_age_is_in_its_largest_unit(age: timedelta, text: str) -> None:
-    assert _age(age) == text
+    assert age_text(age) == text
 
 
 @pytest.fixture

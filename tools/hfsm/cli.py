@@ -137,6 +137,36 @@ def update_images(
     typer.echo(f"Changed {update.file}. Deploy it, and `hfsm build` makes the images.")
 
 
+@images_app.command("promote")
+def promote_image(
+    name: Annotated[str, typer.Argument(help="An image whose settings say promoted_from.")],
+    to: Annotated[str, typer.Option("--to", help="The environment that is to run it.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="The environment that builds it. Left out: as the settings say.")
+    ] = None,
+    digest: Annotated[
+        str | None, typer.Option(help="sha256:… to promote, or to go back to. Left out: what the source runs now.")
+    ] = None,
+    from_profile: Annotated[str | None, typer.Option(help="AWS profile for the environment that builds it.")] = None,
+    to_profile: Annotated[str | None, typer.Option(help="AWS profile for the environment that is to run it.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    local: Local = False,
+) -> None:
+    """Run an image in an environment as another one has built it: the same digest, nothing is built.
+
+    Refused when its scan is not complete, or found what nobody accepts today. Exit code 1: not promoted.
+    """
+    from hfsm import cloud, promotion
+
+    destination = cloud.Parameters(cloud.connect(local, to_profile), to)
+    wanted = promotion.prepare(name, destination, source, cloud.connect(local, from_profile), digest)
+    typer.echo("\n".join(wanted.shown()))
+    if not yes and not typer.confirm("Promote it?"):
+        typer.echo("Not promoted.")
+        raise typer.Exit(1)
+    typer.echo(wanted.ask())
+
+
 @app.command()
 def mirror(
     models: Annotated[

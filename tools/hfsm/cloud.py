@@ -20,12 +20,13 @@ class Cloud:
 
     endpoint_url: None is AWS itself. local: True for the embedded AWS, which gets a made-up identity, so that
     the operator's own credentials never go there. region: left out: AWS_REGION, else what boto3 finds, or
-    us-east-1 for the embedded AWS.
+    us-east-1 for the embedded AWS. profile: of ~/.aws/config. Left out: AWS_PROFILE, or what boto3 finds.
     """
 
     endpoint_url: str | None = None
     local: bool = False
     region: str | None = None
+    profile: str | None = None
     _clients: dict[str, Any] = field(default_factory=dict)
     # One session for all clients: what it has read of the services' descriptions is read once.
     _session: Any = None
@@ -47,7 +48,7 @@ class Cloud:
                     "aws_access_key_id": LOCAL_CREDENTIALS["AWS_ACCESS_KEY_ID"],
                     "aws_secret_access_key": LOCAL_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
                 }
-            self._session = self._session or boto3.session.Session()
+            self._session = self._session or boto3.session.Session(profile_name=self.profile)
             self._clients[key] = self._session.client(service, **arguments)
         return self._clients[key]
 
@@ -65,10 +66,13 @@ class Cloud:
         return f"aws --endpoint-url {self.endpoint_url}" if self.endpoint_url else "aws"
 
 
-def connect(local: bool) -> Cloud:
-    """The AWS to talk to. Raises OperatorError where `local` is asked for and none runs."""
+def connect(local: bool, profile: str | None = None) -> Cloud:
+    """The AWS to talk to. Raises OperatorError where `local` is asked for and none runs.
+
+    profile: whose credentials. Left out: the usual ones. The embedded AWS has none.
+    """
     if not local:
-        return Cloud(endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None)
+        return Cloud(endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or None, profile=profile)
     # Imported here: without --local nothing needs to know about processes.
     from hfsm.local import running
 

@@ -1,6 +1,7 @@
 """`hfsm images`: every image of an environment, what it is made of, what its scan found, and what runs it."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,23 +14,28 @@ from hfsm.cloud import Parameters
 from hfsm.errors import OperatorError
 
 NOT_SCANNED = "not scanned"
+NOTHING = "none"
 _SEVERITIES = ("CRITICAL", "HIGH", "MEDIUM", "LOW", "INFORMATIONAL", "UNDEFINED")
 
 
 class ListedImage(BaseModel):
     """One image.
 
-    base: `<repository>:<tag>` of the published image that it extends. tag: what the settings lead to now.
-    digest, pushed: of that tag; None until it is built. pushed: ISO 8601.
-    findings: severity → how many; None when ECR has no finished scan. used_by: job types and endpoints.
+    base: `<repository>:<tag>` of the published image that it extends. tag: what the settings lead to now. Both are None
+        of an image that another environment builds: promoted_from.
+    digest, pushed: of what runs; None until it is built or promoted. pushed: ISO 8601.
+    findings: severity → how many; None when ECR has no finished scan. blocked: those that stand against it here.
+    used_by: job types and endpoints.
     """
 
     name: str
-    base: str
-    tag: str
+    base: str | None = None
+    tag: str | None = None
+    promoted_from: str | None = None
     digest: str | None = None
     pushed: str | None = None
     findings: dict[str, int] | None = None
+    blocked: str | None = None
     used_by: list[str] = []
 
 
@@ -49,20 +55,31 @@ def list_images(parameters: Parameters) -> ImageList:
     used_by = _used_by(parameters)
     images = []
     for name in sorted({path.split("/")[0] for path in contract}):
-        tag = contract[f"{name}/uri"].rsplit(":", 1)[1]
+        image = ListedImage(name=name, used_by=used_by.get(name, []))
+        account = None
+        if rules := contract.get(f"{name}/promotion-rules"):
+            source = json.loads(rules)
+            image.promoted_from, account = source["environment"], source["account"]
+        else:
+            image.base, image.tag = contract[f"{name}/base"], contract[f"{name}/uri"].rsplit(":", 1)[1]
+            blocked = contract.get(f"{name}/blocked", NOTHING)
+            image.blocked = None if blocked == NOTHING else blocked
         repository, _, digest = contract[f"{name}/digest"].partition("/")[2].partition("@")
-        image = ListedImage(name=name, base=contract[f"{name}/base"], tag=tag, used_by=used_by.get(name, []))
-        if digest and (described := _described(parameters.cloud.client("ecr"), repository, digest)):
-            image.digest = described["imageDigest"]
-            image.pushed = f"{described['imagePushedAt'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-            image.findings = _findings(described)
+        if digest and (found := described(parameters.cloud.client("ecr"), repository, digest, account)):
+            image.digest = found["imageDigest"]
+            image.pushed = f"{found['imagePushedAt'].astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            image.findings = scan_findings(found)
         images.append(image)
     return ImageList(environment=parameters.environment, images=images)
 
 
-def _described(ecr: Any, repository: str, digest: str) -> dict[str, Any] | None:
+def described(ecr: Any, repository: str, digest: str, account: str | None = None) -> dict[str, Any] | None:
+    """What ECR says of an image; None: it is not there. account: that owns the repository. Omitted: this one."""
+    registry = {"registryId": account} if account else {}
     try:
-        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}])["imageDetails"]
+        found = ecr.describe_images(repositoryName=repository, imageIds=[{"imageDigest": digest}], **registry)[
+            "imageDetails"
+        ]
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") == "ImageNotFoundException":
             return None
@@ -70,7 +87,8 @@ def _described(ecr: Any, repository: str, digest: str) -> dict[str, Any] | None:
     return dict(found[0])
 
 
-def _findings(described: dict[str, Any]) -> dict[str, int] | None:
+def scan_findings(described: dict[str, Any]) -> dict[str, int] | None:
+    """Severity → how many, of what `described` gave; None when there is no finished scan."""
     if described.get("imageScanStatus", {}).get("status") not in ("COMPLETE", "ACTIVE"):
         return None
     counts = described.get("imageScanFindingsSummary", {}).get("findingSeverityCounts", {})
@@ -99,25 +117,34 @@ def show(found: ImageList, console: Console) -> None:
     for image in found.images:
         table.add_row(
             image.name,
-            image.base,
-            image.tag[:16],
-            (image.digest or "not built")[:19],
-            _age(now - datetime.fromisoformat(image.pushed)) if image.pushed else "",
+            image.base or f"promoted from {image.promoted_from}",
+            (image.tag or "")[:16],
+            (image.digest or ("not promoted" if image.promoted_from else "not built"))[:19],
+            age_text(now - datetime.fromisoformat(image.pushed)) if image.pushed else "",
             _findings_text(image) if image.digest else "",
             ", ".join(image.used_by) or "nothing",
         )
     console.print(table)
-    if [image for image in found.images if image.digest is None]:
+    absent = [image for image in found.images if image.digest is None]
+    if [image for image in absent if not image.promoted_from]:
         console.print(Text(f"Build what is not: hfsm build --env {found.environment}"))
+    if [image for image in absent if image.promoted_from]:
+        console.print(Text(f"Promote what is not: hfsm images promote IMAGE --to {found.environment}"))
 
 
 def _findings_text(image: ListedImage) -> str:
-    if image.findings is None:
+    return findings_text(image.findings) + (f" (blocked: {image.blocked})" if image.blocked else "")
+
+
+def findings_text(findings: dict[str, int] | None) -> str:
+    """What `scan_findings` gave, for people."""
+    if findings is None:
         return NOT_SCANNED
-    return ", ".join(f"{count} {severity.lower()}" for severity, count in image.findings.items()) or "none"
+    return ", ".join(f"{count} {severity.lower()}" for severity, count in findings.items()) or "none"
 
 
-def _age(difference: Any) -> str:
+def age_text(difference: timedelta) -> str:
+    """In the largest unit that fits."""
     minutes = int(difference.total_seconds() // 60)
     for unit, size in (("day", 24 * 60), ("hour", 60), ("minute", 1)):
         if count := minutes // size:

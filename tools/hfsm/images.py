@@ -39,12 +39,19 @@ def build_images(parameters: Parameters, report: Report, names: Sequence[str] = 
     Raises WrongUseError for a name that the environment does not have, before anything starts, and OperatorError when a
     build fails.
     """
-    known = parameters.children("images")
+    below = parameters.below("images")
+    known = sorted({path.split("/")[0] for path in below})
     if not known:
         raise OperatorError(f"No image is named below {parameters.prefix}/images: is the environment deployed?")
     if unknown := sorted(set(names) - set(known)):
         raise WrongUseError(f"{parameters.environment} has no image {', '.join(unknown)}. It has {', '.join(known)}.")
-    builds = {image: CodeBuild(parameters.cloud, parameters.get(f"images/{image}/project")) for image in names or known}
+    built = [image for image in known if f"{image}/project" in below]
+    if promoted := sorted(set(names) - set(built)):
+        raise WrongUseError(
+            f"{parameters.environment} does not build {', '.join(promoted)}, it runs what another environment has "
+            "built: hfsm images promote."
+        )
+    builds = {image: CodeBuild(parameters.cloud, below[f"{image}/project"]) for image in names or built}
     while any(build.seconds is None for build in builds.values()):
         for image, build in builds.items():
             if build.seconds is None:

@@ -26,7 +26,8 @@ class Stack(BaseModel):
 class Image(BaseModel):
     """One container image.
 
-    build: status of the last build, `none` before the first. tag: stands for its inputs, without the base's digest.
+    project: `none` where another environment builds it. build: status of the last build, `none` before the first, or
+        `promoted`. tag: stands for its inputs, without the base's digest.
     digest: of the image that jobs run. None until one is built.
     """
 
@@ -126,11 +127,14 @@ def _images(parameters: Parameters) -> list[Image]:
     code_build = parameters.cloud.client("codebuild")
     images = []
     for name in parameters.children("images"):
-        project = parameters.get(f"images/{name}/project")
+        digest = parameters.get(f"images/{name}/digest").partition("@")[2]
+        project = parameters.find(f"images/{name}/project")
+        if project is None:
+            images.append(Image(name=name, project="none", build="promoted", tag="", digest=digest or None))
+            continue
         builds = code_build.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"]
         build = code_build.batch_get_builds(ids=builds[:1])["builds"][0]["buildStatus"] if builds else "none"
         tag = parameters.get(f"images/{name}/uri").rsplit(":", 1)[1]
-        digest = parameters.get(f"images/{name}/digest").partition("@")[2]
         images.append(Image(name=name, project=project, build=build, tag=tag, digest=digest or None))
     return images
 
@@ -210,7 +214,7 @@ def show(found: Status, console: Console) -> None:
         stacks.add_row(stack.name, stack.status, stack.updated)
     images = _table("image", "project", "last build", "tag", "digest")
     for image in found.images:
-        images.add_row(image.name, image.project, image.build, image.tag[:16], (image.digest or "not built")[:19])
+        images.add_row(image.name, image.project, image.build, image.tag[:16], (image.digest or "none yet")[:19])
     runs = _table("job type", "execution", "status", "started")
     for job_type in found.job_types:
         for run in job_type.runs or [Run(name="none yet", status="", started="")]:

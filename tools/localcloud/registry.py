@@ -1,4 +1,4 @@
-"""The registry of the published base images, beside moto's, which knows our own repositories only; and scans.
+"""The registry of the published base images and those of other accounts, beside moto's, which looks at one; and scans.
 
 A tag of AWS's can move to a patched image: `republish` is what AWS does then. Nothing is scanned here: a scan finds
 what `find` was told, and else nothing.
@@ -10,11 +10,14 @@ from collections import Counter
 from typing import Any
 
 import moto.ecr.urls
+from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult
+from moto.ecr.models import ECRBackend, ecr_backends
 from moto.ecr.responses import ECRResponse
 
 from localcloud import events
 from localcloud.images.deep_learning_containers import kind_of
+from localcloud.repository_policy import admits
 from localcloud.settings import LocalCloud
 
 _lock = threading.Lock()
@@ -22,16 +25,40 @@ _published: Counter[tuple[str, str]] = Counter()
 """(repository, tag) → how often it was published again."""
 
 
-_findings: dict[tuple[str, str], list[dict[str, str]]] = {}
-"""(repository, digest) → what its scan finds."""
+_findings: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+"""(account, repository, digest) → what its scan finds."""
+
+
+class AccessDeniedError(ServiceException):
+    """In the words of ECR."""
+
+    code = "AccessDeniedException"
 
 
 class RegistryResponse(ECRResponse):
-    """Answers for AWS's accounts where moto, whatever registry is asked for, looks among our own repositories."""
+    """Answers for other accounts where moto, whatever registry is asked for, looks among the caller's repositories.
+
+    A repository of another account answers when its policy admits the caller's account.
+    """
+
+    @property
+    def ecr_backend(self) -> ECRBackend:
+        owner = self._get_param("registryId") or self.current_account
+        backend = ecr_backends[owner][self.region]
+        if owner != self.current_account:
+            name, action = self._get_param("repositoryName"), f"ecr:{self._get_action()}"
+            repository = backend.repositories.get(name)
+            if repository is None or not admits(repository.policy, action, account=self.current_account):
+                raise AccessDeniedError(
+                    f"User: arn:{self.partition}:iam::{self.current_account}:root is not authorized to perform: "
+                    f"{action} on resource: arn:{self.partition}:ecr:{self.region}:{owner}:repository/{name} because "
+                    f"no resource-based policy allows the {action} action"
+                )
+        return backend
 
     def batch_get_image(self) -> ActionResult:
         account, repository = self._get_param("registryId"), self._get_param("repositoryName")
-        if account in (None, self.current_account):
+        if account in (None, self.current_account) or repository in ecr_backends[account][self.region].repositories:
             return super().batch_get_image()
         images: list[dict[str, Any]] = []
         failures = []
@@ -49,12 +76,12 @@ class RegistryResponse(ECRResponse):
         """Replaces moto's, whose images all have the same made-up findings."""
         repository, wanted = self._get_param("repositoryName"), self._get_param("imageId")
         (image,) = self.ecr_backend.describe_images(repository, None, [wanted])
-        digest = image.get_image_digest()
+        digest, owner = image.get_image_digest(), self._get_param("registryId") or self.current_account
         with _lock:
-            found = _findings.get((repository, digest), [])
+            found = _findings.get((owner, repository, digest), [])
         return ActionResult(
             {
-                "registryId": self.current_account,
+                "registryId": owner,
                 "repositoryName": repository,
                 "imageId": {"imageDigest": digest},
                 "imageScanStatus": {"status": "COMPLETE"},
@@ -92,7 +119,7 @@ def find(cloud: LocalCloud, repository: str, digest: str, findings: list[dict[st
     findings: `{"name": "CVE-…", "severity": "CRITICAL"}`. None of them: it finds nothing any more.
     """
     with _lock:
-        _findings[repository, digest] = findings
+        _findings[cloud.account, repository, digest] = findings
     arn = f"arn:aws:ecr:{cloud.region}:{cloud.account}:repository/{repository}"
     counts = dict(Counter(each["severity"] for each in findings))
     detail = {

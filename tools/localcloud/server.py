@@ -23,6 +23,7 @@ from localcloud import (
     control,
     events,
     functions,
+    parameters,
     registry,
     sagemaker,
     stepfunctions,
@@ -75,7 +76,8 @@ def configure_moto(cloud: LocalCloud) -> None:
 
 def install_modules(cloud: LocalCloud) -> None:
     accounts.install()
-    for module in (cloudformation, stepfunctions, functions, codebuild, registry, events, topics, sagemaker):
+    modules = (cloudformation, stepfunctions, functions, codebuild, registry, parameters, events, topics, sagemaker)
+    for module in modules:
         module.install(cloud)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hf_sagemaker.controls.control import Breach, Control, Proof, judge
 from hf_sagemaker.controls.customer_keys import is_customer_key, is_kept, log_group
+from hf_sagemaker.controls.images import WITH_AN_IMAGE
 from hf_sagemaker.controls.policies import allowed
 from hf_sagemaker.controls.secret_settings import is_secret_setting
 from hf_sagemaker.controls.templates import Resource, Templates
@@ -150,12 +151,20 @@ def _administrators(templates: Templates, pipeline: Resource) -> Iterator[str]:
 
 
 CONTROLS = (
-    Control(76, "no clear-text creds in env", "SH CodeBuild.2", builds_without_secrets),
-    Control(77, "CloudWatch logs + retention + CMK", "SH CodeBuild.4 / CT", keeps_build_logs),
-    Control(78, "artifacts CMK", "AS-CB4", encrypts_artifacts),
-    Control(79, "privileged only where docker build is needed", "SH CodeBuild.5 / CT", has_no_privileges),
-    Control(80, "webhook filters anchored `^…$`, ACTOR filter present", "prowler (Wiz CodeBreach)", is_started_by_us),
-    Control(81, "buildspec inline, not from repo", "prowler", follows_our_build_specification),
+    Control(76, "no clear-text creds in env", "SH CodeBuild.2", builds_without_secrets, WITH_AN_IMAGE),
+    Control(77, "CloudWatch logs + retention + CMK", "SH CodeBuild.4 / CT", keeps_build_logs, WITH_AN_IMAGE),
+    Control(78, "artifacts CMK", "AS-CB4", encrypts_artifacts, WITH_AN_IMAGE),
+    Control(
+        79, "privileged only where docker build is needed", "SH CodeBuild.5 / CT", has_no_privileges, WITH_AN_IMAGE
+    ),
+    Control(
+        80,
+        "webhook filters anchored `^…$`, ACTOR filter present",
+        "prowler (Wiz CodeBreach)",
+        is_started_by_us,
+        WITH_AN_IMAGE,
+    ),
+    Control(81, "buildspec inline, not from repo", "prowler", follows_our_build_specification, WITH_AN_IMAGE),
     Control(82, "termination protection (prod)", "SH CloudFormation.3", is_protected),
     Control(
         83,

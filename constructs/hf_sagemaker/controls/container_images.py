@@ -1,5 +1,6 @@
 """Where containers and their images come from: models, registrations, training jobs, builds, functions."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from hf_sagemaker.controls.templates import Resource, Templates
 
 _URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
-    r"(?P<repository>[^:@]+)(?::(?P<tag>[A-Za-z0-9_.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+    r"(?P<repository>[^:@]+)(?::(?P<tag>[A-Za-z0-9_.-]+))?(?:@(?P<digest>sha256:(?:[0-9a-f]{64}|\*)))?"
 )
 _ONLY_DIGEST_OPEN = re.compile(r"[^*]+@sha256:\*")
 
@@ -114,6 +115,20 @@ def own_repository(templates: Templates, image: Image) -> Resource | None:
     """The repository of this environment that holds the image."""
     found = templates.find(image.uri)
     return found if found is not None and found.type == "AWS::ECR::Repository" else None
+
+
+def is_promoted(templates: Templates, image: Image) -> bool:
+    """Whether another environment builds it, and this one runs what was promoted: by rules that a deployment wrote."""
+    parts, names = image.parts or {}, f"/hf-sagemaker/{templates.name}/images/"
+    if parts.get("digest") is None:
+        return False
+    for parameter in templates.resources("AWS::SSM::Parameter"):
+        name = str(parameter.properties.get("Name"))
+        if name.startswith(names) and name.endswith("/promotion-rules"):
+            rules = json.loads(parameter.properties["Value"])
+            if (rules["account"], rules["repository"]) == (parts["account"], parts["repository"]):
+                return True
+    return False
 
 
 def is_published(image: Image) -> bool:

@@ -8,6 +8,7 @@ from hf_sagemaker.controls.container_images import (
     Image,
     containers,
     images,
+    is_promoted,
     is_published,
     own_repository,
 )
@@ -62,7 +63,7 @@ def _pinning_fault(templates: Templates, image: Image) -> str:
 
 
 def pulls_from_known_registries(templates: Templates) -> Iterator[Proof | Breach | Missing]:
-    """Images come from this account, or from the accounts in which AWS publishes Deep Learning Containers."""
+    """Images come from this account, from where AWS publishes Deep Learning Containers, or were promoted, by rules."""
     known = registries(templates.region)
     if not known:
         yield Missing(f"the accounts that publish Deep Learning Containers in {templates.region}")
@@ -71,8 +72,9 @@ def pulls_from_known_registries(templates: Templates) -> Iterator[Proof | Breach
         own = own_repository(templates, image) is not None or account == templates.account
         yield judge(
             image.resource,
-            own or account in known,
-            f"{image.place}: {image.uri!r} must be of account {templates.account}, or {' or '.join(sorted(known))}.",
+            own or account in known or is_promoted(templates, image),
+            f"{image.place}: {image.uri!r} must be of account {templates.account}, or {' or '.join(sorted(known))}, "
+            "or an image that this environment promotes.",
         )
     for container in containers(templates):
         if package := container.definition.get("ModelPackageName"):

@@ -9,9 +9,11 @@ from hf_sagemaker.controls.policies import Statement, condition, is_ours, princi
 from hf_sagemaker.controls.templates import Resource, Templates, statements
 
 REPOSITORY = "AWS::ECR::Repository"
+WITH_AN_IMAGE = "an image that is built here and not promoted"
 _PULL = {
     "ecr:batchchecklayeravailability",
     "ecr:batchgetimage",
+    "ecr:describeimagescanfindings",
     "ecr:describeimages",
     "ecr:getdownloadurlforlayer",
 }
@@ -70,11 +72,18 @@ def _is_for_known(templates: Templates, statement: Statement) -> bool:
 
 
 CONTROLS = (
-    Control(74, "scan on push, IMMUTABLE, lifecycle, CMK", "SH ECR.1/.2/.3/.5", keeps_images_safe),
+    Control(
+        74,
+        "scan on push, IMMUTABLE, lifecycle, CMK",
+        "SH ECR.1/.2/.3/.5",
+        keeps_images_safe,
+        comes_with=WITH_AN_IMAGE,
+    ),
     Control(
         75,
         "no public repo policy; cross-account pull limited to named accounts / `aws:PrincipalOrgID`",
         "AS-ECR1, CKV_AWS_32",
         shares_by_name_only,
+        comes_with=WITH_AN_IMAGE,
     ),
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from hf_sagemaker.controls.control import Breach, Control, Proof, judge
 from hf_sagemaker.controls.customer_keys import is_customer_key, log_group
+from hf_sagemaker.controls.images import WITH_AN_IMAGE
 from hf_sagemaker.controls.policies import (
     Statement,
     condition,
@@ -181,7 +182,7 @@ CONTROLS = (
     Control(65, "X-Ray", "AS-SF2", is_traced, WITH_A_JOB_TYPE),
     Control(66, "state machine CMK", "prowler", encrypts_executions, WITH_A_JOB_TYPE),
     Control(67, "SNS CMK, TLS publish, no public policy", "SH SNS.1/AS-SNS3/SH SNS.4", guards_topics),
-    Control(68, "SQS SSE, DLQ, TLS, not public", "SH SQS.1/.3, AS-SQS2/3/4", guards_queues),
+    Control(68, "SQS SSE, DLQ, TLS, not public", "SH SQS.1/.3, AS-SQS2/3/4", guards_queues, WITH_AN_IMAGE),
     Control(
         69,
         "every rule target/async Lambda has DLQ or retry",

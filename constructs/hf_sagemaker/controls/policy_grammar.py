@@ -76,10 +76,14 @@ def _resource_faults(policy: Policy, statement: Statement) -> Iterator[str]:
         yield "a statement needs a Principal"
     if not policy.names_principals and any(element in statement for element in ("Principal", "NotPrincipal")):
         yield "a statement must not name a Principal"
-    # A trust policy is about its role, and names no resource.
-    trusts = policy.resource.type == "AWS::IAM::Role" and policy.names_principals
-    if sum(element in statement for element in ("Resource", "NotResource")) != (0 if trusts else 1):
-        yield "a trust policy names no resource" if trusts else "a statement needs either Resource or NotResource"
+    # Trust policies and those of repositories are about what they lie on, and name no resource.
+    own = policy.resource.type in ("AWS::IAM::Role", "AWS::ECR::Repository") and policy.names_principals
+    if sum(element in statement for element in ("Resource", "NotResource")) != (0 if own else 1):
+        yield (
+            "a policy of a role or a repository names no resource"
+            if own
+            else "a statement needs either Resource or NotResource"
+        )
 
 
 def _is_resource(resource: Any) -> bool:

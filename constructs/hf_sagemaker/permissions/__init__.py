@@ -5,10 +5,12 @@ Source: the Service Authorization Reference.
 """
 
 from hf_sagemaker.permissions.images import (
+    ECR_LOOK,
     ECR_PULL,
     ECR_PUSH,
     build_in_vpc,
     look_at_builds,
+    look_at_images,
     read_packages,
     registry_login,
     run_builds,
@@ -59,6 +61,7 @@ from hf_sagemaker.permissions.workflows import (
 )
 
 __all__ = [
+    "ECR_LOOK",
     "ECR_PULL",
     "ECR_PUSH",
     "DutyPolicy",
@@ -74,6 +77,7 @@ __all__ = [
     "function_telemetry",
     "list_objects",
     "look_at_builds",
+    "look_at_images",
     "look_at_jobs",
     "pass_role",
     "put_metrics",

@@ -14,6 +14,7 @@ from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Placement
 
 ECR_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+ECR_LOOK = ("ecr:DescribeImageScanFindings", "ecr:DescribeImages")
 ECR_PUSH = (
     "ecr:CompleteLayerUpload",
     "ecr:DescribeImages",
@@ -54,8 +55,11 @@ def use_repositories(
 ) -> Permission:
     """Pull from, or with ECR_PULL + ECR_PUSH also push to, repositories given by their names.
 
+    names: none of them: nothing is allowed.
     account: who owns them. Omitted: this account.
     """
+    if not names:
+        return Permission([])
     place = place_of(scope)
     registry = f"arn:{place.partition}:ecr:{place.region}:{account or place.account}"
     return allow(actions, *(f"{registry}:repository/{name}" for name in names))
@@ -140,5 +144,9 @@ def look_at_builds(project_arns: Sequence[str], repository_arns: Sequence[str] =
     )
     if not repository_arns:
         return Permission([builds])
-    images = statement(actions=["ecr:DescribeImages", "ecr:DescribeImageScanFindings"], resources=list(repository_arns))
-    return Permission([builds, images])
+    return Permission([builds, *look_at_images(repository_arns).statements])
+
+
+def look_at_images(repository_arns: Sequence[str]) -> Permission:
+    """See the images in these repositories, and what scans found."""
+    return allow(["ecr:DescribeImages", "ecr:DescribeImageScanFindings"], *repository_arns)

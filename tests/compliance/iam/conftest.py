@@ -13,6 +13,7 @@ from hf_sagemaker.controls.templates import Templates
 from stacks.ml_environment import MlEnvironment
 from stacks.organization import Organization
 from stacks.organization_settings import OrganizationSettings
+from stacks.promotion_settings import ENVIRONMENTS, destinations
 from stacks.settings import EnvironmentSettings
 from tests.compliance.iam import table
 from tests.compliance.iam.names import Names
@@ -53,13 +54,21 @@ def _everything(name: str) -> dict[str, Any]:
         "archived": {"s3": "s3://the-teams-corpus/models/summaries/", "task": "summarization"},
     }
     content["inference"]["endpoints"] = [{**endpoint, "name": name, "model": model} for name, model in served.items()]
+    # An image that dev builds and prod runs too.
+    shared = {"base": {"purpose": "training", "transformers": "4.56.2"}} if name == "dev" else {"promoted_from": "dev"}
+    content["images"].append({"name": "shared", **shared})
     return content
 
 
 @pytest.fixture(scope="session")
 def settings() -> dict[str, EnvironmentSettings]:
     """By environment."""
-    return {name: EnvironmentSettings(**_everything(name)) for name in ("dev", "prod")}
+    found: dict[str, EnvironmentSettings] = {}
+    for name in ("dev", "prod"):
+        found[name] = EnvironmentSettings.model_validate(
+            _everything(name), context={ENVIRONMENTS: lambda source: found[source]}
+        )
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +83,7 @@ def environments(app: App, settings: dict[str, EnvironmentSettings]) -> dict[str
     """By name."""
     found = {}
     for name, content in settings.items():
-        stacks = Stage.synth(MlEnvironment(app, name, content)).stacks
+        stacks = Stage.synth(MlEnvironment(app, name, content, destinations(name, settings))).stacks
         found[name] = Templates(
             name,
             account=content.account,

@@ -16,12 +16,15 @@ from localcloud.images import deep_learning_containers
 from localcloud.images.container import Container
 from localcloud.images.other_containers import CANNOT_RUN
 from localcloud.images.store import Image, ImageStore, UnknownImageError
+from localcloud.repository_policy import admits
 from localcloud.settings import LocalCloud
 
 _IMAGE_URI = re.compile(
     r"^(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
+
+_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
 class Compute:
@@ -47,17 +50,18 @@ class Compute:
         config = Config(proxies={}, max_pool_connections=20, retries={"total_max_attempts": 3})
         return session.client(service, endpoint_url=self.cloud.endpoint_url, config=config)
 
-    def image(self, uri: str, report: Callable[[str], None]) -> Image:
-        """The image that ECR has under this name.
+    def image(self, uri: str, role: str, report: Callable[[str], None]) -> Image:
+        """The image that ECR has under this name, pulled by this role, whose ARN it is.
 
-        UnknownImageError: it has none, or its folder is gone, or it stands in for one that cannot run here.
+        UnknownImageError: it has none, another account's does not let the role pull, its folder is gone, or it stands
+        in for one that cannot run here.
         """
-        image = self._image(uri, report)
+        image = self._image(uri, role, report)
         if reason := image.config.labels.get(CANNOT_RUN):
             raise UnknownImageError(reason)
         return image
 
-    def _image(self, uri: str, report: Callable[[str], None]) -> Image:
+    def _image(self, uri: str, role: str, report: Callable[[str], None]) -> Image:
         if kind := deep_learning_containers.kind_of(uri):
             config = deep_learning_containers.base(kind, self.store, self.cloud.requirements_dir, report)
             return self.store.add(config)
@@ -67,6 +71,15 @@ class Compute:
         repository = ecr_backends[match["account"]][match["region"]].repositories.get(match["repository"])
         if repository is None:
             raise UnknownImageError(f"ECR has no repository {match['repository']!r} (image {uri})")
+        account = role.split(":")[4]
+        if account != match["account"]:
+            refused = [a for a in _PULL if not admits(repository.policy, a, account=account, role=role)]
+            if refused:
+                raise UnknownImageError(
+                    f"Access denied for repository: {match['repository']} in registry ID: {match['account']}. Please "
+                    f"check if your ECR repository and image exist and role {role} has proper pull permissions for "
+                    f"SageMaker: {', '.join(refused)}"
+                )
         for entry in repository.images:
             if match["digest"] == entry.get_image_digest() or (match["tag"] or "latest") in entry.image_tags:
                 return self.store.image(entry.get_image_digest())

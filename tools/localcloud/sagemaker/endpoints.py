@@ -183,7 +183,7 @@ class Endpoint:
     def _launch(self, variant: str, model: ServedModel) -> ServingContainer:
         group = f"/aws/sagemaker/Endpoints/{self.endpoint_name}"
         log = LogStream(self.account, self.region, group, f"{variant}/i-{time.time_ns():x}")
-        image = self.compute.image(model.image, log.write)
+        image = self.compute.image(model.image, model.role, log.write)
         container = self.compute.container(image, f"endpoint {self.endpoint_name}, variant {variant}")
         serving = ServingContainer(container, variant, log)
         try:

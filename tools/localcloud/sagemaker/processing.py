@@ -51,7 +51,7 @@ class ProcessingJob(RunningJob):
 
     def work(self) -> None:
         log = LogStream(self.account, self.region, LOG_GROUP, f"{self.name}/algo-1-{int(time.time())}")
-        image = self.compute.image(self.request["AppSpecification"]["ImageUri"], log.write)
+        image = self.compute.image(self.request["AppSpecification"]["ImageUri"], self.request["RoleArn"], log.write)
         container = self.compute.container(image, f"processing job {self.name}")
         try:
             self._prepare(container)

@@ -9,9 +9,13 @@ from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
 
 @dataclass(frozen=True)
 class ServedModel:
-    """What one container of a variant is made of. data: None: the image has its model."""
+    """What one container of a variant is made of.
+
+    role: pulls the image. data: None: the image has its model.
+    """
 
     image: str
+    role: str
     data: "ModelData | None"
     environment: dict[str, str]
 
@@ -39,7 +43,7 @@ def served_model(backend: SageMakerModelBackend, model_name: str) -> ServedModel
             raise ValidationError(f"{package.arn} has {len(packaged)} containers: the embedded AWS serves one")
         environment = {**(packaged[0].get("Environment") or {}), **environment}
         container = packaged[0]
-    return ServedModel(container["Image"], _model_data(container), environment)
+    return ServedModel(container["Image"], model.execution_role_arn, _model_data(container), environment)
 
 
 def check_model(backend: SageMakerModelBackend, request: dict[str, Any]) -> None:

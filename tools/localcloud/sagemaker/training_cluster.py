@@ -45,7 +45,7 @@ class TrainingCluster:
         name, began = request["TrainingJobName"], int(time.time())
         for host in training_input.host_names(request):
             log = LogStream(account, region, LOG_GROUP, f"{name}/{host}-{began}")
-            image = compute.image(request["AlgorithmSpecification"]["TrainingImage"], log.write)
+            image = compute.image(request["AlgorithmSpecification"]["TrainingImage"], request["RoleArn"], log.write)
             container = compute.container(image, f"training job {name} on {host}")
             self._instances.append(Instance(host, container, log))
 

@@ -68,7 +68,7 @@ class TransformJob(RunningJob):
 
     def work(self) -> None:
         log = LogStream(self.account, self.region, LOG_GROUP, f"{self.name}/{self._instance}")
-        image = self.compute.image(self._model.image, log.write)
+        image = self.compute.image(self._model.image, self._model.role, log.write)
         container = self.compute.container(image, f"transform job {self.name}")
         serving = self._serving = ServingContainer(container, "AllTraffic", log, self._timeout)
         try:
