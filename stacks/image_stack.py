@@ -40,7 +40,7 @@ class ImageStack(Stack):
         promoted_to: Mapping[str, Sequence[Destination]],
         removal_policy: RemovalPolicy,
     ) -> None:
-        """network: where builds run, if it is for them. promoted_to: other environments that run an image, by its name."""
+        """network: where builds run, if it is for them. promoted_to: who else runs an image, by its name."""
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self._environment = environment
         self._settings = settings
