@@ -70,7 +70,7 @@ class ImageSettings(Settings):
     `FROM ${BASE_IMAGE}`: the image with all of the above in it."""
 
     rebuild: RebuildSettings = RebuildSettings()
-    """What starts a build, besides a change of the above."""
+    """What starts a build: a change of the above, and more."""
 
     # Fields with the fields before them, and not the whole model: see JobTypeSettings.
     @field_validator("base")

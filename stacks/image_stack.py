@@ -50,7 +50,6 @@ class ImageStack(Stack):
                 environment,
                 {
                     f"images/{name}/project": extended.build.project.project_name,
-                    f"images/{name}/uri": extended.uri,
                     f"images/{name}/base": f"{extended.base.repository}:{extended.base.tag}",
                 },
             )
@@ -78,6 +77,7 @@ class ImageStack(Stack):
 
 def _rules(settings: RebuildSettings) -> RebuildRules:
     return RebuildRules(
+        on_change=settings.on_change,
         on_new_base=settings.on_new_base,
         on_findings=settings.on_findings,
         accepted=[AcceptedFinding(**each.model_dump()) for each in settings.accepted_findings],

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_build import ImageBuild
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.image_extension import ImageExtension
 
 _UNTAGGED_DAYS = 14
@@ -75,6 +76,16 @@ class ExtendedImage(Construct):
             artifacts=artifacts,
             parameter_path=parameter_path,
             removal_policy=removal_policy,
+        )
+
+    @property
+    def by_digest(self) -> ImageByDigest:
+        """The image as it was built last, for those that run it."""
+        return ImageByDigest(
+            image=self.image,
+            repository_uri=self.repository.repository_uri,
+            parameter_name=self.build.digest.parameter_name,
+            parameter_arn=self.build.digest.parameter_arn,
         )
 
     def _repository(self, name: str, key: kms.IKey, removal_policy: RemovalPolicy) -> ecr.Repository:

@@ -18,6 +18,7 @@ from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.dlc_catalog import DeepLearningContainer
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_extension import ImageExtension
+from hf_sagemaker.place import place_of
 
 NOT_BUILT = "none"
 """What the parameters say before the first build."""
@@ -30,6 +31,9 @@ class ImageBuild(Construct):
     digest: the parameter with the newest image that was built, `<repository>@sha256:…`, or NOT_BUILT. Whoever runs the
         image reads it there, so that neither a deployment nor a build that failed changes what runs.
     base_digest: the parameter with the digest of the base that this image was built on, or NOT_BUILT.
+    wanted: the parameter with `<repository>:<tag>`, what the settings lead to. CloudFormation writes it whenever that
+        changes, when all that a build needs is there: its change is the sign to start one. wanted_name, wanted_arn: of
+        it, for those that it waits for.
     rebuild: the parameter with a mark that goes into the image's tag: another mark gives another image of the same
         inputs. `none`: no mark.
     blocked: the parameter with the findings for which the image may not be promoted, or `none`.
@@ -58,10 +62,13 @@ class ImageBuild(Construct):
         role: assumed by the build; must be able to push to the repository. Log, source and base access are added here.
         artifacts: gets the images' bills of materials, `bills-of-materials/<repository>/sha256-….json`; the role must
             be able to write them.
-        parameter_path: the parameters are `<path>/digest`, `/base-digest`, `/rebuild` and `/blocked`.
+        parameter_path: the parameters are `<path>/uri` (wanted), `/digest`, `/base-digest`, `/rebuild` and `/blocked`.
         removal_policy: of the log group. Omitted: it is kept.
         """
         super().__init__(scope, construct_id)
+        # Written out, since what they name is created after whatever uses them.
+        self.wanted_name = f"{parameter_path}/uri"
+        self.wanted_arn = place_of(self).arn("ssm", f"parameter{self.wanted_name}")
         self.digest = self._parameter("Digest", f"{parameter_path}/digest")
         self.base_digest = self._parameter("BaseDigest", f"{parameter_path}/base-digest")
         self.rebuild = self._parameter("Rebuild", f"{parameter_path}/rebuild")
@@ -83,6 +90,7 @@ class ImageBuild(Construct):
             "ARTIFACTS_BUCKET": artifacts.bucket_name,
             "DIGEST_PARAMETER": self.digest.parameter_name,
             "BASE_DIGEST_PARAMETER": self.base_digest.parameter_name,
+            "WANTED_PARAMETER": self.wanted_name,
             "REBUILD_PARAMETER": self.rebuild.parameter_name,
         }
         if extension.own_dockerfile_path:
@@ -113,6 +121,8 @@ class ImageBuild(Construct):
             build_spec=codebuild.BuildSpec.from_object(BUILD_SPECIFICATION),
         )
         self.project.node.add_dependency(access)
+        self.wanted = self._parameter("Wanted", self.wanted_name, f"{repository.repository_uri}:{tag}")
+        self.wanted.node.add_dependency(self.project, access)
         acknowledge(
             self,
             "`docker build` needs to own the host. The build is in no VPC and reaches no data, runs inline commands "
@@ -141,14 +151,14 @@ class ImageBuild(Construct):
                 allow.use_repositories(self, base.repository, account=base.account),
                 allow.write_build_logs(log_group),
                 allow.write_parameters(self.digest, self.base_digest),
-                allow.allow(["ssm:GetParameter"], self.rebuild.parameter_arn),
+                allow.allow(["ssm:GetParameter"], self.rebuild.parameter_arn, self.wanted_arn),
             ],
         )
 
-    def _parameter(self, construct_id: str, name: str) -> ssm.StringParameter:
+    def _parameter(self, construct_id: str, name: str, value: str = NOT_BUILT) -> ssm.StringParameter:
         # Nothing but name and value: CloudFormation writes the value again when any other property changes, and what
         # the builds have written would be gone.
-        return ssm.StringParameter(self, construct_id, parameter_name=name, string_value=NOT_BUILT)
+        return ssm.StringParameter(self, construct_id, parameter_name=name, string_value=value)
 
 
 _LOGIN = 'aws ecr get-login-password --region "$AWS_REGION" | docker login --username AWS --password-stdin'

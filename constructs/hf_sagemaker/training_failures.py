@@ -54,7 +54,8 @@ class TrainingFailures(Construct):
         return self._explain(
             name,
             sfn.JsonPath.format(
-                "The image of {} has not been built yet: run hfsm build. The parameter says {}, which is no digest in "
+                "The image of {} has not been built yet: run hfsm build, which also follows a build that a deployment "
+                "has started. The parameter says {}, which is no digest in "
                 "the repository of that image. No job was started.",
                 parameter,
                 sfn.JsonPath.string_at(uri),

@@ -40,6 +40,9 @@ class InvalidTrainingRequest(ValueError):  # noqa: N818 (the name is what people
 class Defaults:
     """What the environment decides for a job type; the state machine passes it.
 
+    image: name of the image for a request that names none.
+    images: name of an image that a request may name → name of the parameter with its digest.
+    unfit_images: name of one that it may not name → why, in a sentence.
     instance_types: allowed type → whether its volume takes a KMS key.
     checkpoints: whether jobs keep any; without them spot is refused.
     checkpoints_bucket: bucket name; a job's checkpoints stay below it.
@@ -49,6 +52,9 @@ class Defaults:
 
     job_type: str
     environment: str
+    image: str
+    images: dict[str, str]
+    unfit_images: dict[str, str]
     instance_type: str
     instance_types: dict[str, bool]
     max_instance_count: int
@@ -77,6 +83,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         raise InvalidTrainingRequest("The training request was refused, no job was started. " + " ".join(problems))
     lineage = hashlib.sha256(execution_id.encode()).hexdigest()[:12]
     name = f"{defaults.environment}-{request['name']}"[:_LONGEST_NAME].rstrip("-") + f"-{lineage}"
+    image = request.get("image", defaults.image)
     instance_type = request.get("instance_type", defaults.instance_type)
     resources = {
         "InstanceType": instance_type,
@@ -86,6 +93,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
     if defaults.instance_types[instance_type]:
         resources["VolumeKmsKeyId"] = defaults.volume_key
     return {
+        "image": {"name": image, "parameter": defaults.images[image]},
         "spot": request.get("use_spot_instances", defaults.use_spot_instances),
         "spot_job_name": f"{name}-spot",
         "on_demand_job_name": f"{name}-demand",
@@ -98,7 +106,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         or f"s3://{defaults.checkpoints_bucket}/{defaults.job_type}/{name}",
         "metric_definitions": request.get("metric_definitions", defaults.metric_definitions),
         "environment": request.get("environment", {}),
-        "tags": _tags(request, defaults),
+        "tags": _tags(request, defaults, image),
         "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
     }
 
@@ -128,6 +136,9 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
     found = []
     if (job_type := request.get("job_type", defaults.job_type)) != defaults.job_type:
         found.append(f"job_type is {job_type!r}, but this state machine runs {defaults.job_type!r}.")
+    if (image := request.get("image", defaults.image)) not in defaults.images:
+        why = f" {defaults.unfit_images[image]}" if image in defaults.unfit_images else ""
+        found.append(f"image is {image!r}; this job type allows {', '.join(sorted(defaults.images))}.{why}")
     instance_type = request.get("instance_type", defaults.instance_type)
     if instance_type not in defaults.instance_types:
         allowed = ", ".join(sorted(defaults.instance_types))
@@ -262,8 +273,12 @@ def _input_data(request: Request, defaults: Defaults) -> list[dict[str, Any]]:
     ]
 
 
-def _tags(request: Request, defaults: Defaults) -> list[dict[str, str]]:
-    ours = {"hf-sagemaker:environment": defaults.environment, "hf-sagemaker:job-type": defaults.job_type}
+def _tags(request: Request, defaults: Defaults, image: str) -> list[dict[str, str]]:
+    ours = {
+        "hf-sagemaker:environment": defaults.environment,
+        "hf-sagemaker:job-type": defaults.job_type,
+        "hf-sagemaker:image": image,
+    }
     return [{"Key": key, "Value": value} for key, value in {**request.get("tags", {}), **ours}.items()]
 
 

@@ -1,1 +1,1 @@
-"""Looks at an environment's images once a day: is the base newer, are there findings that nobody has accepted?"""
+"""Looks at an environment's images: is one changed, its base newer, are there findings that nobody has accepted?"""

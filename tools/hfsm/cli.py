@@ -32,6 +32,9 @@ def train(
     request: Annotated[Path, typer.Argument(help="A training request, a JSON file.")],
     environment: Environment = "dev",
     local: Local = False,
+    image: Annotated[
+        str | None, typer.Option(help="Name of the training image, in place of the one that the request names.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the training until it ends.")] = True,
 ) -> None:
     """Train a model: upload what is local, start the state machine, follow it, print the outcome.
@@ -44,7 +47,7 @@ def train(
     from hfsm.request import read_request
 
     # A wrong file is told before anything is asked of AWS.
-    checked = read_request(request)
+    checked = read_request(request, image=image)
     parameters = cloud.Parameters(cloud.connect(local), environment)
     raise typer.Exit(training.train(checked, parameters, make_console(), wait=wait))
 
@@ -55,7 +58,10 @@ def build(
     environment: Environment = "dev",
     local: Local = False,
 ) -> None:
-    """Build container images of an environment and push them to its repositories."""
+    """Build container images of an environment and push them to its repositories.
+
+    A deployment starts the builds of what it has changed: such a build is followed, and no second one started.
+    """
     from hfsm import cloud
     from hfsm import images as container_images
 
@@ -106,7 +112,7 @@ def update_images(
         typer.echo("Not changed.")
         raise typer.Exit(1)
     update.apply()
-    typer.echo(f"Changed {update.file}. Deploy it, and `hfsm build` makes the images.")
+    typer.echo(f"Changed {update.file}. Deploy it: that builds the images.")
 
 
 @app.command()

@@ -20,7 +20,7 @@ class ListedImage(BaseModel):
     """One image.
 
     base: `<repository>:<tag>` of the published image that it extends. tag: what the settings lead to now.
-    digest, pushed: of that tag; None until it is built. pushed: ISO 8601.
+    digest, pushed: of the image in use; None until one is built. pushed: ISO 8601.
     findings: severity → how many; None when ECR has no finished scan. used_by: job types and endpoints.
     """
 
@@ -85,6 +85,9 @@ def _used_by(parameters: Parameters) -> dict[str, list[str]]:
             name, _, field = path.partition("/")
             if field == "image":
                 found.setdefault(image, []).append(f"{what} {name}")
+            elif field == "further-images":
+                for further in image.split(","):
+                    found.setdefault(further, []).append(f"requests of {name}")
             elif field == "inference-image":
                 found.setdefault(image, []).append(f"models of {name}")
     return found

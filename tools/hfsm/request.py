@@ -32,13 +32,13 @@ class LocalRequest:
         return str(self.body.get("name") or "training")
 
 
-def read_request(path: Path) -> LocalRequest:
+def read_request(path: Path, *, image: str | None = None) -> LocalRequest:
     """Read and check a request. Raises WrongUseError with every problem, before anything is uploaded.
 
     Relative folders count from the request's own folder, so that a request can be moved together with its
-    data.
+    data. image: in place of the one that it names. Omitted: that one.
     """
-    body = _parse(path)
+    body = _parse(path) | ({"image": image} if image else {})
     problems: list[str] = []
     channels: dict[str, dict[str, Path]] = {}
     named = body.get("channels", {})

@@ -23,6 +23,7 @@ from localcloud import (
     control,
     events,
     functions,
+    parameter_store,
     registry,
     sagemaker,
     stepfunctions,
@@ -73,7 +74,7 @@ def configure_moto(cloud: LocalCloud) -> None:
 
 def install_modules(cloud: LocalCloud) -> None:
     accounts.install()
-    for module in (cloudformation, stepfunctions, functions, codebuild, registry, events, sagemaker):
+    for module in (cloudformation, stepfunctions, functions, codebuild, registry, parameter_store, events, sagemaker):
         module.install(cloud)
 
 
@@ -101,6 +102,7 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
     try:
         stopping.wait()
     finally:
+        codebuild.shutdown()
         sagemaker.shutdown()
         server.shutdown()
         server.server_close()

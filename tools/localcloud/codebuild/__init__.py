@@ -4,6 +4,8 @@ install() puts it in the place of moto's, whose builds succeed when they are ask
 """
 
 import json
+import threading
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ from localcloud.codebuild.build import Build, BuildRequest
 from localcloud.log_stream import LogStream
 from localcloud.settings import LocalCloud
 
-__all__ = ["install"]
+__all__ = ["install", "shutdown"]
 
 _DEFAULT_TIMEOUT = 60  # minutes
+_TOKEN_SECONDS = 300
 _OVERRIDES = {
     "projectName",
     "environmentVariablesOverride",
@@ -38,12 +41,23 @@ class RunningCodeBuildResponse(CodeBuildResponse):
 
     cloud: LocalCloud  # set by install()
     builds: dict[str, Build] = {}  # noqa: RUF012  by ARN
+    tokens: dict[tuple[str, str], tuple[float, Build]] = {}  # noqa: RUF012  by account and idempotency token, since when
+    starting = threading.Lock()
 
     def start_build(self) -> ActionResult:
         request = json.loads(self.body)
         if unknown := sorted(set(request) - _OVERRIDES):
             raise InvalidInputException(f"{', '.join(unknown)}: not supported by the embedded AWS")
         project = self._project(request["projectName"])
+        token = (self.current_account, request.get("idempotencyToken") or str(uuid.uuid4()))
+        with self.starting:
+            since, known = self.tokens.get(token, (0.0, None))
+            if known is None or time.monotonic() - since > _TOKEN_SECONDS:
+                known = self._started(project, request)
+                self.tokens[token] = time.monotonic(), known
+        return ActionResult({"build": known.record})
+
+    def _started(self, project: dict[str, Any], request: dict[str, Any]) -> Build:
         name = project["name"]
         identifier = f"{name}:{uuid.uuid4()}"
         arn = f"{project['arn'].rpartition(':')[0]}:build/{identifier}"
@@ -63,7 +77,7 @@ class RunningCodeBuildResponse(CodeBuildResponse):
         self.builds[arn] = build
         history.append(identifier)
         build.start()
-        return ActionResult({"build": build.record})
+        return build
 
     def batch_get_builds(self) -> ActionResult:
         known = [(identifier, self._build(identifier)) for identifier in self._get_param("ids")]
@@ -122,6 +136,15 @@ def install(cloud: LocalCloud) -> None:
     RunningCodeBuildResponse.cloud = cloud
     for path in moto.codebuild.urls.url_paths:
         moto.codebuild.urls.url_paths[path] = RunningCodeBuildResponse.dispatch
+
+
+def shutdown() -> None:
+    """Stops every build, and waits until none has a process left."""
+    builds = list(RunningCodeBuildResponse.builds.values())
+    for build in builds:
+        build.stop()
+    for build in builds:
+        build.wait()
 
 
 def _overridden(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
