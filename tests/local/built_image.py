@@ -47,14 +47,6 @@ class Built:
             Name=f"{self.parameter}/wanted", Value=f"{self.repository_uri}:{tag}", Type="String", Overwrite=True
         )
 
-    def project(self, tag: str) -> None:
-        """Changes the project as the same deployment does."""
-        (project,) = self.projects.codebuild.batch_get_projects(names=[self.name])["projects"]
-        variables = project["environment"]["environmentVariables"]
-        next(each for each in variables if each["name"] == "IMAGE_TAG")["value"] = tag
-        self.projects.put_source(self.name, SOURCE | {"a.txt": tag})
-        self.projects.codebuild.update_project(name=self.name, environment=project["environment"])
-
     def build(self, **variables: str) -> dict[str, Any]:
         """Runs a build to its end; its record. variables: override the project's."""
         overrides = [{"name": name, "value": value} for name, value in variables.items()]
@@ -72,7 +64,9 @@ class Built:
         """How many were started. It waits until none runs."""
         ids = self.projects.codebuild.list_builds_for_project(projectName=self.name)["ids"]
         for identifier in ids:
-            until(lambda each=identifier: self.projects.record(each), lambda record: record["buildComplete"])
+            until(
+                lambda each=identifier: self.projects.record(each), lambda record: record["buildComplete"], seconds=280
+            )
         return len(ids)
 
     def find(self, *findings: str) -> None:

@@ -1,5 +1,7 @@
 """Builds run their buildspec as CodeBuild runs it."""
 
+import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 from localcloud.codebuild.buildspec import BuildspecError, parse
 from localcloud.codebuild.shell import BuildShell, CommandFailure
 from tests.local.compute_projects import Projects, until
+from tests.local.embedded_aws import start_localcloud
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 
@@ -202,3 +205,27 @@ def test_a_build_can_be_stopped(projects: Projects) -> None:
     # Then it ends
     record = until(lambda: projects.record(identifier), lambda record: record["buildComplete"], seconds=30)
     assert record["buildStatus"] == "STOPPED"
+
+
+def test_the_same_token_means_the_same_build(projects: Projects) -> None:
+    name, _ = projects.create({"Dockerfile": ""}, buildspec="version: 0.2\nphases:\n  build: {commands: ['true']}\n")
+    token = uuid.uuid4().hex
+    started = [projects.codebuild.start_build(projectName=name, idempotencyToken=token) for _ in range(2)]
+    another = projects.codebuild.start_build(projectName=name, idempotencyToken=token + "2")
+    assert started[0]["build"]["id"] == started[1]["build"]["id"] != another["build"]["id"]
+
+
+def test_no_build_outlives_the_server(tmp_path: Path) -> None:
+    # Given a server with a build that takes long
+    running = start_localcloud(tmp_path / "cloud")
+    projects = Projects(running)
+    buildspec = "version: 0.2\nphases:\n  build: {commands: ['echo $$ > %s', 'sleep 600']}\n" % (tmp_path / "pid")
+    name, _ = projects.create({"Dockerfile": ""}, buildspec=buildspec)
+    projects.codebuild.start_build(projectName=name)
+    pid = until((tmp_path / "pid").exists, bool) and int((tmp_path / "pid").read_text() or 0)
+    # When the server is stopped
+    assert running.stop() == 0
+    # Then the build's processes are gone
+    assert pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -10,6 +10,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Template
 
 from hf_sagemaker.build_failures import BuildFailures
+from hfsm.cloud import Cloud, Parameters
+from hfsm.images import build_images, follow_images
 from tests.local.built_image import DOCKERFILE, SOURCE, Built, built_image, inbox_of
 from tests.local.compute_projects import REGISTRY, Projects, until
 from tests.local.embedded_aws import Stacks
@@ -58,17 +60,14 @@ def test_changed_inputs_give_another_digest_and_keep_the_old_image(image: Built)
 
 
 def test_an_image_that_the_settings_have_left_behind_is_not_used(image: Built) -> None:
-    # Given an image in use, and a build that began before a deployment changed what goes into the image
-    image.build()
-    before = image.digest()
-    image.move_base()
+    # Given a build that began before a deployment changed what goes into the image
     image.deploy("others")
     # When it ends
     record = image.build()
     # Then the environment goes on with what it has, until the build of the new inputs has ended
     assert record["buildStatus"] == "SUCCEEDED", image.log(record)
     assert ":others by now, so the environment does not use" in image.log(record)
-    assert image.digest() == before
+    assert image.digest() == "none"
 
 
 def test_a_moved_base_gives_another_image_of_the_same_inputs(image: Built) -> None:
@@ -145,6 +144,27 @@ def test_an_image_that_fails_its_check_is_not_pushed_and_people_are_told(image: 
     assert f"The build of project {image.name} ended as FAILED" in message
     assert "goes on with the one from before" in message
     assert inbox.messages() == []
+
+
+def test_a_build_that_a_deployment_has_started_is_followed(image: Built) -> None:
+    # Given an environment whose only image is being built
+    environment, ssm = f"env-{image.name}", image.running.client("ssm")
+    said = {
+        "project": image.name,
+        "uri": f"{image.repository_uri}:inputs",
+        "digest": f"{image.repository_uri}@sha256:1",
+    }
+    for name, value in said.items():
+        ssm.put_parameter(Name=f"/hf-sagemaker/{environment}/images/it/{name}", Value=value, Type="String")
+    image.look()
+    # When an operator builds it, then its build is followed, and only a build that has ended is none to follow
+    lines: list[str] = []
+    parameters = Parameters(Cloud(endpoint_url=image.running.endpoint_url, local=True), environment)
+    (built,) = build_images(parameters, lambda line, _: lines.append(line))
+    assert (built.name, image.builds()) == ("it", 1)
+    assert "a build of it runs already" in lines
+    (followed,) = follow_images(parameters, lambda line, _: None)
+    assert (followed.seconds, image.builds()) == (built.seconds, 1)
 
 
 def failures_template(project: str) -> str:

@@ -43,25 +43,16 @@ def test_who_does_not_want_new_bases_gets_none(image: Built) -> None:
     assert image.builds() == 1
 
 
-def test_what_a_deployment_has_changed_is_built_once(image: Built) -> None:
+def test_what_a_deployment_wants_is_built_once(image: Built) -> None:
     # Given an image that a deployment wants and nobody has built
     # When the function looks, and looks again while the build runs, and when it has ended
     assert "the settings lead to inputs" in image.look()["reasons"][0]
     assert image.look()["reasons"] == []
     assert image.builds() == 1
-    first = image.digest()
     assert image.look()["reasons"] == []
-    # And when a deployment changes it, and goes back
-    for tag in ("others", "inputs"):
-        image.deploy(tag)
-        image.project(tag)
-        image.look()
-        image.look()
-        image.builds()
-    # Then each change has started one build, and the last found the image of the first
-    assert image.builds() == 3
-    assert image.digest() == first
-    assert len(image.pushed()) == 2
+    # Then one build was started
+    assert image.builds() == 1
+    assert image.digest().startswith(f"{image.repository_uri}@sha256:")
 
 
 def test_who_builds_by_hand_gets_no_build(image: Built) -> None:
