@@ -80,7 +80,7 @@ class ImageSettings(Settings):
     `FROM ${BASE_IMAGE}`: the image with all of the above in it."""
 
     rebuild: RebuildSettings = RebuildSettings()
-    """What starts a build, besides a change of the above."""
+    """What starts a build: a change of the above, and more."""
 
     @model_validator(mode="before")
     @classmethod

@@ -49,12 +49,14 @@ class ImageStack(Stack):
         self._removal_policy = removal_policy
         built: dict[str, ExtendedImage] = {}
         promoted: dict[str, PromotedImage] = {}
+        self.images: dict[str, ImageByDigest] = {}
         for image in settings.images:
             if image.promoted_from:
                 promoted[image.name] = self._promoted(image, image.promoted_from)
+                self.images[image.name] = promoted[image.name].by_digest
             else:
                 built[image.name] = self._built(image, promoted_to.get(image.name, ()))
-        self.images: dict[str, ImageByDigest] = {**built, **promoted}
+                self.images[image.name] = built[image.name].by_digest
         if built:
             self._watch(built)
         if promoted:
@@ -83,7 +85,6 @@ class ImageStack(Stack):
             self._environment,
             {
                 f"images/{image.name}/project": extended.build.project.project_name,
-                f"images/{image.name}/uri": extended.uri,
                 f"images/{image.name}/base": short_name(extended.base),
             },
         )
@@ -152,6 +153,7 @@ def _construct_id(image: ImageSettings) -> str:
 
 def _rules(settings: RebuildSettings) -> RebuildRules:
     return RebuildRules(
+        on_change=settings.on_change,
         on_new_base=settings.on_new_base,
         on_announcement=settings.on_announcement,
         on_findings=settings.on_findings,

@@ -17,7 +17,7 @@ from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prepared_models import ModelToPrepare, PreparedModels
 from stacks.container_settings import container_environment
-from stacks.contract import parameter_path, publish
+from stacks.contract import publish
 from stacks.data_stack import DataStack
 from stacks.model_settings import ModelSettings
 from stacks.settings import EndpointSettings, EnvironmentSettings
@@ -81,8 +81,8 @@ class InferenceStack(Stack):
                 self,
                 f"{_words(name)}Image",
                 image=self._settings.described(name),
-                repository_uri=self._images[name].repository.repository_uri,
-                digest_parameter=parameter_path(self._environment, f"images/{name}/digest"),
+                repository_uri=self._images[name].repository_uri,
+                digest_parameter=self._images[name].parameter_name,
             )
             for name in dict.fromkeys(names)
         }

@@ -1,4 +1,4 @@
-"""When an image is built again without a change of its settings. Never imports aws_cdk, see stacks/settings.py."""
+"""When an image is built without being asked for. Never imports aws_cdk, see stacks/settings.py."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -20,8 +20,10 @@ class AcceptedFindingSettings(Settings):
 
 
 class RebuildSettings(Settings):
-    """What starts a build, besides a change of what goes into the image."""
+    """What starts a build."""
 
+    on_change: bool = True
+    """When a deployment changes what goes into the image, the first one too. False: `hfsm build` does."""
     on_new_base: bool = True
     """When AWS has published another image under the base's tag; looked at every day."""
     on_announcement: bool = False

@@ -48,7 +48,10 @@ class JobTypeSettings(Settings):
 
     name: Name
     image: str = "training"
-    """Name of the training image under `images`."""
+    """Name of the training image under `images`, for requests that name none."""
+    allowed_images: list[str] | None = None
+    """Further training images that a request may name. Omitted: every one that fits all instance types, and whose
+    models the inference image can load."""
     inference_image: str = "inference"
     """Name of the image with which a trained model is registered."""
     task: str = "text-classification"
@@ -195,6 +198,26 @@ class EnvironmentSettings(Settings):
         images = {image.name: image for image in self.images}
         return images[name].described(self.region)
 
+    def nameable_images(self, job: JobTypeSettings) -> list[str]:
+        """The training images that a request of the job type may name, its default first."""
+        others = [image.name for image in self.images if image.base.purpose == "training"]
+        if job.allowed_images is not None:
+            others = job.allowed_images
+        return list(dict.fromkeys([job.image, *(name for name in others if not self.why_unfit(job, name))]))
+
+    def why_unfit(self, job: JobTypeSettings, image_name: str) -> str:
+        """In a sentence, why an image cannot be the job type's; empty when it can, or when that is told elsewhere."""
+        named = job.model_copy(update={"image": image_name})
+        problems = [
+            *((f"inference image {value}", reason) for _, value, reason in self._serving_problems("", named)),
+            *(
+                (f"instance type {value}", reason)
+                for name in job.all_instance_types
+                for _, value, reason in self._instance_problems("", name, "training", image_name)
+            ),
+        ]
+        return f"{problems[0][0]} {problems[0][1]}" if problems else ""
+
     def _job_type_problems(self) -> list[Problem]:
         found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
         for i, job in enumerate(self.training.job_types):
@@ -205,6 +228,11 @@ class EnvironmentSettings(Settings):
             for name in job.all_instance_types:
                 field = "instance_type" if name == job.instance_type else "allowed_instance_types"
                 found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
+            for k, name in enumerate(job.allowed_images or []):
+                unknown = self._image_reference(f"{path}.allowed_images.{k}", name, "training")
+                found += unknown
+                if not unknown and (reason := self.why_unfit(job, name)):
+                    found.append((f"{path}.allowed_images.{k}", name, f"must fit this job type: {reason}"))
         return found
 
     def _endpoint_problems(self) -> list[Problem]:

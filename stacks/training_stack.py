@@ -35,14 +35,16 @@ class TrainingStack(Stack):
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self.workflows: dict[str, HuggingFaceTraining] = {}
         for job in settings.training.job_types:
+            nameable = settings.nameable_images(job)
             workflow = HuggingFaceTraining(
                 self,
                 "".join(word.capitalize() for word in job.name.split("-")),
                 job_type=job.name,
                 environment=environment,
                 defaults=_defaults(job),
-                training_image=images[job.image],
+                training_images={name: images[name] for name in nameable},
                 inference_image=images[job.inference_image],
+                unfit_images=_unfit(settings, job),
                 roles=data.roles,
                 placement=network.jobs,
                 keys=data.keys,
@@ -56,10 +58,12 @@ class TrainingStack(Stack):
                 workflow.topic.add_subscription(subscriptions.EmailSubscription(email))
             data.people.allow_workflow(workflow, workflow.state_machine)
             self.workflows[job.name] = workflow
+            further = {f"training/{job.name}/further-images": ",".join(nameable[1:])} if nameable[1:] else {}
             publish(
                 self,
                 environment,
                 {
+                    **further,
                     f"training/{job.name}/state-machine-arn": workflow.state_machine.state_machine_arn,
                     f"training/{job.name}/model-package-group": workflow.model_package_group_name,
                     f"training/{job.name}/topic-arn": workflow.topic.topic_arn,
@@ -70,6 +74,15 @@ class TrainingStack(Stack):
                     f"training/{job.name}/security-groups": ",".join(network.jobs.security_group_ids),
                 },
             )
+
+
+def _unfit(settings: EnvironmentSettings, job: JobTypeSettings) -> dict[str, str]:
+    """The training images that only do not fit, with why: what a request is told that names one."""
+    if job.allowed_images is not None:
+        return {}
+    training = [image.name for image in settings.images if image.base.purpose == "training"]
+    reasons = {name: settings.why_unfit(job, name) for name in training}
+    return {name: f"It does not fit: {reason}." for name, reason in reasons.items() if reason}
 
 
 def _defaults(job: JobTypeSettings) -> TrainingDefaults:

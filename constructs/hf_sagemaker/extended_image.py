@@ -12,12 +12,12 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from hf_sagemaker.base_image import version_of
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_build import ImageBuild
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.package_sources import PackageSources
 from hf_sagemaker.placement import Placement
@@ -37,10 +37,7 @@ class ExtendedImage(Construct):
     uri: `<repository>:<tag>`; the tag is the hash of the build context and the tag of the base, so that the
         same inputs give the same image and a change of either gives a new one. The build adds the base's digest.
     base: the image that it extends. image: what it is compatible with.
-    missing: what a run says before the first build.
     """
-
-    missing = "built yet: run hfsm build"
 
     def __init__(
         self,
@@ -96,9 +93,15 @@ class ExtendedImage(Construct):
         )
 
     @property
-    def digest(self) -> ssm.IStringParameter:
-        """As of `build`."""
-        return self.build.digest
+    def by_digest(self) -> ImageByDigest:
+        """The image as it was built last, for those that run it."""
+        return ImageByDigest(
+            image=self.image,
+            repository_uri=self.repository.repository_uri,
+            parameter_name=self.build.digest.parameter_name,
+            parameter_arn=self.build.digest.parameter_arn,
+            missing="built yet: run hfsm build, which also follows a build that a deployment has started",
+        )
 
     def _repository(
         self, name: str, key: kms.IKey, pullers: Sequence[Puller], removal_policy: RemovalPolicy

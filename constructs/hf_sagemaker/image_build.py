@@ -19,6 +19,7 @@ from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.package_sources import PackageSources
+from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Placement
 
 _OUTSIDE = (
@@ -45,6 +46,9 @@ class ImageBuild(Construct):
     digest: the parameter with the newest image that was built, `<repository>@sha256:…`, or NOT_BUILT. Whoever runs the
         image reads it there, so that neither a deployment nor a build that failed changes what runs.
     base_digest: the parameter with the digest of the base that this image was built on, or NOT_BUILT.
+    wanted: the parameter with `<repository>:<tag>`, what the settings lead to. CloudFormation writes it whenever that
+        changes, when all that a build needs is there: its change is the sign to start one. wanted_name, wanted_arn: of
+        it, for those that it waits for.
     rebuild: the parameter with a mark that goes into the image's tag: another mark gives another image of the same
         inputs. `none`: no mark.
     blocked: the parameter with the findings for which the image may not be promoted, or `none`.
@@ -76,13 +80,16 @@ class ImageBuild(Construct):
             source and base access are added here.
         artifacts: gets the images' bills of materials, `bills-of-materials/<repository>/sha256-….json`; the role must
             be able to write them.
-        parameter_path: the parameters are `<path>/digest`, `/base-digest`, `/rebuild` and `/blocked`.
+        parameter_path: the parameters are `<path>/uri` (wanted), `/digest`, `/base-digest`, `/rebuild` and `/blocked`.
         packages: where packages come from. Omitted: from pypi.org and Debian.
         placement: where it runs; the network must let builds pass. Omitted: outside every VPC, where it reaches the
             internet and, of this account, what its role may.
         removal_policy: of the log group. Omitted: it is kept.
         """
         super().__init__(scope, construct_id)
+        # Written out, since what they name is created after whatever uses them.
+        self.wanted_name = f"{parameter_path}/uri"
+        self.wanted_arn = place_of(self).arn("ssm", f"parameter{self.wanted_name}")
         self.digest = self._parameter("Digest", f"{parameter_path}/digest")
         self.base_digest = self._parameter("BaseDigest", f"{parameter_path}/base-digest")
         self.rebuild = self._parameter("Rebuild", f"{parameter_path}/rebuild")
@@ -104,6 +111,7 @@ class ImageBuild(Construct):
             "ARTIFACTS_BUCKET": artifacts.bucket_name,
             "DIGEST_PARAMETER": self.digest.parameter_name,
             "BASE_DIGEST_PARAMETER": self.base_digest.parameter_name,
+            "WANTED_PARAMETER": self.wanted_name,
             "REBUILD_PARAMETER": self.rebuild.parameter_name,
             **(packages.variables if packages else {}),
         }
@@ -143,6 +151,8 @@ class ImageBuild(Construct):
         if placement:
             placement.apply_to(self.project)
         foreign = _foreign_base_rules(self, extension.base)
+        self.wanted = self._parameter("Wanted", self.wanted_name, f"{repository.repository_uri}:{tag}")
+        self.wanted.node.add_dependency(self.project, access)
         acknowledge(
             self,
             f"`docker build` needs to own the host. {_INSIDE if placement else _OUTSIDE} It runs inline commands "
@@ -173,14 +183,14 @@ class ImageBuild(Construct):
                 allow.use_repositories(self, base.repository, account=base.account),
                 allow.write_build_logs(log_group),
                 allow.write_parameters(self.digest, self.base_digest),
-                allow.allow(["ssm:GetParameter"], self.rebuild.parameter_arn),
+                allow.allow(["ssm:GetParameter"], self.rebuild.parameter_arn, self.wanted_arn),
             ],
         )
 
-    def _parameter(self, construct_id: str, name: str) -> ssm.StringParameter:
+    def _parameter(self, construct_id: str, name: str, value: str = NOT_BUILT) -> ssm.StringParameter:
         # Nothing but name and value: CloudFormation writes the value again when any other property changes, and what
         # the builds have written would be gone.
-        return ssm.StringParameter(self, construct_id, parameter_name=name, string_value=NOT_BUILT)
+        return ssm.StringParameter(self, construct_id, parameter_name=name, string_value=value)
 
 
 def _foreign_base_rules(scope: Construct, base: BaseImage) -> list[str]:

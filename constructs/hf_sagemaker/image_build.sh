@@ -130,6 +130,13 @@ if ! aws s3api head-object --bucket "$ARTIFACTS_BUCKET" --key "$bill" > /dev/nul
   aws s3 cp --only-show-errors bill.json "s3://$ARTIFACTS_BUCKET/$bill"
 fi
 
+# A deployment meanwhile has started another build, or gone back to an image that is there: that one is told.
+wanted="$(aws ssm get-parameter --name "$WANTED_PARAMETER" --query Parameter.Value --output text)"
+if [ "$wanted" != "$REPOSITORY_URI:$IMAGE_TAG" ]; then
+  echo "The settings lead to $wanted by now, so the environment does not use $image"
+  exit 0
+fi
+
 # The digest last: what comes before is written again by the next build, if this one ends in between.
 tell "$BASE_DIGEST_PARAMETER" "$base_digest"
 tell "$DIGEST_PARAMETER" "$REPOSITORY_URI@$digest"

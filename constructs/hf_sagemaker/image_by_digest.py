@@ -1,28 +1,23 @@
-"""What runs images needs to know of one: built here, or promoted from another environment."""
+"""An image as those see it who run it, whoever builds it and wherever it lies."""
 
-from typing import Protocol
-
-from aws_cdk import aws_ecr as ecr
-from aws_cdk import aws_ssm as ssm
+from dataclasses import dataclass
 
 from hf_sagemaker.container_image import ContainerImage
 
 
-class ImageByDigest(Protocol):
-    """An image whose digest a parameter says.
+@dataclass(frozen=True, kw_only=True)
+class ImageByDigest:
+    """What is in a repository under the digest that a parameter holds.
 
-    image: what it is compatible with. repository: where it is pulled from. digest: the parameter with
-    `<repository>@sha256:…`, or `none`. missing: what a run says when it is `none`: what is not done yet, and how to.
+    image: what it is compatible with.
+    repository_uri: `<registry>/<repository>`.
+    parameter_name, parameter_arn: of the SSM parameter that says `<repository_uri>@sha256:…`, or something else as long
+        as there is no image.
+    missing: what a run says then: what is not done yet, and how to. For example `built yet: run hfsm build`.
     """
 
-    @property
-    def image(self) -> ContainerImage: ...
-
-    @property
-    def repository(self) -> ecr.IRepository: ...
-
-    @property
-    def digest(self) -> ssm.IStringParameter: ...
-
-    @property
-    def missing(self) -> str: ...
+    image: ContainerImage
+    repository_uri: str
+    parameter_name: str
+    parameter_arn: str
+    missing: str

@@ -1,4 +1,5 @@
-"""Watching images: a newer base, and findings that nobody has accepted, start a build; findings block promotion."""
+"""Watching images: a change, a newer base, and findings that nobody has accepted start a build; findings also block
+promotion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.image_build import ImageBuild
 from hf_sagemaker.place import place_of
 
 ANNOUNCEMENTS = "arn:aws:sns:us-west-2:767397762724:dlc-updates"
@@ -38,8 +40,9 @@ class AcceptedFinding:
 
 @dataclass(frozen=True, kw_only=True)
 class RebuildRules:
-    """When an image is built again, besides a change of what goes into it.
+    """When an image is built.
 
+    on_change: when a deployment changes what goes into it, the first one too.
     on_new_base: when the base's tag has moved to another image; never of a base that is named by its digest.
     on_announcement: also look when AWS announces new images. Only in partition aws.
     on_findings: when its scan finds something of that severity or above, `critical` or `high`; such findings also block
@@ -47,6 +50,7 @@ class RebuildRules:
     accepted: findings that do not count, each until its day.
     """
 
+    on_change: bool = True
     on_new_base: bool = True
     on_announcement: bool = False
     on_findings: str = "critical"
@@ -54,7 +58,9 @@ class RebuildRules:
 
 
 class ImageWatch(Construct):
-    """A function that looks at the images every day, when a scan is complete, and when AWS announces new ones.
+    """A function that looks at the images when a deployment has changed one, when a scan is complete, every day, and
+    when AWS announces new ones.
+
 
     function: its input, which the rules hold, names everything that it may look at and change.
     failures: tells people about builds that did not succeed, these or any.
@@ -85,7 +91,7 @@ class ImageWatch(Construct):
             "Watcher",
             source_root=function_root,
             package="watch_images",
-            description="Builds images again",
+            description="Builds images when they are to be built",
             key=keys.logs,
             permissions=_permissions(self, images, failures, keys),
             timeout=Duration.minutes(2),
@@ -98,12 +104,12 @@ class ImageWatch(Construct):
         self.function = watcher.function
         document = {"images": [_input(*each) for each in images]}
         if hearing := [each for each in images if each[2].on_announcement]:
-            self._listen({"images": [_input(*each) for each in hearing]}, failures)
-        self._rule("Daily", document, failures, schedule_expression="rate(1 day)")
+            self._listen({"images": [_input(*each) for each in hearing]})
+        self._on_changes(document, [image.build for image, _, rules in images if rules.on_change])
+        self._rule("Daily", document, schedule_expression="rate(1 day)")
         self._rule(
             "Scanned",
             document,
-            failures,
             event_pattern={
                 "source": ["aws.ecr"],
                 "detail-type": ["ECR Image Scan"],
@@ -114,7 +120,7 @@ class ImageWatch(Construct):
             },
         )
 
-    def _listen(self, document: dict[str, Any], failures: BuildFailures) -> None:
+    def _listen(self, document: dict[str, Any]) -> None:
         """Looks when AWS announces images. A message says nothing that is used: it goes on as an event without one."""
         announcements = Construct(self, "Announcements")
         sns.CfnSubscription(
@@ -134,12 +140,10 @@ class ImageWatch(Construct):
             "HfSageMaker::Control-71",
             "Serverless::Serverless-SNSRedrivePolicy",
         )
-        self._rule(
-            "Announced", document, failures, event_pattern={"source": [EVENT_SOURCE], "detail-type": [EVENT_TYPE]}
-        )
+        self._rule("Announced", document, event_pattern={"source": [EVENT_SOURCE], "detail-type": [EVENT_TYPE]})
 
-    def _permit(self, scope: Construct, construct_id: str, service: str, source_arn: str) -> None:
-        lambda_.CfnPermission(
+    def _permit(self, scope: Construct, construct_id: str, service: str, source_arn: str) -> Construct:
+        return lambda_.CfnPermission(
             scope,
             construct_id,
             action="lambda:InvokeFunction",
@@ -148,7 +152,28 @@ class ImageWatch(Construct):
             source_arn=source_arn,
         )
 
-    def _rule(self, construct_id: str, document: dict[str, Any], failures: BuildFailures, **when: Any) -> None:
+    def _on_changes(self, document: dict[str, Any], builds: Sequence[ImageBuild]) -> None:
+        """A deployment writes what it wants into a parameter of each image, and does not wait for what follows."""
+        if not builds:
+            return
+        ready = self._rule(
+            "Changed",
+            document,
+            event_pattern={
+                "source": ["aws.ssm"],
+                "detail-type": ["Parameter Store Change"],
+                "detail": {
+                    "name": [build.wanted_name for build in builds],
+                    "operation": ["Create", "Update"],
+                },
+            },
+        )
+        for build in builds:
+            # Or the first deployment would write them before anybody hears it.
+            build.wanted.node.add_dependency(self.function, *ready)
+
+    def _rule(self, construct_id: str, document: dict[str, Any], **when: Any) -> list[Construct]:
+        """The rule, and what lets it call the function."""
         rule = events.CfnRule(
             self,
             construct_id,
@@ -156,15 +181,16 @@ class ImageWatch(Construct):
                 events.CfnRule.TargetProperty(
                     arn=self.function.function_arn,
                     id="Watcher",
-                    # Constant, so that an event's sender has no say in what is built.
+                    # Constant, so that an event's sender has no say in what is built: what is to be built, the
+                    # function asks the parameters.
                     input=Stack.of(self).to_json_string(document),
-                    dead_letter_config=failures.dead_letters,
+                    dead_letter_config=self.failures.dead_letters,
                 )
             ],
             **when,
         )
-        failures.keep_for(rule)
-        self._permit(self, f"{construct_id}Permission", "events.amazonaws.com", rule.attr_arn)
+        self.failures.keep_for(rule)
+        return [rule, self._permit(self, f"{construct_id}Permission", "events.amazonaws.com", rule.attr_arn)]
 
 
 def _input(image: ExtendedImage, base: BaseImage, rules: RebuildRules) -> dict[str, Any]:
@@ -172,11 +198,13 @@ def _input(image: ExtendedImage, base: BaseImage, rules: RebuildRules) -> dict[s
     build = image.build
     return {
         "project": build.project.project_name,
+        "wanted": build.wanted_name,
         "digest": build.digest.parameter_name,
         "base_digest": build.base_digest.parameter_name,
         "rebuild": build.rebuild.parameter_name,
         "blocked": build.blocked.parameter_name,
         "base": {"account": base.account, "repository": base.repository, "tag": base.tag},
+        "on_change": rules.on_change,
         "on_new_base": rules.on_new_base,
         "on_findings": rules.on_findings,
         "accepted": [
@@ -205,6 +233,7 @@ def _permissions(
         allow.allow(["ecr:DescribeImageScanFindings"], *(image.repository.repository_arn for image, _, _ in images)),
         allow.allow(
             ["ssm:GetParameters"],
+            *(build.wanted_arn for build in builds),
             *(p.parameter_arn for build in builds for p in (build.digest, build.base_digest, build.blocked)),
         ),
         allow.write_parameters(*(p for build in builds for p in (build.blocked, build.rebuild))),

@@ -10,6 +10,7 @@ from constructs import Construct
 
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.image_build import NOT_BUILT
+from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.image_watch import AcceptedFinding
 from hf_sagemaker.place import place_of
 
@@ -24,10 +25,8 @@ class PromotedImage(Construct):
     request: the parameter into which people write the digest that they ask for: SSM remembers who wrote it, which
         nobody can make up.
     record: the parameter with what was promoted last, when, from which digest, and for whom; SSM keeps the 100 before.
-    missing: what a run says before the first promotion.
+    by_digest: the image as it was promoted last, for those that run it.
     """
-
-    missing = "promoted yet: run hfsm images promote"
 
     def __init__(
         self,
@@ -63,6 +62,13 @@ class PromotedImage(Construct):
         # At the same path as in an ExtendedImage: CloudFormation then keeps it when an image that was built here is
         # promoted from now on, or the other way round. It could not make one of a name that is there.
         self.digest = _parameter(Construct(self, "Build"), "Digest", f"{parameter_path}/digest")
+        self.by_digest = ImageByDigest(
+            image=described,
+            repository_uri=self.repository.repository_uri,
+            parameter_name=self.digest.parameter_name,
+            parameter_arn=self.digest.parameter_arn,
+            missing="promoted yet: run hfsm images promote",
+        )
         self.request = _parameter(self, "Request", f"{parameter_path}/promotion-request")
         self.record = _parameter(self, "Record", f"{parameter_path}/promotion")
         rules: dict[str, Any] = {

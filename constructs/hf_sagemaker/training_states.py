@@ -37,15 +37,15 @@ class TrainingStates(Construct):
         request_defaults: Mapping[str, Any],
         evaluate: lambda_.IFunction,
         model_package_group_name: str,
-        training_image: ImageByDigest,
+        training_images: Mapping[str, ImageByDigest],
         inference_image: ImageByDigest,
         task: str,
         topic: sns.ITopic,
     ) -> None:
         """Creates the states.
 
-        training_image, inference_image: their digests are read when a run begins: what is built meanwhile is for the
-            next one.
+        training_images: those that a request may name. inference_image: of every model. The digests of the two that a
+            run needs are read when it begins: what is built meanwhile is for the next one.
         request_defaults: what `validate` fills in where a request is silent.
         task: becomes HF_TASK of the registered model.
         """
@@ -54,8 +54,8 @@ class TrainingStates(Construct):
         trouble = failures.caught
         evaluation = self._evaluation(evaluate, trouble)
         images = [
-            PinnedImage(self, "TrainingImage", image=training_image, failures=failures),
-            PinnedImage(self, "InferenceImage", image=inference_image, failures=failures),
+            PinnedImage(self, "TrainingImage", images=training_images, failures=failures, chosen="$.job.image"),
+            PinnedImage(self, "InferenceImage", images={"inference": inference_image}, failures=failures),
         ]
         registration = self._registration(model_package_group_name, images[1].uri, task)
         registration.add_catch(trouble, result_path="$.failure")
@@ -124,6 +124,7 @@ class TrainingStates(Construct):
                 {
                     "evaluation": sfn.JsonPath.object_at("$.job.evaluation"),
                     "training": sfn.JsonPath.object_at("$.training"),
+                    "image": sfn.JsonPath.string_at("$.job.image.name"),
                 }
             ),
             payload_response_only=True,

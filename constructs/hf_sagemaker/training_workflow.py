@@ -85,7 +85,7 @@ class HuggingFaceTraining(Construct):
         job_type: str,
         environment: str,
         defaults: TrainingDefaults,
-        training_image: ImageByDigest,
+        training_images: Mapping[str, ImageByDigest],
         inference_image: ImageByDigest,
         roles: ExecutionRoles,
         placement: Placement,
@@ -93,6 +93,7 @@ class HuggingFaceTraining(Construct):
         buckets: EnvironmentBuckets,
         function_root: Path,
         isolated: bool = True,
+        unfit_images: Mapping[str, str] | None = None,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -100,10 +101,12 @@ class HuggingFaceTraining(Construct):
 
         job_type, environment: name jobs and the model package group, which people address by name.
         defaults: what a request need not say.
-        training_image: runs the job. inference_image: what a trained model is registered with. Both as they were built
-            last when a run begins.
+        training_images: run jobs, by the names by which requests name them; the first is for a request that names
+            none. inference_image: what a trained model is registered with. All as they were built last when a run
+            begins.
         placement: where the job runs.
         isolated: the job's container has no network; SageMaker brings and takes its data. Omitted: it has none.
+        unfit_images: further names, and in a sentence why a request may not name them. Omitted: none.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         reserved_concurrency: of each function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept.
@@ -116,11 +119,15 @@ class HuggingFaceTraining(Construct):
             *(
                 (
                     f"instance type {name}",
-                    compatibility.instance_problem(training_image.image, instance_type(name, "training"), "training"),
+                    compatibility.instance_problem(each.image, instance_type(name, "training"), "training"),
                 )
+                for each in training_images.values()
                 for name in defaults.instance_types
             ),
-            ("inference image", compatibility.serving_problem(training_image.image, inference_image.image)),
+            *(
+                ("inference image", compatibility.serving_problem(each.image, inference_image.image))
+                for each in training_images.values()
+            ),
         )
         self.topic = sns.Topic(self, "Topic", master_key=keys.operations, enforce_ssl=True)
         self.model_package_group_name = f"{environment}-{job_type}"
@@ -167,18 +174,23 @@ class HuggingFaceTraining(Construct):
             validate=functions["validate_training_request"].function,
             request_defaults={
                 **_request_defaults(job_type, environment, defaults, buckets, keys.models),
-                **({"data_parallel_library": True} if training_image.image.data_parallel_library else {}),
+                "image": next(iter(training_images)),
+                "images": {name: each.parameter_name for name, each in training_images.items()},
+                "unfit_images": dict(unfit_images or {}),
+                "data_parallel_images": [
+                    name for name, each in training_images.items() if each.image.data_parallel_library
+                ],
             },
             evaluate=functions["evaluate_model"].function,
             model_package_group_name=self.model_package_group_name,
-            training_image=training_image,
+            training_images=training_images,
             inference_image=inference_image,
             task=defaults.task,
             topic=self.topic,
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
-        images = [training_image, inference_image]
+        images = [*training_images.values(), inference_image]
         policy = self._orchestration(environment, roles, keys, list(functions.values()), images)
         self.state_machine = self._state_machine(states, roles, keys, removal_policy)
         self.state_machine.node.add_dependency(policy)
@@ -200,7 +212,7 @@ class HuggingFaceTraining(Construct):
                 allow.pass_role(roles.training, "sagemaker.amazonaws.com"),
                 allow.run_training_jobs(self, f"{environment}-*"),
                 allow.register_models(self, self.model_package_group_name),
-                allow.allow(["ssm:GetParameter"], *(image.digest.parameter_arn for image in images)),
+                allow.allow(["ssm:GetParameter"], *(image.parameter_arn for image in images)),
                 allow.allow(["sns:Publish"], self.topic.topic_arn),
                 allow.use_key_through(self, keys.operations, "states", "sns"),
                 allow.encrypt_volumes(self, keys.models),

@@ -7,11 +7,12 @@ class MetricMissing(LookupError):  # noqa: N818 (the name is what people see in 
     """The training job printed no line that the gate's metric definition matches."""
 
 
-def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
+def evaluate(gate: dict[str, Any], job: dict[str, Any], image: str) -> dict[str, Any]:
     """What the workflow goes on with.
 
     gate: {metric, minimum}; the model passes when the metric is at least the minimum.
     job: the answer of DescribeTrainingJob for a completed job.
+    image: the name of the image that it ran in.
 
     Returns {training, evaluation, metadata}: `training` {job_name, training_seconds, billable_seconds, savings_percent,
     model_data, spot}, `evaluation` {metric, value, minimum, passed, metrics}, and `metadata`, the same as texts for
@@ -43,5 +44,7 @@ def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
         "passed": metrics[name] >= minimum,
         "metrics": metrics,
     }
-    metadata = {"training-job": training["job_name"]} | {key: str(value) for key, value in metrics.items()}
+    metadata = {"training-job": training["job_name"], "training-image": image} | {
+        key: str(value) for key, value in metrics.items()
+    }
     return {"training": training, "evaluation": evaluation, "metadata": metadata}

@@ -75,6 +75,7 @@ FIELDS: dict[str, Field] = {
         "must be 2 to 31 lower-case letters, digits and hyphens, beginning with a letter",
         required=True,
     ),
+    "image": Field(lambda v: isinstance(v, str), "must be the name of a training image of this environment"),
     "source_dir": Field(
         lambda v: is_s3_uri(v) and v.endswith("/sourcedir.tar.gz"),
         "must be s3://…/sourcedir.tar.gz (hfsm train packs and uploads a local folder)",

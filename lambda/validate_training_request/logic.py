@@ -42,17 +42,23 @@ class InvalidTrainingRequest(ValueError):  # noqa: N818 (the name is what people
 class Defaults:
     """What the environment decides for a job type; the state machine passes it.
 
+    image: name of the image for a request that names none.
+    images: name of an image that a request may name → name of the parameter with its digest.
+    unfit_images: name of one that it may not name → why, in a sentence.
     instance_types: allowed type → whether its volume takes a KMS key.
     checkpoints: whether jobs keep any; without them spot is refused.
     checkpoints_bucket: bucket name; a job's checkpoints stay below it.
     data_buckets, models_bucket: names of the buckets that a job may read.
     volume_key: ARN of the key for storage volumes.
-    data_parallel_library: whether the image carries SageMaker's.
+    data_parallel_images: names of those of `images` that carry SageMaker's data-parallel library.
     precision: what the GPUs of which instance types lack, see `precision`.
     """
 
     job_type: str
     environment: str
+    image: str
+    images: dict[str, str]
+    unfit_images: dict[str, str]
     instance_type: str
     instance_types: dict[str, bool]
     max_instance_count: int
@@ -67,7 +73,7 @@ class Defaults:
     data_buckets: list[str]
     models_bucket: str
     volume_key: str
-    data_parallel_library: bool = False
+    data_parallel_images: list[str] = field(default_factory=list)
     precision: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -83,6 +89,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         raise InvalidTrainingRequest("The training request was refused, no job was started. " + " ".join(problems))
     lineage = hashlib.sha256(execution_id.encode()).hexdigest()[:12]
     name = f"{defaults.environment}-{request['name']}"[:_LONGEST_NAME].rstrip("-") + f"-{lineage}"
+    image = request.get("image", defaults.image)
     instance_type = request.get("instance_type", defaults.instance_type)
     resources = {
         "InstanceType": instance_type,
@@ -92,6 +99,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
     if defaults.instance_types[instance_type]:
         resources["VolumeKmsKeyId"] = defaults.volume_key
     return {
+        "image": {"name": image, "parameter": defaults.images[image]},
         "spot": request.get("use_spot_instances", defaults.use_spot_instances),
         "spot_job_name": f"{name}-spot",
         "on_demand_job_name": f"{name}-demand",
@@ -104,7 +112,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
         or f"s3://{defaults.checkpoints_bucket}/{defaults.job_type}/{name}",
         "metric_definitions": request.get("metric_definitions", defaults.metric_definitions),
         "environment": {**request.get("environment", {}), **_lineage(request, name)},
-        "tags": _tags(request, defaults),
+        "tags": _tags(request, defaults, image),
         "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
     }
 
@@ -136,6 +144,9 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
     found = []
     if (job_type := request.get("job_type", defaults.job_type)) != defaults.job_type:
         found.append(f"job_type is {job_type!r}, but this state machine runs {defaults.job_type!r}.")
+    if (image := request.get("image", defaults.image)) not in defaults.images:
+        why = f" {defaults.unfit_images[image]}" if image in defaults.unfit_images else ""
+        found.append(f"image is {image!r}; this job type allows {', '.join(sorted(defaults.images))}.{why}")
     instance_type = request.get("instance_type", defaults.instance_type)
     if instance_type not in defaults.instance_types:
         allowed = ", ".join(sorted(defaults.instance_types))
@@ -209,7 +220,8 @@ def _distribution(request: Request, sound: Request, defaults: Defaults) -> list[
     if "distribution" in request and "distribution" not in sound:
         return []  # its shape is told already
     instance_type = sound.get("instance_type", defaults.instance_type)
-    return distribution.problems(sound.get("distribution"), sound, instance_type, defaults.data_parallel_library)
+    has_library = sound.get("image", defaults.image) in defaults.data_parallel_images
+    return distribution.problems(sound.get("distribution"), sound, instance_type, has_library)
 
 
 def _secrets(request: Request) -> list[str]:
@@ -284,8 +296,12 @@ def _input_data(request: Request, defaults: Defaults) -> list[dict[str, Any]]:
     ]
 
 
-def _tags(request: Request, defaults: Defaults) -> list[dict[str, str]]:
-    ours = {"hf-sagemaker:environment": defaults.environment, "hf-sagemaker:job-type": defaults.job_type}
+def _tags(request: Request, defaults: Defaults, image: str) -> list[dict[str, str]]:
+    ours = {
+        "hf-sagemaker:environment": defaults.environment,
+        "hf-sagemaker:job-type": defaults.job_type,
+        "hf-sagemaker:image": image,
+    }
     return [{"Key": key, "Value": value} for key, value in {**request.get("tags", {}), **ours}.items()]
 
 

@@ -6,17 +6,20 @@ from typing import Any
 
 import boto3
 
-from watch_images.logic import NOT_BUILT, Watched, blocked_text, reasons_to_build, standing
+from watch_images.logic import NOT_BUILT, Build, Watched, blocked_text, reasons_to_build, standing
 from watch_images.scans import read_scan
 
 EVENT = {"Source": "hf-sagemaker", "DetailType": "Images Announced", "Detail": "{}"}
 """What an announcement becomes: a rule knows the event, and calls this function with the images to look at."""
 
+_TAG = "IMAGE_TAG"
+"""The variable of a build that stands for its inputs."""
+
 
 def handle(event: dict[str, Any], context: object) -> list[dict[str, Any]]:
     """Input: {images: [see Watched]}. Output: {project, reasons, blocked} for each.
 
-    Starts at most one build for each, and none while one runs: its answer is looked at the day after.
+    Starts at most one build for each, and none while one of the same inputs runs.
 
     Or input: an announcement of AWS's, as SNS delivers it; output: nothing. Of what it says nothing is believed but
     that it is time to look.
@@ -36,30 +39,34 @@ def _pass_on() -> None:
 
 
 def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any]:
-    names = [watched.digest, watched.base_digest, watched.blocked]
+    names = [watched.wanted, watched.digest, watched.base_digest, watched.blocked]
     said = {each["Name"]: each["Value"] for each in ssm.get_parameters(Names=names)["Parameters"]}
     built, told = said[watched.digest], said[watched.blocked]
     found = standing(_findings(ecr, built), watched, datetime.now(UTC).date())
-    base_now = _base_digest(ecr, watched.base)
+    # A deployment that is under way has not written it for every image yet.
+    wanted = said.get(watched.wanted, "").rpartition(":")[2]
+    newest = _newest_build(codebuild, watched.project)
     reasons = reasons_to_build(
         watched,
+        wanted=wanted,
+        newest=newest,
         built=built,
         base_built_on=said[watched.base_digest],
-        base_now=base_now,
+        base_now=_base_digest(ecr, watched.base),
         found=found,
         told=told,
     )
     blocked = blocked_text(found)
-    if reasons and _is_building(codebuild, watched.project):
+    if reasons and newest.runs and newest.tag == wanted:
         # What it was started for is not known: the next look, at its scan or the day after, sees what it made.
         return {"project": watched.project, "reasons": reasons, "blocked": told}
     if reasons:
         if blocked not in (told, NOT_BUILT):
             mark = f"{datetime.now(UTC):%Y%m%d}"
             ssm.put_parameter(Name=watched.rebuild, Value=mark, Overwrite=True)
-        # Two looks at the same time, a day's and an announcement's, see the same: the token makes theirs one build.
-        token = hashlib.sha256("\n".join([built, base_now, blocked]).encode()).hexdigest()
-        codebuild.start_build(projectName=watched.project, idempotencyToken=token)
+        # Two looks at the same time see the same: they start one build.
+        seen = hashlib.sha256(f"{watched.project} {wanted} {newest.id}".encode()).hexdigest()
+        codebuild.start_build(projectName=watched.project, idempotencyToken=seen)
     # After the build was started: if that failed, it is tried again the next time.
     if blocked != told:
         ssm.put_parameter(Name=watched.blocked, Value=blocked, Overwrite=True)
@@ -90,7 +97,10 @@ def _findings(ecr: Any, built: str) -> list[dict[str, Any]]:
     return scan.findings
 
 
-def _is_building(codebuild: Any, project: str) -> bool:
-    newest = codebuild.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:1]
-    builds = codebuild.batch_get_builds(ids=newest)["builds"] if newest else []
-    return any(build["buildStatus"] == "IN_PROGRESS" for build in builds)
+def _newest_build(codebuild: Any, project: str) -> Build:
+    ids = codebuild.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:1]
+    builds = codebuild.batch_get_builds(ids=ids)["builds"] if ids else []
+    for build in builds:
+        variables = {each["name"]: each["value"] for each in build["environment"]["environmentVariables"]}
+        return Build(id=build["id"], tag=variables[_TAG], runs=build["buildStatus"] == "IN_PROGRESS")
+    return Build()

@@ -37,23 +37,35 @@ class Rules:
 class Watched(Rules):
     """One image, as the rule's input names it. It is built again for findings that count.
 
-    digest, base_digest, rebuild, blocked: names of its parameters.
+    wanted, digest, base_digest, rebuild, blocked: names of its parameters.
     base: registry account, repository and tag of its base.
+    on_change: build what a deployment has changed.
     on_new_base: build again when the base's tag has moved.
     """
 
     project: str
+    wanted: str
     digest: str
     base_digest: str
     rebuild: str
     blocked: str
     base: Mapping[str, str]
+    on_change: bool = True
     on_new_base: bool = True
 
     @staticmethod
     def from_input(entry: Mapping[str, Any]) -> "Watched":
         """As the rule's constant input has it."""
         return Watched(**{**entry, "accepted": accepted_from(entry)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """The newest build of a project. id, tag: empty when there was none. tag: of the inputs that it started with."""
+
+    id: str = ""
+    tag: str = ""
+    runs: bool = False
 
 
 def accepted_from(entry: Mapping[str, Any]) -> list[Accepted]:
@@ -80,17 +92,30 @@ def _name(finding: Mapping[str, Any]) -> str:
 
 
 def reasons_to_build(
-    watched: Watched, *, built: str, base_built_on: str, base_now: str, found: Sequence[str], told: str
+    watched: Watched,
+    *,
+    wanted: str,
+    newest: Build,
+    built: str,
+    base_built_on: str,
+    base_now: str,
+    found: Sequence[str],
+    told: str,
 ) -> list[str]:
     """Why the image is to be built now; empty: it is not.
 
-    built: `<repository>@sha256:…`, or `none`: the first build is a person's. base_built_on, base_now: digests.
+    wanted: the tag of the inputs that the settings name now; empty: a deployment has not come that far.
+    newest: one of these inputs was started for what they are, whether it succeeded or not.
+    built: `<repository>@sha256:…`, or `none`: what nobody has built yet is built for its inputs only.
+    base_built_on, base_now: digests.
     found: the findings that stand. told: what the blocked parameter says: findings that a build was started for already
     start no other one, or one would follow the next until a fix is published.
     """
-    if built == NOT_BUILT:
-        return []
     reasons = []
+    if watched.on_change and wanted and newest.tag != wanted:
+        reasons.append(f"the settings lead to {wanted}, which no build was started for")
+    if built == NOT_BUILT:
+        return reasons
     if watched.on_new_base and base_now and base_now != base_built_on:
         reasons.append(f"its base is {base_now} now, and was {base_built_on}")
     if found and blocked_text(found) != told:

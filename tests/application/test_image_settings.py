@@ -10,6 +10,7 @@ import yaml
 from aws_cdk import App, Stage
 
 from hf_sagemaker.image_lock import Pin, lock_text
+from stacks.image_settings import ImageSettings
 from stacks.ml_environment import MlEnvironment
 from stacks.settings import EnvironmentSettings
 from stacks.settings_files import SettingsError, load_environments
@@ -125,6 +126,68 @@ def test_a_job_that_trains_with_5_and_serves_with_4_is_refused(tmp_path: Path) -
     assert 'inference_image is "inference": must be an image with transformers 5 or later' in serving
     assert 'is "ml.p3.2xlarge": must have a GPU of compute capability 7.5 or later (for example' in volta
     assert 'is "ml.trn1.2xlarge": must be a GPU instance' in neuron
+
+
+FIVE = {"name": "five", "base": {"purpose": "training", "transformers": "5.3.0"}}
+
+
+def _job(settings: EnvironmentSettings) -> tuple[list[str], dict[str, str]]:
+    """The images that a request of dev's job type may name, and why not the others."""
+    (job,) = settings.training.job_types
+    training = [image.name for image in settings.images if image.base.purpose == "training"]
+    reasons = {name: settings.why_unfit(job, name) for name in training}
+    return settings.nameable_images(job), {name: reason for name, reason in reasons.items() if reason}
+
+
+def test_a_request_may_name_every_training_image_that_fits(load: Load) -> None:
+    assert _job(load(WHISPER)) == (["training", "whisper"], {})
+
+
+def test_an_image_whose_models_could_not_be_served_is_not_nameable(load: Load) -> None:
+    nameable, unfit = _job(load(FIVE))
+    assert nameable == ["training"]
+    assert "inference image inference must be an image with transformers 5 or later: 'five' saves" in unfit["five"]
+
+
+def _allowing(tmp_path: Path, *names: str) -> dict[str, EnvironmentSettings]:
+    content = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
+    content["images"] += [WHISPER, FIVE]
+    content["training"]["job_types"][0]["allowed_images"] = list(names)
+    (tmp_path / "dev.yaml").write_text(yaml.safe_dump(content))
+    return load_environments(tmp_path)
+
+
+@pytest.mark.parametrize(("allowed", "nameable"), [([], ["training"]), (["whisper"], ["training", "whisper"])])
+def test_a_job_type_may_allow_less(tmp_path: Path, allowed: list[str], nameable: list[str]) -> None:
+    assert _job(_allowing(tmp_path, *allowed)["dev"])[0] == nameable
+
+
+def test_an_image_that_is_allowed_must_exist_and_fit(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        _allowing(tmp_path, "five", "wisper")
+    five, wisper = caught.value.problems
+    assert 'allowed_images.0 is "five": must fit this job type: inference image inference must be an image' in five
+    assert 'allowed_images.1 is "wisper": must be the name of an image under `images` with purpose training' in wisper
+
+
+def test_the_workflow_knows_what_may_be_named_and_why_not_the_rest(load: Load) -> None:
+    # Given an image more that fits, and one that does not
+    settings = load(WHISPER)
+    settings.images.append(ImageSettings.model_validate(FIVE))
+    # When the environment is synthesised
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = App(context=context, builtin_cloud_formation_validation=False)
+    stacks = {s.stack_name: s.template for s in Stage.synth(MlEnvironment(app, "dev", settings)).stacks}
+    training = json.dumps(stacks["dev-Training"])
+    # Then a request is answered by it, and operators see it
+    assert "WhisperImageBuildDigest" in training
+    assert "FiveImageBuildDigest" not in training
+    assert "It does not fit: inference image inference must be" in training
+    parameters = [r["Properties"] for r in stacks["dev-Training"]["Resources"].values() if "SSM" in r["Type"]]
+    assert {
+        "Name": "/hf-sagemaker/dev/training/text-classification/further-images",
+        "Value": "whisper",
+    }.items() <= next(each for each in parameters if each["Name"].endswith("further-images")).items()
 
 
 def _lock(folder: Path, **pin: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from hf_sagemaker.controls.containers import CONTROLS
 from hf_sagemaker.controls.control import Breach
-from hf_sagemaker.controls.image_guards import pattern_of
+from hf_sagemaker.controls.image_guards import patterns_of
 from hf_sagemaker.controls.templates import Templates
 from tests.compliance.mutants_training import in_the_definition
 
@@ -26,7 +26,23 @@ def _graph(**changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_what_a_choice_let_pass_is_known() -> None:
-    assert pattern_of(_graph(), "Train", "$.image.uri") == "mine@sha256:*"
+    assert patterns_of(_graph(), "Train", "$.image.uri") == {"mine@sha256:*"}
+
+
+def _named(name: str, pattern: str) -> dict[str, Any]:
+    named = {"Variable": "$.name", "StringEquals": name}
+    return {"And": [named, {"Variable": "$.image.uri", "StringMatches": pattern}], "Next": "Train"}
+
+
+def test_of_several_images_each_is_known() -> None:
+    # Given a choice that lets two images pass, each under its name
+    choices = [_named("mine", "mine@sha256:*"), _named("ours", "ours@sha256:*")]
+    graph = _graph(Built={"Type": "Choice", "Choices": choices, "Default": "Missing"})
+    # Then it is one of the two
+    assert patterns_of(graph, "Train", "$.image.uri") == {"mine@sha256:*", "ours@sha256:*"}
+    # But not when one of them is let pass unseen
+    choices.append({"Variable": "$.name", "StringEquals": "theirs", "Next": "Train"})
+    assert patterns_of(graph, "Train", "$.image.uri") == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -63,11 +79,21 @@ def test_what_a_choice_let_pass_is_known() -> None:
     ],
 )
 def test_a_way_that_leaves_it_open_is_found(changes: dict[str, Any]) -> None:
-    assert pattern_of(_graph(**changes), "Train", "$.image.uri") is None
+    assert patterns_of(_graph(**changes), "Train", "$.image.uri") == frozenset()
 
 
 def _any_image(state: dict[str, Any]) -> None:
-    state["Choices"][0]["StringMatches"] = "*"
+    _by_digest(state)["StringMatches"] = "*"
+
+
+def _by_digest(state: dict[str, Any]) -> dict[str, Any]:
+    """The condition on the address, which stands alone or beside that on the name."""
+    choice: dict[str, Any] = state["Choices"][0]
+    return next(each for each in [*choice.get("And", []), choice] if "StringMatches" in each)
+
+
+def _by_name_only(state: dict[str, Any]) -> None:
+    state["Choices"][0]["And"].pop()
 
 
 def _no_choice(state: dict[str, Any]) -> None:
@@ -86,6 +112,7 @@ def _from_the_request(state: dict[str, Any]) -> None:
         ("TrainingImageBuilt", _any_image),
         ("InferenceImageBuilt", _any_image),
         ("TrainingImageBuilt", _no_choice),
+        ("TrainingImageBuilt", _by_name_only),
         ("TrainOnDemand", _from_the_request),
         ("Register", _from_the_request),
     ],

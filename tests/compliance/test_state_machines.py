@@ -160,7 +160,8 @@ def test_the_longest_request_fits_into_an_execution_and_a_longer_one_is_refused(
 # --- Every way through it (59, 63), in the interpreter of the embedded AWS ---
 
 DIGEST = "sha256:" + "1" * 64
-JOB = {"spot": True, "evaluation": {"metric": "eval_accuracy", "minimum": 0.5}}
+IMAGE = {"name": "training", "parameter": "/images/training/digest"}
+JOB = {"spot": True, "image": IMAGE, "evaluation": {"metric": "eval_accuracy", "minimum": 0.5}}
 TRAINED = {"TrainingJobName": "job", "TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}
 STOPPED = {"TrainingJobName": "job", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
 WAITED = STOPPED | {"SecondaryStatus": "MaxWaitTimeExceeded"}
@@ -206,6 +207,11 @@ WAYS: dict[str, tuple[dict[str, Any], str | None, str]] = {
     "no training image yet": ({"ReadTrainingImage": {"uri": "none"}}, "ImageNotBuilt", "run hfsm build"),
     "no inference image yet": ({"ReadInferenceImage": {"uri": "none"}}, "ImageNotBuilt", "run hfsm build"),
     "an image of somebody else's": ({"ReadTrainingImage": {"uri": f"other@{DIGEST}"}}, "ImageNotBuilt", "other@"),
+    "an image that is not nameable": (
+        {"Validate": JOB | {"image": IMAGE | {"name": "whisper"}}},
+        "ImageNotBuilt",
+        "/images/training/digest",
+    ),
     "the digest cannot be read": ({"ReadTrainingImage": UNREADABLE}, "Ssm.SsmException", "not authorized"),
     "the validation takes too long": ({"Validate": TIMEOUT}, "States.Timeout", "no cause"),
     "no spot capacity": ({"TrainOnSpot": NO_ROOM}, None, ""),
@@ -282,7 +288,8 @@ def runs(full_environments: dict[str, Templates], tmp_path_factory: pytest.TempP
 
 def _images(definition: Definition) -> dict[str, Any]:
     """What the parameters say of images that were built, by the states that read them."""
-    built = {name: definition["States"][f"{name}Built"]["Choices"][0] for name in ("TrainingImage", "InferenceImage")}
+    ways = {name: definition["States"][f"{name}Built"]["Choices"][0] for name in ("TrainingImage", "InferenceImage")}
+    built = {n: next(c for c in [*way.get("And", []), way] if "StringMatches" in c) for n, way in ways.items()}
     return {f"Read{n}": {"uri": c["StringMatches"].replace("sha256:*", DIGEST)} for n, c in built.items()}
 
 

@@ -30,7 +30,10 @@ def _job(library: bool = False, **changes: Any) -> dict[str, Any]:
         data_buckets=["data"],
         models_bucket="models",
         volume_key="arn:aws:kms:us-east-1:123456789012:key/1",
-        data_parallel_library=library,
+        image="training",
+        images={"training": "/training"},
+        unfit_images={},
+        data_parallel_images=["training"] if library else [],
     )
     request = {"schema_version": "1", "name": "sentiment", "channels": {"train": "s3://data/train"}, **changes}
     return training_job(request, defaults, "arn:aws:states:us-east-1:123456789012:execution:machine:run-1")

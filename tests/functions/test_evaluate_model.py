@@ -20,7 +20,8 @@ def _job(**metrics: float) -> dict[str, Any]:
 
 
 def _evaluate(minimum: float, **metrics: float) -> dict[str, Any]:
-    return handle({"evaluation": {"metric": "eval_accuracy", "minimum": minimum}, "training": _job(**metrics)}, None)
+    gate = {"metric": "eval_accuracy", "minimum": minimum}
+    return handle({"evaluation": gate, "training": _job(**metrics), "image": "whisper"}, None)
 
 
 @pytest.mark.parametrize(("value", "passed"), [(0.81, True), (0.8, True), (0.79, False)])
@@ -36,6 +37,7 @@ def test_the_cost_of_the_run_is_told() -> None:
 def test_the_registry_gets_texts() -> None:
     assert _evaluate(0, eval_accuracy=0.5)["metadata"] == {
         "training-job": "dev-sentiment-1-spot",
+        "training-image": "whisper",
         "eval_accuracy": "0.5",
     }
 

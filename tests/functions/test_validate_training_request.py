@@ -19,6 +19,9 @@ def _defaults(**changes: Any) -> dict[str, Any]:
     return {
         "job_type": "text-classification",
         "environment": "dev",
+        "image": "training",
+        "images": {"training": "/images/training/digest", "whisper": "/images/whisper/digest"},
+        "unfit_images": {"neuron": "It does not fit: instance type ml.g4dn.xlarge must be another."},
         "instance_type": "ml.g4dn.xlarge",
         "instance_types": {"ml.g4dn.xlarge": False, "ml.p3.2xlarge": True},
         "max_instance_count": 2,
@@ -58,6 +61,13 @@ def test_the_shortest_request_takes_the_environments_defaults() -> None:
     assert (job["max_run"], job["max_wait"]) == (3600, 7200)
     assert job["checkpoint_s3_uri"].startswith("s3://checkpoints/text-classification/dev-sentiment-")
     assert job["evaluation"] == {"metric": "eval_accuracy", "minimum": 0.5}
+
+
+@pytest.mark.parametrize(("named", "image"), [({}, "training"), ({"image": "whisper"}, "whisper")])
+def test_a_request_may_name_an_image_of_the_job_type(named: dict[str, str], image: str) -> None:
+    job = _run(_request(**named))
+    assert job["image"] == {"name": image, "parameter": f"/images/{image}/digest"}
+    assert {"Key": "hf-sagemaker:image", "Value": image} in job["tags"]
 
 
 @pytest.mark.parametrize("bucket", ["data", "lake", "models", "checkpoints"])
@@ -121,6 +131,10 @@ def test_both_attempts_share_the_checkpoints_and_not_the_name() -> None:
         ({"checkpoint_s3_uri": None}, "use_spot_instances needs checkpoints"),
         ({"checkpoint_s3_uri": "s3://other/x"}, "must be below s3://checkpoints/"),
         ({"instance_type": "ml.g4dn.3xlarge"}, "this environment allows ml.g4dn.xlarge, ml.p3.2xlarge"),
+        ({"image": "whispr"}, "image is 'whispr'; this job type allows training, whisper."),
+        ({"image": "neuron"}, "It does not fit: instance type ml.g4dn.xlarge must be another."),
+        ({"image": "1.dkr.ecr.us-east-1.amazonaws.com/mine:1"}, "this job type allows training, whisper."),
+        ({"image": ["training"]}, "image is ['training']: it must be the name of a training image"),
         ({"instance_count": 3}, "allows at most 2"),
         ({"instance_count": True}, "instance_count is True"),
         ({"channels": {"test": "s3://data/test"}}, "must hold 'train'"),

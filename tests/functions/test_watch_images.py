@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from watch_images.logic import Watched, blocked_text, reasons_to_build, standing
+from watch_images.logic import Build, Watched, blocked_text, reasons_to_build, standing
 
 TODAY = date(2026, 11, 21)
 BUILT = "1.dkr.ecr.us-east-1.amazonaws.com/hf-sagemaker/dev/training@sha256:1"
@@ -15,7 +15,7 @@ ENHANCED = {"severity": "CRITICAL", "packageVulnerabilityDetails": {"vulnerabili
 
 
 def _watched(**rules: Any) -> Watched:
-    names = {name: name for name in ("project", "digest", "base_digest", "rebuild", "blocked")}
+    names = {name: name for name in ("project", "wanted", "digest", "base_digest", "rebuild", "blocked")}
     return Watched.from_input({**names, "base": {}, **rules})
 
 
@@ -39,7 +39,15 @@ def test_findings_stand_from_the_threshold_on_unless_accepted(rules: dict[str, A
 
 
 def _reasons(watched: Watched | None = None, **changes: Any) -> list[str]:
-    facts = {"built": BUILT, "base_built_on": "sha256:a", "base_now": "sha256:a", "found": [], "told": "none"}
+    facts = {
+        "wanted": "inputs",
+        "newest": Build(id="1", tag="inputs"),
+        "built": BUILT,
+        "base_built_on": "sha256:a",
+        "base_now": "sha256:a",
+        "found": [],
+        "told": "none",
+    }
     return reasons_to_build(watched or _watched(), **(facts | changes))
 
 
@@ -62,7 +70,22 @@ def test_findings_are_a_reason_once() -> None:
     assert _reasons(found=["CVE-1", "CVE-2"], told=blocked_text(["CVE-1"])) != []
 
 
-def test_what_nobody_has_built_is_not_built() -> None:
+@pytest.mark.parametrize("built", ["none", BUILT])
+@pytest.mark.parametrize("newest", [Build(), Build(id="1", tag="others"), Build(id="1", tag="others", runs=True)])
+def test_inputs_that_no_build_was_started_for_are_a_reason(built: str, newest: Build) -> None:
+    assert "the settings lead to inputs" in _reasons(built=built, newest=newest)[0]
+    assert _reasons(_watched(on_change=False), built=built, newest=newest) == []
+
+
+def test_a_build_that_failed_is_not_tried_again_for_the_same_inputs() -> None:
+    assert _reasons(built="none") == []
+
+
+def test_a_deployment_that_has_not_come_to_an_image_is_no_reason() -> None:
+    assert _reasons(wanted="", newest=Build()) == []
+
+
+def test_what_nobody_has_built_is_not_built_for_anything_else() -> None:
     assert _reasons(built="none", base_now="sha256:b", found=["CVE-1"]) == []
 
 

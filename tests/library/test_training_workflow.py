@@ -1,6 +1,7 @@
 """The state machine, turned back into its definition."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +22,23 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
     """The definition; references show as `${…}`."""
     roles = ExecutionRoles(stack, "Roles")
     images = {
-        purpose: ExtendedImage(
+        name: ExtendedImage(
             stack,
-            purpose,
+            name,
             extension=ImageExtension(
                 purpose=purpose, base=dlc_catalog.resolve(purpose, transformers=version, region="us-east-1")
             ),
-            repository_name=f"hf-sagemaker/dev/{purpose}",
+            repository_name=f"hf-sagemaker/dev/{name}",
             keys=stack.keys,
             role=roles.building,
             artifacts=stack.buckets.builds,
-            parameter_path=f"/hf-sagemaker/dev/images/{purpose}",
+            parameter_path=f"/hf-sagemaker/dev/images/{name}",
         )
-        for purpose, version in (("training", "4.49.0"), ("inference", "4.51.3"))
+        for name, purpose, version in (
+            ("training", "training", "4.49.0"),
+            ("whisper", "training", "4.49.0"),
+            ("inference", "inference", "4.51.3"),
+        )
     }
     HuggingFaceTraining(
         stack,
@@ -41,8 +46,9 @@ def _workflow(stack: Any, defaults: TrainingDefaults) -> dict[str, Any]:
         job_type="text",
         environment="dev",
         defaults=defaults,
-        training_image=images["training"],
-        inference_image=images["inference"],
+        training_images={name: images[name].by_digest for name in ("training", "whisper")},
+        inference_image=images["inference"].by_digest,
+        unfit_images={"neuron": "It does not fit."},
         roles=roles,
         placement=stack.placement,
         keys=stack.keys,
@@ -98,6 +104,13 @@ def test_what_decides_access_is_no_matter_of_the_request(definition: dict[str, A
     assert not {"RoleArn.$", "VpcConfig.$", "OutputDataConfig.$"} & set(job)
 
 
+def _whose(pattern: str) -> str:
+    """The repository of a pattern that lets pass what lies there by its digest."""
+    assert pattern.endswith("@sha256:*")
+    (name,) = re.findall(r"'(\w+?)Repository", pattern.rsplit("/", 1)[1])
+    return str(name)
+
+
 @pytest.mark.parametrize("name", ["TrainingImage", "InferenceImage"])
 def test_a_run_goes_on_only_with_a_digest_in_the_images_own_repository(definition: dict[str, Any], name: str) -> None:
     # Given the states that read the image's parameter and judge what it says
@@ -105,12 +118,47 @@ def test_a_run_goes_on_only_with_a_digest_in_the_images_own_repository(definitio
     read, built = states[f"Read{name}"], states[f"{name}Built"]
     # Then only a digest in the repository goes on, and anything else tells people what to do
     assert read["Resource"] == "arn:aws:states:::aws-sdk:ssm:getParameter"
-    assert "Digest" in read["Parameters"]["Name"]
     assert read["Next"] == f"{name}Built"
-    (way,) = built["Choices"]
-    assert way["StringMatches"].endswith("@sha256:*")
     assert built["Default"] == f"{name}Missing"
     assert "run hfsm build" in states[f"{name}Missing"]["Parameters"]["Cause.$"]
+
+
+def test_an_image_that_is_named_is_the_one_that_runs(definition: dict[str, Any]) -> None:
+    # Given a job type with two images, and a request that names one of them
+    states = definition["States"]
+    assert states["ReadTrainingImage"]["Parameters"] == {"Name.$": "$.job.image.parameter"}
+    # Then the workflow goes on with that one's repository only
+    ways = {way["And"][0]["StringEquals"]: _whose(way["And"][1]["StringMatches"]) for way in _ways(states)}
+    assert ways == {"training": "training", "whisper": "whisper"}
+    assert {way["And"][0]["Variable"] for way in _ways(states)} == {"$.job.image.name"}
+    # And the model is served by the job type's
+    assert "Digest" in states["ReadInferenceImage"]["Parameters"]["Name"]
+    (way,) = states["InferenceImageBuilt"]["Choices"]
+    assert _whose(way["StringMatches"]) == "inference"
+
+
+def _ways(states: dict[str, Any]) -> list[dict[str, Any]]:
+    ways: list[dict[str, Any]] = states["TrainingImageBuilt"]["Choices"]
+    return ways
+
+
+def test_the_first_state_knows_the_images_by_name(definition: dict[str, Any]) -> None:
+    defaults = definition["States"]["Validate"]["Parameters"]["defaults"]
+    assert defaults["image"] == "training"
+    assert {name: name in text for name, text in defaults["images"].items()} == {"training": True, "whisper": True}
+    assert defaults["unfit_images"] == {"neuron": "It does not fit."}
+
+
+def test_the_workflow_may_read_exactly_these_digests(stack: Any, definition: dict[str, Any]) -> None:
+    policies = Template.from_stack(stack).to_json()["Resources"].values()
+    statements = [
+        statement
+        for policy in policies
+        if policy["Type"] == "AWS::IAM::Policy" and "OrchestrationPolicy" in json.dumps(policy["Properties"])
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
+    (reads,) = [statement for statement in statements if statement["Action"] == "ssm:GetParameter"]
+    assert re.findall(r'"(\w+?)BuildDigest', json.dumps(reads["Resource"])) == ["training", "whisper", "inference"]
 
 
 def test_jobs_and_models_name_the_image_that_was_read(definition: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Builds run their buildspec as CodeBuild runs it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from localcloud.codebuild.buildspec import BuildspecError, parse
 from localcloud.codebuild.shell import BuildShell, CommandFailure
 from tests.local.compute_projects import Projects, until
+from tests.local.embedded_aws import start_localcloud
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
 
@@ -217,3 +219,19 @@ def test_a_token_starts_one_build_and_none_with_other_parameters(projects: Proje
     # And other parameters are refused
     with pytest.raises(projects.codebuild.exceptions.InvalidInputException, match="idempotency token"):
         projects.codebuild.start_build(projectName=name, idempotencyToken="a", timeoutInMinutesOverride=5)
+
+
+def test_no_build_outlives_the_server(tmp_path: Path) -> None:
+    # Given a server with a build that takes long
+    running = start_localcloud(tmp_path / "cloud")
+    projects = Projects(running)
+    buildspec = "version: 0.2\nphases:\n  build: {commands: ['echo $$ > %s', 'sleep 600']}\n" % (tmp_path / "pid")
+    name, _ = projects.create({"Dockerfile": ""}, buildspec=buildspec)
+    projects.codebuild.start_build(projectName=name)
+    pid = until((tmp_path / "pid").exists, bool) and int((tmp_path / "pid").read_text() or 0)
+    # When the server is stopped
+    assert running.stop() == 0
+    # Then the build's processes are gone
+    assert pid
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -139,6 +139,7 @@ def test_the_real_cli_deploys_every_stack_without_a_model(environment: Environme
 
 
 def test_both_images_are_built_and_pushed(environment: Environment) -> None:
+    # Given the builds that the deployment has started, hfsm follows those that still run
     done = environment.hfsm("build", "--env", "dev")
     assert done.returncode == 0, done.stdout + done.stderr
     ecr = environment.running.client("ecr")

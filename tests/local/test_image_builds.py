@@ -1,13 +1,7 @@
 """Image builds as they are deployed: the same build specification, with small Dockerfiles, on the embedded AWS."""
 
 import json
-import urllib.request
-import uuid
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 from aws_cdk import App, CfnOutput, Environment, Stack
@@ -16,97 +10,11 @@ from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Template
 
 from hf_sagemaker.build_failures import BuildFailures
-from hf_sagemaker.image_build import BUILD_SPECIFICATION
+from hfsm.cloud import Cloud, Parameters
+from hfsm.images import build_images, follow_images
+from tests.local.built_image import DOCKERFILE, SOURCE, Built, built_image, inbox_of
 from tests.local.compute_projects import REGISTRY, Projects, until
 from tests.local.embedded_aws import Stacks
-from watch_images.handler import handle
-
-BASE = "huggingface-pytorch-training"
-DOCKERFILE = "ARG BASE_IMAGE\nFROM $BASE_IMAGE\nCOPY a.txt /opt/\n"
-# An image's own checks are in tests/local/test_end_to_end.py: these say what the test wants to hear.
-CHECKS = Path(__file__).parents[2] / "constructs/hf_sagemaker/runtime/image_checks"
-SOURCE = {
-    "Dockerfile": DOCKERFILE,
-    "a.txt": "a",
-    "image_checks/training.py": "print('tried')",
-    "image_checks/bill_of_materials.py": (CHECKS / "bill_of_materials.py").read_text(),
-}
-
-
-PARAMETERS = ("digest", "base_digest", "rebuild", "blocked")
-AWS = {"AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-@dataclass
-class Built:
-    """One project with the parameters of an image that no build has written yet."""
-
-    running: Any
-    projects: Projects
-    name: str
-    tag: str
-    parameter: str
-
-    def build(self, **variables: str) -> dict[str, Any]:
-        """Runs a build to its end; its record. variables: override the project's."""
-        overrides = [{"name": name, "value": value} for name, value in variables.items()]
-        return self.projects.build(self.name, environmentVariablesOverride=overrides)
-
-    def digest(self) -> str:
-        return self.says("digest")
-
-    def says(self, name: str) -> str:
-        """The value of a parameter of the image."""
-        value: str = self.running.client("ssm").get_parameter(Name=f"{self.parameter}/{name}")["Parameter"]["Value"]
-        return value
-
-    def builds(self) -> int:
-        """How many were started. It waits until none runs."""
-        ids = self.projects.codebuild.list_builds_for_project(projectName=self.name)["ids"]
-        for identifier in ids:
-            until(lambda each=identifier: self.projects.record(each), lambda record: record["buildComplete"])
-        return len(ids)
-
-    def find(self, *findings: str) -> None:
-        """Lets the scan of the image in use find these, all critical."""
-        repository, _, digest = self.digest().partition("/")[2].partition("@")
-        found = [{"name": name, "severity": "CRITICAL"} for name in findings]
-        control(self.running, f"images/{quote(repository, safe='')}/{digest}/findings", {"findings": found})
-
-    def look(self, **rules: Any) -> dict[str, Any]:
-        """What the function that watches images does, once. rules: see `watch_images.logic.Watched`."""
-        watched = {
-            "project": self.name,
-            **{name: f"{self.parameter}/{name.replace('_', '-')}" for name in PARAMETERS},
-            "base": {"account": REGISTRY[:12], "repository": BASE, "tag": self.tag},
-            **rules,
-        }
-        with pytest.MonkeyPatch.context() as patch:
-            for name, value in AWS.items():
-                patch.setenv(name, value)
-            patch.setenv("AWS_ENDPOINT_URL", self.running.endpoint_url)
-            (result,) = handle({"images": [watched]}, None)
-        return result
-
-    def pushed(self) -> list[dict[str, Any]]:
-        images: list[dict[str, Any]] = self.projects.ecr.describe_images(repositoryName=f"tests/{self.name}")[
-            "imageDetails"
-        ]
-        return images
-
-    def log(self, record: dict[str, Any]) -> str:
-        return "\n".join(self.projects.log(record))
-
-    def move_base(self) -> None:
-        control(self.running, f"base-images/{BASE}/{self.tag}/republish")
-
-
-def control(running: Any, path: str, body: Any = None) -> dict[str, Any]:
-    data = json.dumps(body or {}).encode()
-    request = urllib.request.Request(f"{running.endpoint_url}/_localcloud/{path}", method="POST", data=data)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        content: dict[str, Any] = json.load(answer)
-        return content
 
 
 @pytest.fixture(scope="module")
@@ -116,25 +24,7 @@ def projects(localcloud: Any) -> Projects:
 
 @pytest.fixture
 def image(localcloud: Any, projects: Projects) -> Built:
-    base_tag = uuid.uuid4().hex[:8]
-    parameter = f"/tests/{base_tag}"
-    for name in ("digest", "base-digest", "rebuild", "blocked"):
-        localcloud.client("ssm").put_parameter(Name=f"{parameter}/{name}", Value="none", Type="String")
-    name, _ = projects.create(
-        SOURCE,
-        buildspec=json.dumps(BUILD_SPECIFICATION, indent=1),
-        variables={
-            "BASE_IMAGE": f"{REGISTRY}/{BASE}:{base_tag}",
-            "IMAGE_TAG": "inputs",
-            "DOCKERFILE": "Dockerfile",
-            "PURPOSE": "training",
-            "ARTIFACTS_BUCKET": projects.bucket,
-            "DIGEST_PARAMETER": f"{parameter}/digest",
-            "BASE_DIGEST_PARAMETER": f"{parameter}/base-digest",
-            "REBUILD_PARAMETER": f"{parameter}/rebuild",
-        },
-    )
-    return Built(localcloud, projects, name, base_tag, parameter)
+    return built_image(localcloud, projects)
 
 
 def test_a_build_writes_down_the_digest_that_it_pushed(image: Built) -> None:
@@ -163,9 +53,21 @@ def test_changed_inputs_give_another_digest_and_keep_the_old_image(image: Built)
     image.build()
     before = image.digest()
     image.projects.put_source(image.name, SOURCE | {"a.txt": "b"})
+    image.deploy("others")
     assert image.build(IMAGE_TAG="others")["buildStatus"] == "SUCCEEDED"
     assert image.digest() != before
     assert len(image.pushed()) == 2
+
+
+def test_an_image_that_the_settings_have_left_behind_is_not_used(image: Built) -> None:
+    # Given a build that began before a deployment changed what goes into the image
+    image.deploy("others")
+    # When it ends
+    record = image.build()
+    # Then the environment goes on with what it has, until the build of the new inputs has ended
+    assert record["buildStatus"] == "SUCCEEDED", image.log(record)
+    assert ":others by now, so the environment does not use" in image.log(record)
+    assert image.digest() == "none"
 
 
 def test_a_moved_base_gives_another_image_of_the_same_inputs(image: Built) -> None:
@@ -186,6 +88,7 @@ def test_a_failed_build_leaves_the_digest_in_place(image: Built) -> None:
     image.build()
     before = image.digest()
     image.projects.put_source(image.name, SOURCE | {"Dockerfile": DOCKERFILE + "RUN make\n"})
+    image.deploy("broken")
     assert image.build(IMAGE_TAG="broken")["buildStatus"] == "FAILED"
     assert image.digest() == before
 
@@ -195,21 +98,6 @@ def test_a_base_that_is_gone_is_named(image: Built) -> None:
     assert record["buildStatus"] == "FAILED"
     assert f"The base {REGISTRY}/no-such-image:1 is not there any more" in image.log(record)
     assert image.digest() == "none"
-
-
-def test_an_image_that_fails_its_check_is_not_pushed(image: Built) -> None:
-    # Given an image in use, and another whose check fails
-    image.build()
-    before = image.digest()
-    failing = "import sys\nsys.exit('the entry point does not load')"
-    image.projects.put_source(image.name, SOURCE | {"a.txt": "b", "image_checks/training.py": failing})
-    # When it is built
-    record = image.build(IMAGE_TAG="failing")
-    # Then the build fails and says why, nothing is pushed, and the image in use stays
-    assert record["buildStatus"] == "FAILED"
-    assert "the entry point does not load" in image.log(record)
-    assert len(image.pushed()) == 1
-    assert image.digest() == before
 
 
 def test_packages_that_do_not_fit_together_are_not_pushed(image: Built) -> None:
@@ -234,106 +122,49 @@ def test_the_bill_of_materials_of_an_image_lies_under_its_digest(image: Built) -
     assert "torch" in [component["name"] for component in bill["components"]]
 
 
-def test_a_build_that_did_not_succeed_is_told_to_the_topic(image: Built, stacks: Stacks) -> None:
+def test_an_image_that_fails_its_check_is_not_pushed_and_people_are_told(image: Built, stacks: Stacks) -> None:
     # Given the rule as it is deployed, on this project, and somebody who listens
     template = failures_template(image.name)
     stacks.create(f"failures-{image.name}", template)
     topic, inbox = stacks.outputs(f"failures-{image.name}")["Topic"], inbox_of(image.running)
     image.running.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=inbox.arn)
-    # When one build succeeds and another fails
+    # When one build succeeds, and the image of another fails its check
     image.build()
-    image.projects.put_source(image.name, SOURCE | {"Dockerfile": DOCKERFILE + "RUN make\n"})
-    image.build(IMAGE_TAG="broken")
-    # Then the failure is told, with the log where it is explained, and nothing else is
+    before = image.digest()
+    failing = "import sys\nsys.exit('the entry point does not load')"
+    image.projects.put_source(image.name, SOURCE | {"a.txt": "b", "image_checks/training.py": failing})
+    image.deploy("failing")
+    record = image.build(IMAGE_TAG="failing")
+    # Then it says why, nothing is pushed, and the image in use stays
+    assert "the entry point does not load" in image.log(record)
+    assert len(image.pushed()) == 1
+    assert image.digest() == before
+    # And the failure is told, with the log where it is explained, and nothing else is
     (message,) = until(inbox.messages, bool)
     assert f"The build of project {image.name} ended as FAILED" in message
     assert "goes on with the one from before" in message
     assert inbox.messages() == []
 
 
-def test_a_moved_base_starts_one_build_and_no_second_one(image: Built) -> None:
-    # Given an image that nothing has changed since
-    image.build()
-    before = image.digest()
+def test_a_build_that_a_deployment_has_started_is_followed(image: Built) -> None:
+    # Given an environment whose only image is being built
+    environment, ssm = f"env-{image.name}", image.running.client("ssm")
+    said = {
+        "project": image.name,
+        "uri": f"{image.repository_uri}:inputs",
+        "digest": f"{image.repository_uri}@sha256:1",
+    }
+    for name, value in said.items():
+        ssm.put_parameter(Name=f"/hf-sagemaker/{environment}/images/it/{name}", Value=value, Type="String")
     image.look()
-    assert image.builds() == 1
-    # When its base moves, and the function looks, and looks again
-    image.move_base()
-    assert "its base is" in image.look()["reasons"][0]
-    image.builds()
-    image.look()
-    # Then it was built once more, on the new base
-    assert image.builds() == 2
-    assert image.digest() != before
-    assert image.says("blocked") == "none"
-
-
-def test_who_does_not_want_new_bases_gets_none(image: Built) -> None:
-    image.build()
-    image.move_base()
-    image.look(on_new_base=False)
-    assert image.builds() == 1
-
-
-def test_nothing_is_built_that_nobody_has_built_before(image: Built) -> None:
-    image.look()
-    assert image.builds() == 0
-
-
-def test_a_critical_finding_blocks_and_starts_one_build(image: Built) -> None:
-    # Given an image in which a scan finds something critical
-    image.build()
-    image.find("CVE-2026-1")
-    # When the function looks twice
-    image.look()
-    image.builds()
-    image.find("CVE-2026-1")
-    image.look()
-    # Then the image is blocked, and was built again once, under a tag of its own
-    assert image.says("blocked") == "CVE-2026-1"
-    assert image.builds() == 2
-    assert image.says("rebuild") == f"{datetime.now(UTC):%Y%m%d}"
-    # And it is free again when the finding is gone
-    image.find()
-    image.look()
-    assert image.says("blocked") == "none"
-
-
-def test_an_accepted_finding_blocks_again_when_its_day_is_over(image: Built) -> None:
-    image.build()
-    image.find("CVE-2026-2")
-    today = datetime.now(UTC).date()
-
-    def accepted(until_day: Any) -> dict[str, str]:
-        return {"name": "CVE-2026-2", "until": until_day.isoformat(), "reason": "not reachable from our code"}
-
-    image.look(accepted=[accepted(today)])
-    assert (image.says("blocked"), image.builds()) == ("none", 1)
-    image.look(accepted=[accepted(today - timedelta(days=1))])
-    assert (image.says("blocked"), image.builds()) == ("CVE-2026-2", 2)
-
-
-@dataclass
-class Inbox:
-    """A queue that reads a topic's messages."""
-
-    sqs: Any
-    url: str
-    arn: str
-
-    def messages(self) -> list[str]:
-        """Those that came since the last look."""
-        received = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10).get("Messages", [])
-        for each in received:
-            self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=each["ReceiptHandle"])
-        return [json.loads(each["Body"])["Message"] for each in received]
-
-
-def inbox_of(running: Any) -> Inbox:
-    sqs = running.client("sqs")
-    url = sqs.create_queue(QueueName=f"inbox-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    return Inbox(sqs, url, arn)
+    # When an operator builds it, then its build is followed, and only a build that has ended is none to follow
+    lines: list[str] = []
+    parameters = Parameters(Cloud(endpoint_url=image.running.endpoint_url, local=True), environment)
+    (built,) = build_images(parameters, lambda line, _: lines.append(line))
+    assert (built.name, image.builds()) == ("it", 1)
+    assert "a build of it runs already" in lines
+    (followed,) = follow_images(parameters, lambda line, _: None)
+    assert (followed.seconds, image.builds()) == (built.seconds, 1)
 
 
 def failures_template(project: str) -> str:

@@ -38,6 +38,9 @@ def train(
     ] = None,
     environment: Environment = "dev",
     local: Local = False,
+    image: Annotated[
+        str | None, typer.Option(help="Name of the training image, in place of the one that the request names.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the training until it ends.")] = True,
 ) -> None:
     """Train a model: upload what is local, start the state machine, follow it, print the outcome.
@@ -54,11 +57,11 @@ def train(
     if accelerate_config is None:
         if arguments:
             raise typer.BadParameter("only a script has arguments, and a script needs --accelerate-config.")
-        checked = read_request(request)
+        checked = read_request(request, image=image)
     else:
         config = accelerate.read(accelerate_config)
         body, notes = accelerate.request_body(config, accelerate_config, request, arguments or [])
-        checked = check_request(accelerate_config, body)
+        checked = check_request(accelerate_config, body, image=image)
         for note in notes:
             typer.echo(note)
     parameters = cloud.Parameters(cloud.connect(local), environment)
@@ -83,7 +86,10 @@ def build(
     environment: Environment = "dev",
     local: Local = False,
 ) -> None:
-    """Build container images of an environment and push them to its repositories."""
+    """Build container images of an environment and push them to its repositories.
+
+    A deployment starts the builds of what it has changed: such a build is followed, and no second one started.
+    """
     from hfsm import cloud
     from hfsm import images as container_images
 
@@ -134,7 +140,7 @@ def update_images(
         typer.echo("Not changed.")
         raise typer.Exit(1)
     update.apply()
-    typer.echo(f"Changed {update.file}. Deploy it, and `hfsm build` makes the images.")
+    typer.echo(f"Changed {update.file}. Deploy it: that builds the images.")
 
 
 @images_app.command("promote")

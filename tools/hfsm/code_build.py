@@ -1,4 +1,4 @@
-"""One build of a CodeBuild project: start it, read what it says, know how it ended."""
+"""One build of a CodeBuild project: start it or find it, read what it says, know how it ended."""
 
 import time
 from collections.abc import Mapping
@@ -9,19 +9,35 @@ from hfsm.training_log import LogTail
 
 
 class CodeBuild:
-    """A build that was started. seconds: how long it took; None until it has succeeded."""
+    """A build that was started. seconds: how long it took; None until a look has seen that it succeeded."""
 
-    def __init__(self, cloud: Cloud, project: str, variables: Mapping[str, str] | None = None) -> None:
-        """Starts it. variables: environment variables of this build only. Omitted: none."""
+    def __init__(self, cloud: Cloud, record: dict[str, Any]) -> None:
+        """record: as CodeBuild describes it."""
         self._cloud = cloud
-        overrides = [{"name": name, "value": value} for name, value in (variables or {}).items()]
-        arguments: dict[str, Any] = {"environmentVariablesOverride": overrides} if overrides else {}
-        started = cloud.client("codebuild").start_build(projectName=project, **arguments)
-        self.id: str = started["build"]["id"]
+        self.id: str = record["id"]
         self.seconds: float | None = None
-        self._state: dict[str, Any] = started["build"]
+        self._state = record
         self._started = time.monotonic()
         self._tail: LogTail | None = None
+
+    @classmethod
+    def start(cls, cloud: Cloud, project: str, variables: Mapping[str, str] | None = None) -> "CodeBuild":
+        """Starts one. variables: environment variables of this build only. Omitted: none."""
+        overrides = [{"name": name, "value": value} for name, value in (variables or {}).items()]
+        arguments: dict[str, Any] = {"environmentVariablesOverride": overrides} if overrides else {}
+        return cls(cloud, cloud.client("codebuild").start_build(projectName=project, **arguments)["build"])
+
+    @classmethod
+    def newest(cls, cloud: Cloud, project: str) -> "CodeBuild | None":
+        """The one that was started last, whoever did it."""
+        client = cloud.client("codebuild")
+        ids = client.list_builds_for_project(projectName=project, sortOrder="DESCENDING")["ids"][:1]
+        return cls(cloud, client.batch_get_builds(ids=ids)["builds"][0]) if ids else None
+
+    def variable(self, name: str) -> str | None:
+        """An environment variable that it was started with."""
+        variables = self._state.get("environment", {}).get("environmentVariables", [])
+        return next((each["value"] for each in variables if each["name"] == name), None)
 
     def look(self) -> list[str]:
         """What it has logged since the last look; then `has_ended`, `has_succeeded` and `seconds` are of now."""

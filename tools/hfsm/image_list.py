@@ -103,6 +103,9 @@ def _used_by(parameters: Parameters) -> dict[str, list[str]]:
             name, _, field = path.partition("/")
             if field == "image":
                 found.setdefault(image, []).append(f"{what} {name}")
+            elif field == "further-images":
+                for further in image.split(","):
+                    found.setdefault(further, []).append(f"requests of {name}")
             elif field == "inference-image":
                 found.setdefault(image, []).append(f"models of {name}")
     return found

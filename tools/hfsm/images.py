@@ -1,7 +1,7 @@
-"""Builds an environment's container images: starts their CodeBuild projects side by side and follows them."""
+"""Builds an environment's container images: starts their CodeBuild projects or finds their builds, and follows them."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -13,6 +13,8 @@ from hfsm.progress import Progress, seconds_text
 
 Report = Callable[[str, str], None]
 """(line, image): what a build says."""
+_BEGINS_WITHIN_SECONDS = 120.0
+"""EventBridge tells of a deployment's change within seconds, mostly."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,46 @@ def build(names: Sequence[str], parameters: Parameters, console: Console) -> Non
 def build_images(parameters: Parameters, report: Report, names: Sequence[str] = ()) -> list[BuiltImage]:
     """Start the projects, follow all of them, and read which digests they wrote down.
 
+    A build of the same inputs that runs already, as a deployment starts it, is followed in place of another one.
     Raises WrongUseError for a name that the environment does not have, before anything starts, and OperatorError when a
     build fails.
     """
+    builds = {}
+    for image in _known(parameters, names):
+        newest = _newest(parameters, image)
+        if newest and not newest.has_ended:
+            report("a build of it runs already", image)
+            builds[image] = newest
+        else:
+            builds[image] = CodeBuild.start(parameters.cloud, parameters.get(f"images/{image}/project"))
+    return _follow(parameters, builds, report)
+
+
+def follow_images(parameters: Parameters, report: Report) -> list[BuiltImage]:
+    """Follow the builds of all images that a deployment has started, also those that have ended by now.
+
+    Raises OperatorError when one fails, or when none begins.
+    """
+    builds = {}
+    deadline = time.monotonic() + _BEGINS_WITHIN_SECONDS
+    for image in _known(parameters, ()):
+        while (newest := _newest(parameters, image)) is None:
+            if time.monotonic() > deadline:
+                raise OperatorError(f"No build of image {image} was started: start it by `hfsm build {image}`.")
+            time.sleep(parameters.cloud.poll_seconds)
+        builds[image] = newest
+    return _follow(parameters, builds, report)
+
+
+def _newest(parameters: Parameters, image: str) -> CodeBuild | None:
+    """The newest build of an image, if it is one of what the settings lead to now."""
+    newest = CodeBuild.newest(parameters.cloud, parameters.get(f"images/{image}/project"))
+    tag = parameters.get(f"images/{image}/uri").rpartition(":")[2]
+    return newest if newest and newest.variable("IMAGE_TAG") == tag else None
+
+
+def _known(parameters: Parameters, names: Sequence[str]) -> Sequence[str]:
+    """names, or all images that are built here where there are none."""
     below = parameters.below("images")
     known = sorted({path.split("/")[0] for path in below})
     if not known:
@@ -51,7 +90,10 @@ def build_images(parameters: Parameters, report: Report, names: Sequence[str] = 
             f"{parameters.environment} does not build {', '.join(promoted)}, it runs what another environment has "
             "built: hfsm images promote."
         )
-    builds = {image: CodeBuild(parameters.cloud, below[f"{image}/project"]) for image in names or built}
+    return names or built
+
+
+def _follow(parameters: Parameters, builds: Mapping[str, CodeBuild], report: Report) -> list[BuiltImage]:
     while any(build.seconds is None for build in builds.values()):
         for image, build in builds.items():
             if build.seconds is None:

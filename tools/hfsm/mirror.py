@@ -31,7 +31,7 @@ def mirror(names: Sequence[str], parameters: Parameters, console: Console) -> No
             f"{parameters.environment} has no mirror. Name models under hub.models in "
             f"environments/{parameters.environment}.yaml, and deploy."
         )
-    build = CodeBuild(parameters.cloud, project, {_VARIABLE: " ".join(names)} if names else None)
+    build = CodeBuild.start(parameters.cloud, project, {_VARIABLE: " ".join(names)} if names else None)
     brought: list[dict[str, str]] = []
     problems: list[str] = []
     with Progress(console, f"Mirroring models for {parameters.environment}") as progress:

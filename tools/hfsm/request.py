@@ -32,20 +32,21 @@ class LocalRequest:
         return str(self.body.get("name") or "training")
 
 
-def read_request(path: Path) -> LocalRequest:
+def read_request(path: Path, *, image: str | None = None) -> LocalRequest:
     """Read and check a request. Raises WrongUseError with every problem, before anything is uploaded.
 
     Relative folders count from the request's own folder, so that a request can be moved together with its
-    data.
+    data. image: in place of the one that it names. Omitted: that one.
     """
-    return check_request(path, _parse(path))
+    return check_request(path, _parse(path), image=image)
 
 
-def check_request(path: Path, body: dict[str, Any]) -> LocalRequest:
+def check_request(path: Path, body: dict[str, Any], *, image: str | None = None) -> LocalRequest:
     """As read_request, of a request that something else than a file of its own says.
 
     path: the file that it comes from; in messages, and where relative folders count from.
     """
+    body = body | ({"image": image} if image else {})
     problems: list[str] = []
     channels: dict[str, dict[str, Path]] = {}
     named = body.get("channels", {})

@@ -35,10 +35,12 @@ def install(cloud: LocalCloud) -> None:
 def emit(arn: str, source: str, detail_type: str, detail: dict[str, Any]) -> None:
     """An event of a service about the resource of that ARN, aside: whoever works does not wait for it."""
     _, _, _, region, account, *_ = arn.split(":")
-    event = {**_envelope(account, region), "source": source, "detail-type": detail_type, "resources": [arn]}
+    event: Any = {**_envelope(account, region), "source": source, "detail-type": detail_type, "resources": [arn]}
+    event["detail"] = detail
     for rule in list(events_backends[account][region].event_buses["default"].rules.values()):
-        if rule.scheduled_expression is None:
-            arguments = (rule, {**event, "detail": detail})
+        pattern: EventPattern = rule.event_pattern
+        if rule.scheduled_expression is None and pattern.matches_event(event):
+            arguments = (rule, event)
             threading.Thread(target=_send_to_targets, args=arguments, name=f"rule {rule.name}", daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""SSM parameters that remember who wrote them, as moto's do not."""
+"""SSM parameters that remember who wrote them, and of whose values EventBridge hears. moto's do neither."""
 
 from typing import Any
 
@@ -7,17 +7,23 @@ from moto.core.responses import ActionResult
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.models import sts_backends
 
+from localcloud import events
 from localcloud.settings import LocalCloud
 
 
 class ParameterResponse(SimpleSystemManagerResponse):
-    """The operations that are different here."""
+    """The operations that are different here. AWS tells of deletions too, for which nothing here listens."""
 
     def put_parameter(self) -> ActionResult:
         answer = super().put_parameter()
-        written: Any = self.ssm_backend._parameters[self._get_param("Name")][-1]
+        name = self._get_param("Name")
+        written: Any = self.ssm_backend._parameters[name][-1]
         sts = sts_backends[self.current_account]["aws"]
         _, written.written_by, _ = sts.get_caller_identity(self.get_access_key(), self.region)
+        arn = f"arn:{self.partition}:ssm:{self.region}:{self.current_account}:parameter/{name.removeprefix('/')}"
+        operation = "Create" if written.version == 1 else "Update"
+        detail = {"operation": operation, "name": name, "type": self._get_param("Type", "String")}
+        events.emit(arn, "aws.ssm", "Parameter Store Change", detail)
         return answer
 
     def get_parameter_history(self) -> ActionResult:

@@ -105,6 +105,7 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
     try:
         stopping.wait()
     finally:
+        codebuild.shutdown()
         sagemaker.shutdown()
         server.shutdown()
         server.server_close()

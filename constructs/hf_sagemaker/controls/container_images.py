@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hf_sagemaker import dlc_catalog
-from hf_sagemaker.controls.image_guards import pattern_of
+from hf_sagemaker.controls.image_guards import patterns_of
 from hf_sagemaker.controls.jobs import as_training
 from hf_sagemaker.controls.state_machines import Graph, State, StateMachine, job_kind, state_machines
 from hf_sagemaker.controls.subnets import MODEL
@@ -43,7 +43,7 @@ class Container:
     """A serving container that the templates describe, with its variables.
 
     resource: what holds it. place: where in it, for people. image: its image as the template has it, or for one that is
-    left to a machine's input, what the machine knows of it for sure.
+    left to a machine's input, what the machine knows of it for sure: a container for each that it may be.
     """
 
     resource: Resource
@@ -68,8 +68,8 @@ def containers(templates: Templates) -> Iterator[Container]:
             found = [parameters.get("PrimaryContainer"), *parameters.get("Containers", [])]
             found += parameters.get("InferenceSpecification", {}).get("Containers", [])
             for each in found:
-                if each:
-                    yield Container(machine.resource, f"state {name}", each, _image(graph, name, each, "Image"))
+                for image in _images(graph, name, each, "Image") if each else ():
+                    yield Container(machine.resource, f"state {name}", each, image)
 
 
 def images(templates: Templates) -> Iterator[Image]:
@@ -81,8 +81,8 @@ def images(templates: Templates) -> Iterator[Image]:
         for graph, name, task in _tasks(machine):
             kind = job_kind(task)
             if kind and (algorithm := as_training(task, kind).get("AlgorithmSpecification")):
-                uri = _image(graph, name, algorithm, "TrainingImage")
-                yield Image(machine.resource, f"state {name}", uri)
+                for uri in _images(graph, name, algorithm, "TrainingImage"):
+                    yield Image(machine.resource, f"state {name}", uri)
     for project in templates.resources("AWS::CodeBuild::Project"):
         environment = project.properties.get("Environment", {})
         if not str(environment.get("Image")).startswith("aws/codebuild/"):
@@ -102,13 +102,14 @@ def _tasks(machine: StateMachine) -> Iterator[tuple[Graph, str, State]]:
         yield from ((graph, name, state) for name, state in graph["States"].items() if state["Type"] == "Task")
 
 
-def _image(graph: Graph, state: str, definition: Mapping[str, Any], member: str) -> Any:
-    """The address; for a path into the input a pattern that leaves nothing open but the digest, or the path itself."""
+def _images(graph: Graph, state: str, definition: Mapping[str, Any], member: str) -> list[Any]:
+    """The address; for a path into the input the patterns that it may match, which leave nothing open but the digest,
+    or the path itself."""
     path = definition.get(f"{member}.$")
     if path is None:
-        return definition.get(member)
-    pattern = pattern_of(graph, state, str(path)) or ""
-    return pattern if _ONLY_DIGEST_OPEN.fullmatch(pattern) else path
+        return [definition.get(member)]
+    patterns = sorted(patterns_of(graph, state, str(path)))
+    return patterns if patterns and all(_ONLY_DIGEST_OPEN.fullmatch(pattern) for pattern in patterns) else [path]
 
 
 def own_repository(templates: Templates, image: Image) -> Resource | None:

@@ -29,7 +29,7 @@ _PLAN: list[tuple[str, str, Callable[[DemoRun, StepLog], str]]] = [
     ("bootstrap", "cdk bootstrap", deploy_steps.bootstrap),
     ("synth", "cdk synth", deploy_steps.synth),
     ("deploy", "cdk deploy 'dev/*'", deploy_steps.deploy),
-    ("images", "Build the training and the inference image", image_steps.build_images),
+    ("images", "Wait for the builds of both images, which the deployment has started", image_steps.follow_builds),
     ("upload", "Upload the data", training_steps.upload_data),
     ("train", "Train on spot, with an interruption", training_steps.train),
     ("approve", "Approve the model", training_steps.approve),

@@ -22,7 +22,7 @@ from localcloud.codebuild.build import Build, BuildRequest
 from localcloud.log_stream import LogStream
 from localcloud.settings import LocalCloud
 
-__all__ = ["install"]
+__all__ = ["install", "shutdown"]
 
 _DEFAULT_TIMEOUT = 60  # minutes
 _TOKEN_SECONDS = 300.0
@@ -73,6 +73,9 @@ class RunningCodeBuildResponse(CodeBuildResponse):
         if unknown := sorted(set(request) - _OVERRIDES):
             raise InvalidInputException(f"{', '.join(unknown)}: not supported by the embedded AWS")
         project = self._project(request["projectName"])
+        return ActionResult({"build": self._started(project, request).record})
+
+    def _started(self, project: dict[str, Any], request: dict[str, Any]) -> Build:
         name = project["name"]
         identifier = f"{name}:{uuid.uuid4()}"
         arn = f"{project['arn'].rpartition(':')[0]}:build/{identifier}"
@@ -94,7 +97,7 @@ class RunningCodeBuildResponse(CodeBuildResponse):
             self.tokens[self.current_account, self.region, token] = Started(request, build, time.monotonic())
         history.append(identifier)
         build.start()
-        return ActionResult({"build": build.record})
+        return build
 
     def batch_get_builds(self) -> ActionResult:
         known = [(identifier, self._build(identifier)) for identifier in self._get_param("ids")]
@@ -153,6 +156,15 @@ def install(cloud: LocalCloud) -> None:
     RunningCodeBuildResponse.cloud = cloud
     for path in moto.codebuild.urls.url_paths:
         moto.codebuild.urls.url_paths[path] = RunningCodeBuildResponse.dispatch
+
+
+def shutdown() -> None:
+    """Stops every build, and waits until none has a process left."""
+    builds = list(RunningCodeBuildResponse.builds.values())
+    for build in builds:
+        build.stop()
+    for build in builds:
+        build.wait()
 
 
 def _overridden(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:

@@ -61,10 +61,15 @@ class Build:
         self._shell: BuildShell | None = None
         self._stopped = threading.Event()
         self._failed_phase: str | None = None
+        self._thread = threading.Thread(target=self._run, name=f"build-{request.id}", daemon=True)
         self.record = _record(request, log)
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name=f"build-{self._request.id}", daemon=True).start()
+        self._thread.start()
+
+    def wait(self, seconds: float = 10) -> None:
+        """Until it has ended, for so long at most."""
+        self._thread.join(seconds)
 
     def stop(self) -> None:
         if not self.record["buildComplete"]:
@@ -98,6 +103,8 @@ class Build:
         with self._phase("DOWNLOAD_SOURCE"):
             specification = self._download_source(sources, folder / "source.zip")
         self._shell = BuildShell(sources, folder, self._log.write)
+        if self._stopped.is_set():
+            self._shell.stop()
         environment = self._environment(sources, folder, specification)
         for phase in specification.phases:
             # A failed BUILD still goes through POST_BUILD; every earlier failure ends the build.
