@@ -150,15 +150,14 @@ def test_the_first_state_knows_the_images_by_name(definition: dict[str, Any]) ->
 
 
 def test_the_workflow_may_read_exactly_these_digests(stack: Any, definition: dict[str, Any]) -> None:
-    policies = Template.from_stack(stack).to_json()["Resources"].values()
     statements = [
         statement
-        for policy in policies
-        if policy["Type"] == "AWS::IAM::Policy" and "OrchestrationPolicy" in json.dumps(policy["Properties"])
+        for name, policy in Template.from_stack(stack).to_json()["Resources"].items()
+        if policy["Type"] == "AWS::IAM::ManagedPolicy" and "OrchestrationPolicy" in name
         for statement in policy["Properties"]["PolicyDocument"]["Statement"]
     ]
     (reads,) = [statement for statement in statements if statement["Action"] == "ssm:GetParameter"]
-    assert re.findall(r'"(\w+?)BuildDigest', json.dumps(reads["Resource"])) == ["training", "whisper", "inference"]
+    assert re.findall(r'"(\w+?)BuildDigest', json.dumps(reads["Resource"])) == ["inference", "training", "whisper"]
 
 
 def test_jobs_and_models_name_the_image_that_was_read(definition: dict[str, Any]) -> None:
