@@ -2,11 +2,18 @@
 
 import gc
 import sys
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 # A synth lives for seconds and keeps what it makes: looking for garbage costs a tenth of it.
 gc.disable()
+# The CDK's other process takes half a second to start. What settings need, which is nothing of it, is loaded meanwhile.
+Thread(target=import_module, args=("aws_cdk",)).start()
 
+from stacks.settings_files import SettingsError, load_environments, load_organization
+
+# isort: split
 from aws_cdk import App
 
 from hf_sagemaker.guardrails import PolicyTooLongError
@@ -14,7 +21,6 @@ from stacks.gate import Gate
 from stacks.ml_environment import MlEnvironment
 from stacks.organization import Organization
 from stacks.promotion_settings import destinations
-from stacks.settings_files import SettingsError, load_environments, load_organization
 
 ROOT = Path(__file__).parent
 

@@ -43,4 +43,4 @@ HttpsUrl = Annotated[str, AfterValidator(_https_url)]
 class Settings(BaseModel):
     """Base of all settings: an unknown field is an error, values do not change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -3,12 +3,16 @@
 Also writes the JSON schema for editors: `python -m stacks.settings_files > environments/schema.json`.
 """
 
+import ast
+import inspect
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, TypeVar
 
 import yaml
@@ -223,6 +227,7 @@ def _models_of(annotation: Any) -> list[type[BaseModel]]:
 
 def schema() -> str:
     """The JSON schema of an environment file, as text."""
+    _describe_fields()
     return (
         json.dumps(
             {
@@ -233,6 +238,30 @@ def schema() -> str:
         )
         + "\n"
     )
+
+
+def _describe_fields() -> None:
+    """Makes the docstrings of fields their descriptions, which nobody but editors reads.
+
+    pydantic could do it whenever it makes a model, but would read all of the models' source at each synth.
+    """
+    models = list(_all_below(Settings))  # a model comes after those that its fields are of
+    for model in models:
+        (definition,) = ast.parse(dedent(inspect.getsource(model))).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, text in pairwise(definition.body):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(said))):
+                    described = model.model_fields[name]
+                    described.description = described.description or inspect.cleandoc(said)
+    for model in models:
+        model.model_rebuild(force=True)
+
+
+def _all_below(model: type[Settings]) -> Iterator[type[Settings]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from _all_below(each)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Settings that give a secret away: by their name, or by a value that looks like a token."""
 
 import re
+from functools import cache
 
 from hf_sagemaker.controls.tokens import token_like
 
@@ -11,6 +12,7 @@ _PASSWORD_IN_ADDRESS = re.compile(r"://[^/\s:@$]+:[^/\s:@$]{3,}@")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
 
+@cache  # templates say the same words many times
 def holds_secret(text: str) -> bool:
     """Whether a text holds what looks like a token, or an address with a password."""
     plain = _REFERENCE.sub(" ", text)
