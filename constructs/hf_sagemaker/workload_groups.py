@@ -26,9 +26,8 @@ class WorkloadGroup(ec2.SecurityGroup):
             self.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(port), description)
 
     def connect_members(self) -> None:
-        """Lets members reach each other, for distributed training, by every protocol.
-
-        Frameworks choose their ports, the encryption between instances is IPsec (UDP 500 and ESP), and EFA demands it.
-        """
-        self.add_ingress_rule(self, ec2.Port.all_traffic(), "Instances of one training job")
-        self.add_egress_rule(self, ec2.Port.all_traffic(), "Instances of one training job")
+        """Lets members reach each other, for distributed training: frameworks choose their TCP ports, and SageMaker's
+        encryption between instances is IPsec (IKE on UDP 500, and ESP). EFA would need every protocol."""
+        for port in (ec2.Port.all_tcp(), ec2.Port.udp(500), ec2.Port.esp()):
+            self.add_ingress_rule(self, port, "Instances of one training job")
+            self.add_egress_rule(self, port, "Instances of one training job")
