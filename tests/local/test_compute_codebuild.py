@@ -212,7 +212,11 @@ def test_the_same_token_means_the_same_build(projects: Projects) -> None:
     token = uuid.uuid4().hex
     started = [projects.codebuild.start_build(projectName=name, idempotencyToken=token) for _ in range(2)]
     another = projects.codebuild.start_build(projectName=name, idempotencyToken=token + "2")
-    assert started[0]["build"]["id"] == started[1]["build"]["id"] != another["build"]["id"]
+    assert started[0]["build"]["id"] == started[1]["build"]["id"]
+    # And the builds of a project are listed by their age, the newest first
+    both = [another["build"]["id"], started[0]["build"]["id"]]
+    assert projects.codebuild.list_builds_for_project(projectName=name)["ids"] == both
+    assert projects.codebuild.list_builds_for_project(projectName=name, sortOrder="ASCENDING")["ids"] == both[::-1]
 
 
 def test_no_build_outlives_the_server(tmp_path: Path) -> None:
