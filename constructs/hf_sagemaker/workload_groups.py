@@ -19,9 +19,12 @@ class WorkloadGroup(ec2.SecurityGroup):
         )
 
     def connect_members(self) -> None:
-        """Lets members reach each other, for distributed training, by every protocol.
+        """Lets members reach each other, for distributed training.
 
-        Frameworks choose their ports, the encryption between instances is IPsec (UDP 500 and ESP), and EFA demands it.
+        Frameworks choose their ports, and SageMaker encrypts what goes between instances with IPsec. EFA is not among
+        it: it needs a rule for every protocol.
         """
-        self.add_ingress_rule(self, ec2.Port.all_traffic(), "Instances of one training job")
-        self.add_egress_rule(self, ec2.Port.all_traffic(), "Instances of one training job")
+        esp = ec2.Port(protocol=ec2.Protocol.ESP, string_representation="ESP")  # Port.esp() gives it ports; it has none
+        for port in (ec2.Port.all_tcp(), ec2.Port.udp(500), esp):
+            self.add_ingress_rule(self, port, "Instances of one training job")
+            self.add_egress_rule(self, port, "Instances of one training job")
