@@ -18,6 +18,8 @@ def ip_permission(rule: Properties) -> dict[str, Any]:
     for port in ("FromPort", "ToPort"):
         if port in rule:
             permission[port] = int(rule[port])
+        elif permission["IpProtocol"] != "-1":
+            permission[port] = -1  # ESP, say, has no ports; EC2 needs none, moto some number
     described = {"Description": rule["Description"]} if "Description" in rule else {}
     group = rule.get("SourceSecurityGroupId") or rule.get("DestinationSecurityGroupId")
     prefixes = rule.get("SourcePrefixListId") or rule.get("DestinationPrefixListId")
