@@ -128,7 +128,10 @@ def _builds(environment: Environment, *, at_least: int) -> int:
         records: list[dict[str, Any]] = codebuild.batch_get_builds(ids=ids)["builds"]
         return records
 
-    return len(until(look, lambda found: len(found) >= at_least and all(each["buildComplete"] for each in found)))
+    all_ended = until(
+        look, lambda found: len(found) >= at_least and all(each["buildComplete"] for each in found), seconds=280
+    )
+    return len(all_ended)
 
 
 def _looks(environment: Environment) -> list[str]:
