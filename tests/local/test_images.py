@@ -162,7 +162,7 @@ def test_a_changed_requirement_gives_another_image_and_the_one_from_before_serve
 ) -> None:
     before = _digests(environment)
     # When the same is deployed again, and then a changed requirement
-    _deploy(environment, FIRST)
+    _deploy(environment, FIRST, "dev/Images")
     _deploy(environment, SECOND, "dev/Images")
     # Then one build was started for the change, and none for what was the same
     assert _builds(environment, "whisper", 2) == ["SUCCEEDED"] * 2, _build_lines(environment)
@@ -187,11 +187,3 @@ def test_a_build_that_fails_leaves_the_image_from_before_and_tells_people(
     (message,) = until(inbox.messages, bool)
     assert "ended as FAILED" in message
     assert "goes on with the one from before" in message
-
-
-def test_going_back_finds_the_image_and_builds_nothing(environment: Environment) -> None:
-    before = _digests(environment)
-    _deploy(environment, SECOND, "dev/Images")
-    assert _builds(environment, "whisper", 4)[0] == "SUCCEEDED"
-    assert any("is there already: nothing to build" in line for line in _build_lines(environment))
-    assert _digests(environment) == [*before, before[-1]]
