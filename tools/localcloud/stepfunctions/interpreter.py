@@ -56,6 +56,7 @@ def install(cloud: LocalCloud) -> None:
     _call_as_the_role()
     redrive.install()
     _fail_by_token()
+    _spell_members()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"sagemaker": "SageMaker", "ssm": "Ssm"}
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.
@@ -89,6 +90,19 @@ def _fail_by_token() -> None:
     responses.send_task_failure = send_task_failure
     callback: Any = state_task_service_callback
     callback.CustomErrorName = ErrorName
+
+
+def _spell_members() -> None:
+    """Adds to `aws-sdk:…` that members are spelt with a capital, whatever the API says: Step Functions' are small."""
+    service: Any = state_task_service_aws_sdk.StateTaskServiceAwsSdk
+    before = service._eval_service_task
+
+    def call(self: Any, *, normalised_parameters: dict[str, Any], **more: Any) -> None:
+        if self.resource.api_name == "sfn":
+            normalised_parameters = {f"{key[0].lower()}{key[1:]}": v for key, v in normalised_parameters.items()}
+        before(self, normalised_parameters=normalised_parameters, **more)
+
+    service._eval_service_task = call
 
 
 def _call_as_the_role() -> None:

@@ -11,9 +11,8 @@ from typing import Any
 
 from moto.core.exceptions import AWSError
 from moto.core.responses import ActionResult
-from moto.stepfunctions.parser.api import ExecutionRedrivenEventDetails, ExecutionStatus, HistoryEventType
+from moto.stepfunctions.parser.api import ExecutionStatus, HistoryEventType
 from moto.stepfunctions.parser.asl.component.common.flow.start_at import StartAt
-from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.eval.event.event_manager import EventHistoryContext
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
@@ -64,9 +63,7 @@ class _RedrivenWorker(ExecutionWorker):
         made.event_manager.add_event(
             context=made.event_history_context,
             event_type=HistoryEventType.ExecutionRedriven,
-            event_details=EventDetails(
-                executionRedrivenEventDetails=ExecutionRedrivenEventDetails(redriveCount=execution.redrive_count)
-            ),
+            event_details={"executionRedrivenEventDetails": {"redriveCount": execution.redrive_count}},
         )
         self.env = made
 
@@ -105,14 +102,13 @@ def install() -> None:
         )
 
     def describe_execution(self: Any) -> ActionResult:
-        described: ActionResult = describe(self)
+        described: dict[str, Any] = describe(self).result
         execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
-        count = getattr(execution, "redrive_count", 0)
-        status = "REDRIVABLE" if execution.exec_status in _UNSUCCESSFUL else "NOT_REDRIVABLE"
-        described.result |= {"redriveCount": count, "redriveStatus": status}
-        if count:
-            described.result["redriveDate"] = execution.redrive_date
-        return described
+        described["redriveCount"] = getattr(execution, "redrive_count", 0)
+        described["redriveStatus"] = "REDRIVABLE" if execution.exec_status in _UNSUCCESSFUL else "NOT_REDRIVABLE"
+        if described["redriveCount"]:
+            described["redriveDate"] = execution.redrive_date
+        return ActionResult(described)
 
     responses.redrive_execution, responses.describe_execution = redrive_execution, describe_execution
     worker: Any = ExecutionWorker
