@@ -114,8 +114,9 @@ lock: $(READY) ## Hash-locked requirements of every group and image, from the *.
 	  --quiet --generate-hashes --universal --python-version 3.11 --excludes excludes.in requirements.in \
 	  -o requirements.txt); done
 
-benchmark: setup ## What synth costs, against a bare CDK app with the same imports
+benchmark: setup images ## What synth costs against a bare CDK app, and a training run against the toolkit alone
 	@$(BIN)/python benchmarks/synth
+	@$(BIN)/python benchmarks/training
 
 clean: ## Removes everything that was made here
 	rm -rf $(VENV) node_modules cdk.out build .localcloud .mypy_cache .ruff_cache .pytest_cache

@@ -224,6 +224,7 @@ _WITH_RESOURCES = (
     "states:GetExecutionHistory",
     "states:ListExecutions",
     "states:RedriveExecution",
+    "states:SendTaskFailure",
     "states:StartExecution",
     "states:StopExecution",
 )
