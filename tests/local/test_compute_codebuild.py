@@ -214,8 +214,12 @@ def test_a_token_starts_one_build_and_none_with_other_parameters(projects: Proje
     assert projects.codebuild.start_build(projectName=name, idempotencyToken="a")["build"]["id"] == first
     # And another token, or none, is another one
     tokens: list[dict[str, str]] = [{"idempotencyToken": "b"}, {}]
-    others = {projects.codebuild.start_build(projectName=name, **token)["build"]["id"] for token in tokens}
+    others = [projects.codebuild.start_build(projectName=name, **token)["build"]["id"] for token in tokens]
     assert len({first, *others}) == 3
+    # And the builds of a project are listed by their age, the newest first
+    ages = [first, *others]
+    assert projects.codebuild.list_builds_for_project(projectName=name)["ids"] == ages[::-1]
+    assert projects.codebuild.list_builds_for_project(projectName=name, sortOrder="ASCENDING")["ids"] == ages
     # And other parameters are refused
     with pytest.raises(projects.codebuild.exceptions.InvalidInputException, match="idempotency token"):
         projects.codebuild.start_build(projectName=name, idempotencyToken="a", timeoutInMinutesOverride=5)
@@ -228,10 +232,9 @@ def test_no_build_outlives_the_server(tmp_path: Path) -> None:
     buildspec = "version: 0.2\nphases:\n  build: {commands: ['echo $$ > %s', 'sleep 600']}\n" % (tmp_path / "pid")
     name, _ = projects.create({"Dockerfile": ""}, buildspec=buildspec)
     projects.codebuild.start_build(projectName=name)
-    pid = until((tmp_path / "pid").exists, bool) and int((tmp_path / "pid").read_text() or 0)
+    pid = int(until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text().strip(), bool))
     # When the server is stopped
     assert running.stop() == 0
     # Then the build's processes are gone
-    assert pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
