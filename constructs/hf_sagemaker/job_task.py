@@ -33,19 +33,12 @@ TRANSIENT: Sequence[Mapping[str, Any]] = (
         "MaxDelaySeconds": 120,
         "JitterStrategy": "FULL",
     },
-    {
-        # A quota is used up: by other jobs, which end. After about half an hour it is too low, and people are told.
-        "ErrorEquals": ["SageMaker.ResourceLimitExceededException"],
-        "IntervalSeconds": 60,
-        "BackoffRate": 2,
-        "MaxAttempts": 6,
-        "MaxDelaySeconds": 900,
-        "JitterStrategy": "FULL",
-    },
 )
-"""What is tried again. Never `States.TaskFailed`: a script that failed would fail, and be paid for, again."""
+"""What is tried again. Never `States.TaskFailed`: a script that failed would fail, and be paid for, again. Nor a quota
+that is used up, `SageMaker.ResourceLimitExceededException`: waiting seldom raises it, and people can."""
 
-_HASH = "States.Hash(States.Format('{}/{}/{}', $$.Execution.Id, $$.State.Name, $$.Execution.RedriveCount), 'MD5')"
+_REDRIVES = "$$.Execution.RedriveCount"
+_HASH = f"States.Hash(States.Format('{{}}/{{}}/{{}}', $$.Execution.Id, $$.State.Name, {_REDRIVES}), 'MD5')"
 _LENGTH_OF_HASH = 32
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
 
@@ -94,6 +87,15 @@ class JobName:
     def at(cls, path: str, *, pattern: str) -> "JobName":
         """Read from the state's input. pattern: what all names look like that can stand there, for example `dev-*`."""
         return cls(FromInput(path), pattern)
+
+    @classmethod
+    def numbered(cls, path: str, *, pattern: str) -> "JobName":
+        """Read from the state's input, followed by the number of the execution's redrives.
+
+        A job that failed keeps its name: a redriven execution needs another. path: of a name that is unique to the
+        execution and the state, with at least 3 characters less than SageMaker takes. pattern: as for `at`.
+        """
+        return cls(FromInput(f"States.Format('{{}}-{{}}', {path}, {_REDRIVES})"), pattern)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,7 @@ def tags(values: Mapping[str, str] | FromInput) -> list[dict[str, str]] | FromIn
 class JobTask(sfn.CustomState):
     """A state that runs one job. Subclasses say what it is; what all share is here.
 
-    kind: of the job. name_pattern: of its name, as IAM sees it.
+    kind: of the job. name: of the job. name_pattern: of its name, as IAM sees it.
     """
 
     def __init__(
@@ -199,6 +201,7 @@ class JobTask(sfn.CustomState):
             },
         )
         self.kind = kind
+        self.name = name
         self.name_pattern = name.pattern
         self._role = role
         self._key = key

@@ -222,6 +222,7 @@ _WITH_RESOURCES = (
     "states:GetExecutionHistory",
     "states:ListExecutions",
     "states:RedriveExecution",
+    "states:SendTaskFailure",
     "states:StartExecution",
     "states:StopExecution",
 )

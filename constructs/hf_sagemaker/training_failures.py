@@ -1,13 +1,14 @@
-"""What a training run says when it fails: what happened, what to do, and to whom it is told."""
+"""What a training run says when it fails: what happened, and what to do."""
 
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hf_sagemaker.notification import Notification
+from hf_sagemaker.job_failures import JobFailures
+from hf_sagemaker.redrivable_failure import REDRIVES, RedrivableFailure
 
 CAUSE = "$.failure.Cause"
 """Where a caught error has its cause. It has a name always, and a cause mostly: a time limit that ran out has none."""
+QUOTA = "SageMaker.ResourceLimitExceededException"
 
 
 class TrainingFailures(Construct):
@@ -16,61 +17,45 @@ class TrainingFailures(Construct):
     caught: where an error that lies at `$.failure` goes.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, topic: sns.ITopic) -> None:
-        """Creates the states. topic: told what happened before the execution fails."""
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        """Creates the states."""
         super().__init__(scope, construct_id)
-        self._told = Notification(
-            self,
-            "NotifyFailure",
-            topic=topic,
-            subject="Training failed",
-            message=sfn.JsonPath.format(
-                "{}: {} Execution: {}",
-                sfn.JsonPath.string_at("$.outcome.Error"),
-                sfn.JsonPath.string_at("$.outcome.Cause"),
-                sfn.JsonPath.execution_id,
-            ),
-            next_state=sfn.Fail(
-                self, "Failed", state_name="Failed", error_path="$.outcome.Error", cause_path="$.outcome.Cause"
-            ),
-        )
+        self._failed = RedrivableFailure(self, "Failed")
         self.caught = self._by_cause()
 
-    def stopped(self, name: str) -> sfn.Pass:
-        """A state for a job that was stopped, whose description lies at `$.training`."""
-        return self._explain(
-            name,
-            sfn.JsonPath.format(
-                "Training job {} was stopped ({}). Somebody stopped it, or it ran longer than max_run. Its checkpoints "
-                "are kept: start again with the same checkpoint_s3_uri to go on.",
-                sfn.JsonPath.string_at("$.training.TrainingJobName"),
-                sfn.JsonPath.string_at("$.training.SecondaryStatus"),
-            ),
-            error="TrainingJobStopped",
-        )
+    def when_redriven(self, next_state: sfn.IChainable) -> None:
+        """Where a redrive of a failed execution goes on. To be called once."""
+        self._failed.when_redriven(next_state)
 
-    def image_missing(self, name: str, parameter: str, uri: str, missing: str) -> sfn.Pass:
-        """A state for an image that is not there yet.
+    def image_missing(
+        self, name: str, missing: str, parameter: str, uri: str, other_parameter: str, other_uri: str
+    ) -> sfn.Pass:
+        """A state for a run one of whose two images is not there yet.
 
-        parameter: its name. uri: the path of what it says. missing: `built yet: run hfsm build`, or what else it lacks.
+        missing: `built yet: run hfsm build`, or what else it lacks. parameter, other_parameter: their names.
+        uri, other_uri: the paths of what they say.
         """
-        return self._explain(
+        return self.explain(
             name,
             sfn.JsonPath.format(
-                f"The image of {{}} has not been {missing}. The parameter says {{}}, which is no digest in "
-                "the repository of that image. No job was started.",
+                f"An image of this run has not been {missing}. {{}} says {{}}, and {{}} says {{}}; each must be a "
+                "digest in the repository of that image. No job was started. When the image is there, redrive the "
+                "execution.",
                 parameter,
                 sfn.JsonPath.string_at(uri),
+                other_parameter,
+                sfn.JsonPath.string_at(other_uri),
             ),
             error="ImageNotBuilt",
         )
 
     def gate_failed(self, name: str) -> sfn.Pass:
         """A state for a model that does not pass the gate, whose evaluation lies at `$.result`."""
-        return self._explain(
+        return self.explain(
             name,
             sfn.JsonPath.format(
-                "The model was trained but not registered: {} is {}, below the minimum of {}. The model lies at {}.",
+                "The model was trained but not registered: {} is {}, below the minimum of {}. The model lies at {}. "
+                "Train it better, or start again with a lower evaluation.minimum.",
                 sfn.JsonPath.string_at("$.result.evaluation.metric"),
                 sfn.JsonPath.string_at("$.result.evaluation.value"),
                 sfn.JsonPath.string_at("$.result.evaluation.minimum"),
@@ -81,35 +66,55 @@ class TrainingFailures(Construct):
 
     def _by_cause(self) -> sfn.Choice:
         """Causes come as JSON from SageMaker and from functions, as text from everything else, or not at all."""
-        job_failed = self._read_cause("ReadJobFailure").next(
-            self._explain(
-                "TrainingJobFailed",
-                sfn.JsonPath.format(
-                    "Training job {} failed: {}. Its whole log is in the log group "
-                    "/aws/sagemaker/TrainingJobs. Mend the script, the data or the request, and start again.",
-                    sfn.JsonPath.string_at("$.cause.json.TrainingJobName"),
-                    sfn.JsonPath.string_at("$.cause.json.FailureReason"),
-                ),
-                error="TrainingJobFailed",
-            )
-        )
         function_refused = self._read_cause("ReadFunctionFailure").next(
-            self._explain("FunctionRefused", sfn.JsonPath.string_at("$.cause.json.errorMessage"))
+            self.explain("FunctionRefused", sfn.JsonPath.string_at("$.cause.json.errorMessage"))
         )
-        no_cause = self._explain(
+        job_ended = self._read_cause("ReadJobFailure").next(JobFailures(self, "Jobs", explain=self.explain).start)
+        no_cause = self.explain(
             "FailedWithoutCause",
             sfn.JsonPath.format(
                 "{}, and AWS gave no cause. The history of the execution shows which state it was; a time limit that "
-                "ran out is the usual one.",
+                "ran out is the usual one. Redrive the execution to try that state again.",
                 sfn.JsonPath.string_at("$.failure.Error"),
+            ),
+        )
+        service = self.explain(
+            "ServiceFailed",
+            sfn.JsonPath.format(
+                "{} When that is mended, redrive the execution: it goes on where it failed.",
+                sfn.JsonPath.string_at(CAUSE),
             ),
         )
         return (
             sfn.Choice(self, "WhatFailed", state_name="WhatFailed")
-            .when(cause_matches('*"FailureReason"*'), job_failed)
+            .when(
+                sfn.Condition.and_(
+                    sfn.Condition.string_equals("$.failure.Error", QUOTA),
+                    sfn.Condition.is_present(CAUSE),
+                    sfn.Condition.is_present("$.job"),
+                ),
+                self._quota(),
+            )
+            .when(cause_matches('*"TrainingJobName"*'), job_ended)
             .when(cause_matches('*"errorMessage"*'), function_refused)
-            .when(sfn.Condition.is_present(CAUSE), self._explain("ServiceFailed", sfn.JsonPath.string_at(CAUSE)))
+            .when(sfn.Condition.is_present(CAUSE), service)
             .otherwise(no_cause)
+        )
+
+    def _quota(self) -> sfn.Pass:
+        instance_type = sfn.JsonPath.string_at("$.job.resources.InstanceType")
+        return self.explain(
+            "QuotaUsedUp",
+            sfn.JsonPath.format(
+                "A quota of this account is used up, so no job was started: {} Wait until other jobs have ended, or "
+                "ask for more: Service Quotas console, AWS services, Amazon SageMaker, `{} for training job usage` (on "
+                "demand; spot has a quota of its own, `{} for spot training job usage`). Then redrive the execution. "
+                "Or start again with another instance_type, whose quotas are others.",
+                sfn.JsonPath.string_at(CAUSE),
+                instance_type,
+                instance_type,
+            ),
+            error="QuotaUsedUp",
         )
 
     def _read_cause(self, name: str) -> sfn.Pass:
@@ -121,15 +126,23 @@ class TrainingFailures(Construct):
             result_path="$.cause",
         )
 
-    def _explain(self, name: str, cause: str, error: str = "") -> sfn.Pass:
+    def explain(self, name: str, cause: str, error: str = "") -> sfn.Pass:
+        """A state that puts a failure into words, and fails.
+
+        cause: text, or an expression that makes one. error: a name. Omitted: the caught error's.
+        """
         state = sfn.Pass(
             self,
             name,
             state_name=name,
-            parameters={"Error": error or sfn.JsonPath.string_at("$.failure.Error"), "Cause": cause},
+            parameters={
+                "Error": error or sfn.JsonPath.string_at("$.failure.Error"),
+                "Cause": cause,
+                "Redrives": sfn.JsonPath.number_at(REDRIVES),
+            },
             result_path="$.outcome",
         )
-        state.next(self._told)
+        state.next(self._failed)
         return state
 
 

@@ -73,7 +73,7 @@ class TrainingJobTask(JobTask):
             checkpoints, so it goes on where spot stopped.
         checkpoints: bring them from S3 and keep them there. Omitted: yes, where the job says where.
         job: Omitted: `TrainingJob.from_input()`, what `lambda/validate_training_request` answers, at `$.job`.
-        name: Omitted: read from `$.job.spot_job_name` or `$.job.on_demand_job_name`.
+        name: Omitted: read from `$.job.spot_job_name` or `$.job.on_demand_job_name`, with the number of redrives.
         instances: Omitted: read from `$.job.resources`.
         entry_point, arguments: instead of the image's own. Omitted: the image's.
         retry_attempts: how often SageMaker itself starts the job again after an error of its own, 1 to 30.
@@ -105,7 +105,7 @@ class TrainingJobTask(JobTask):
             scope,
             construct_id,
             kind=TRAINING,
-            name=name or JobName.at("$.job.spot_job_name" if spot else "$.job.on_demand_job_name", pattern="*"),
+            name=name or JobName.numbered("$.job.spot_job_name" if spot else "$.job.on_demand_job_name", pattern="*"),
             request={
                 "EnableManagedSpotTraining": spot,
                 "StoppingCondition": what.stopping(spot=spot),

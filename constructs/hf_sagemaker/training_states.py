@@ -5,16 +5,15 @@ from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from hf_sagemaker.image_by_digest import ImageByDigest
-from hf_sagemaker.notification import Notification
-from hf_sagemaker.pinned_image import PinnedImage
+from hf_sagemaker.pinned_images import PinnedImages
 from hf_sagemaker.place import place_of
-from hf_sagemaker.training_failures import TrainingFailures, cause_matches
+from hf_sagemaker.training_attempt import TrainingAttempt
+from hf_sagemaker.training_failures import QUOTA, TrainingFailures, cause_matches
 from hf_sagemaker.training_job_task import TrainingJobPlace, TrainingJobTask
 
 # What SageMaker writes into FailureReason and SecondaryStatus when spot, and not the script, is the trouble. An
@@ -40,7 +39,6 @@ class TrainingStates(Construct):
         training_images: Mapping[str, ImageByDigest],
         inference_image: ImageByDigest,
         task: str,
-        topic: sns.ITopic,
     ) -> None:
         """Creates the states.
 
@@ -50,46 +48,71 @@ class TrainingStates(Construct):
         task: becomes HF_TASK of the registered model.
         """
         super().__init__(scope, construct_id)
-        failures = TrainingFailures(self, "Failures", topic=topic)
+        failures = TrainingFailures(self, "Failures")
         trouble = failures.caught
         evaluation = self._evaluation(evaluate, trouble)
-        images = [
-            PinnedImage(self, "TrainingImage", images=training_images, failures=failures, chosen="$.job.image"),
-            PinnedImage(self, "InferenceImage", images={"inference": inference_image}, failures=failures),
-        ]
-        registration = self._registration(model_package_group_name, images[1].uri, task)
-        registration.add_catch(trouble, result_path="$.failure")
         passed = sfn.Choice(self, "GatePassed", state_name="GatePassed")
         evaluation.next(passed)
+        registration = self._registration(model_package_group_name, PinnedImages.inference_uri, task)
+        registration.add_catch(trouble, result_path="$.failure")
+        registration.next(self._done())
         passed.when(sfn.Condition.boolean_equals("$.result.evaluation.passed", True), registration)
         passed.otherwise(failures.gate_failed("GateFailed"))
-        registration.next(self._told(topic))
 
+        checkpoints = request_defaults["checkpoints"]
+        image = PinnedImages.training_uri
         on_demand = TrainingJobTask(
+            self, "TrainOnDemand", place=place, image=image, spot=False, checkpoints=checkpoints
+        )
+        TrainingAttempt(self, "OnDemand", task=on_demand, trained=evaluation, failed=trouble)
+        on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=image, spot=True)
+        TrainingAttempt(self, "Spot", task=on_spot, trained=evaluation, failed=self._why_spot_ended(on_demand, trouble))
+        way = self._way(passed, evaluation, on_spot, on_demand)
+        images = PinnedImages(
             self,
-            "TrainOnDemand",
-            place=place,
-            image=images[0].uri,
-            spot=False,
-            checkpoints=request_defaults["checkpoints"],
+            "Images",
+            training=training_images,
+            inference=inference_image,
+            failures=failures,
+            chosen="$.job.image",
+            next_state=way,
         )
-        on_demand.add_catch(trouble, result_path="$.failure")
-        on_demand.next(self._outcome("OnDemandOutcome", evaluation, failures.stopped("OnDemandStopped")))
+        self.start = self._validation(validate, request_defaults, self._refused(trouble))
+        self.start.next(images.start)
+        # The images are read anew: one that was built since may be what mends the failure.
+        failures.when_redriven(
+            sfn.Choice(self, "WhereToGoOn", state_name="WhereToGoOn")
+            .when(sfn.Condition.is_present("$.job"), images.start)
+            .otherwise(self.start)
+        )
 
-        on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=images[0].uri, spot=True)
-        on_spot.add_catch(self._why_spot_ended(on_demand, trouble), result_path="$.failure")
-        # A job that waited too long ends as Stopped, which is no error to Step Functions.
-        on_spot.next(
-            self._outcome("SpotOutcome", evaluation, failures.stopped("SpotStopped"), when_waited_too_long=on_demand)
-        )
-        self.start = self._validation(validate, request_defaults, trouble)
-        self.start.next(images[0].start)
-        images[0].then(images[1].start)
-        images[1].then(
-            sfn.Choice(self, "UseSpot", state_name="UseSpot")
+    def _way(
+        self,
+        passed: sfn.IChainable,
+        evaluation: sfn.IChainable,
+        on_spot: sfn.IChainable,
+        on_demand: sfn.IChainable,
+    ) -> sfn.Choice:
+        """Behind what a redriven execution has done already; else to the kind of instances that the request wants."""
+        return (
+            sfn.Choice(self, "Way", state_name="Way")
+            .when(sfn.Condition.is_present("$.result"), passed)
+            .when(
+                sfn.Condition.and_(
+                    sfn.Condition.is_present("$.training"),
+                    sfn.Condition.string_equals("$.training.TrainingJobStatus", "Completed"),
+                ),
+                evaluation,
+            )
             .when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot)
             .otherwise(on_demand)
         )
+
+    def _refused(self, trouble: sfn.IChainable) -> sfn.Pass:
+        """Keeps nothing of a request that was not validated: what it holds could pass for what the states write."""
+        state = sfn.Pass(self, "NotValidated", state_name="NotValidated", parameters={"failure.$": "$"})
+        state.next(trouble)
+        return state
 
     def _validation(
         self, function: lambda_.IFunction, defaults: Mapping[str, Any], trouble: sfn.IChainable
@@ -101,7 +124,8 @@ class TrainingStates(Construct):
             lambda_function=function,
             payload=sfn.TaskInput.from_object(
                 {
-                    "request": sfn.JsonPath.entire_payload,
+                    # Not what the state is given: after a redrive that holds more than the request.
+                    "request": sfn.JsonPath.object_at("$$.Execution.Input"),
                     "defaults": defaults,
                     "execution_id": sfn.JsonPath.execution_id,
                 }
@@ -112,7 +136,7 @@ class TrainingStates(Construct):
             # The CDK's own has no jitter: runs that were started together would come back together.
             retry_on_service_exceptions=False,
         )
-        return _until_answered(state, trouble)
+        return _until_answered(state, trouble, error_path="$")
 
     def _evaluation(self, function: lambda_.IFunction, trouble: sfn.IChainable) -> tasks.LambdaInvoke:
         state = tasks.LambdaInvoke(
@@ -175,19 +199,8 @@ class TrainingStates(Construct):
             },
         )
 
-    def _told(self, topic: sns.ITopic) -> Notification:
-        message = sfn.JsonPath.format(
-            "{} is done. {} = {} (at least {} was asked for). Trained {} s, billed {} s. "
-            "The model waits for approval: {}",
-            sfn.JsonPath.string_at("$.result.training.job_name"),
-            sfn.JsonPath.string_at("$.result.evaluation.metric"),
-            sfn.JsonPath.string_at("$.result.evaluation.value"),
-            sfn.JsonPath.string_at("$.result.evaluation.minimum"),
-            sfn.JsonPath.string_at("$.result.training.training_seconds"),
-            sfn.JsonPath.string_at("$.result.training.billable_seconds"),
-            sfn.JsonPath.string_at("$.registration.ModelPackageArn"),
-        )
-        output = sfn.Pass(
+    def _done(self) -> sfn.Pass:
+        return sfn.Pass(
             self,
             "Done",
             state_name="Done",
@@ -197,32 +210,30 @@ class TrainingStates(Construct):
                 "model_package_arn.$": "$.registration.ModelPackageArn",
             },
         )
-        # The model is registered: an unreachable topic must not turn that into a failure.
-        return Notification(self, "Notify", topic=topic, subject="Training is done", message=message, next_state=output)
-
-    def _outcome(
-        self,
-        name: str,
-        completed: sfn.IChainable,
-        stopped: sfn.IChainable,
-        when_waited_too_long: sfn.IChainable | None = None,
-    ) -> sfn.Choice:
-        choice = sfn.Choice(self, name, state_name=name)
-        choice.when(sfn.Condition.string_equals("$.training.TrainingJobStatus", "Completed"), completed)
-        if when_waited_too_long:
-            choice.when(
-                sfn.Condition.string_equals("$.training.SecondaryStatus", "MaxWaitTimeExceeded"),
-                when_waited_too_long,
-            )
-        return choice.otherwise(stopped)
 
     def _why_spot_ended(self, on_demand: sfn.IChainable, trouble: sfn.IChainable) -> sfn.Choice:
-        choice = sfn.Choice(self, "WhySpotEnded", state_name="WhySpotEnded")
-        return choice.when(cause_matches(*_SPOT_TROUBLE), on_demand).otherwise(trouble)
+        # Says so in what the execution carries, so that a redrive does not try spot again.
+        instead = sfn.Pass(
+            self,
+            "OnDemandInstead",
+            state_name="OnDemandInstead",
+            result=sfn.Result.from_boolean(False),
+            result_path="$.job.spot",
+        )
+        instead.next(on_demand)
+        return (
+            sfn.Choice(self, "WhySpotEnded", state_name="WhySpotEnded")
+            # Spot and on demand have a quota each.
+            .when(sfn.Condition.string_equals("$.failure.Error", QUOTA), instead)
+            .when(cause_matches(*_SPOT_TROUBLE), instead)
+            .otherwise(trouble)
+        )
 
 
-def _until_answered(state: tasks.LambdaInvoke, trouble: sfn.IChainable) -> tasks.LambdaInvoke:
-    """Calls the function again when Lambda, and not the function, is the trouble."""
+def _until_answered(
+    state: tasks.LambdaInvoke, trouble: sfn.IChainable, error_path: str = "$.failure"
+) -> tasks.LambdaInvoke:
+    """Calls the function again when Lambda, and not the function, is the trouble. error_path: where an error goes."""
     state.add_retry(
         errors=[
             "Lambda.AWSLambdaException",
@@ -237,5 +248,5 @@ def _until_answered(state: tasks.LambdaInvoke, trouble: sfn.IChainable) -> tasks
         max_delay=Duration.minutes(1),
         jitter_strategy=sfn.JitterType.FULL,
     )
-    state.add_catch(trouble, result_path="$.failure")
+    state.add_catch(trouble, result_path=error_path)
     return state

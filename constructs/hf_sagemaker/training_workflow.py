@@ -1,10 +1,11 @@
-"""A training run as a state machine: validated, on spot first, evaluated, registered, told to people.
+"""A training run as a state machine: validated, on spot first, evaluated, registered.
 
-    Validate → TrainOnSpot → Evaluate → Register → Notify
-                  │ no capacity, too long a wait, too many interruptions
+    Validate → TrainOnSpot → Evaluate → Register → Done
+                  │ no capacity, no quota, too long a wait, too many interruptions
                   └→ TrainOnDemand, with the same checkpoints
 
-Every error ends in `Failed`, with the cause in words and what to do, after people were told.
+Every error ends in `Failed`, with the cause in words and what to do. A redrive goes on behind the last step that
+worked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -186,7 +187,6 @@ class HuggingFaceTraining(Construct):
             training_images=training_images,
             inference_image=inference_image,
             task=defaults.task,
-            topic=self.topic,
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
@@ -213,8 +213,8 @@ class HuggingFaceTraining(Construct):
                 allow.run_training_jobs(self, f"{environment}-*"),
                 allow.register_models(self, self.model_package_group_name),
                 allow.allow(["ssm:GetParameter"], *(image.parameter_arn for image in images)),
-                allow.allow(["sns:Publish"], self.topic.topic_arn),
-                allow.use_key_through(self, keys.operations, "states", "sns"),
+                allow.fail_own_tasks(self),
+                allow.use_key_through(self, keys.operations, "states"),
                 allow.encrypt_volumes(self, keys.models),
                 allow.step_functions_telemetry(),
             ],
@@ -238,7 +238,7 @@ class HuggingFaceTraining(Construct):
             self,
             "StateMachine",
             definition_body=sfn.DefinitionBody.from_chainable(states.start),
-            comment="Validate → train on spot, on demand if need be → evaluate → register → notify",
+            comment="Validate → train on spot, on demand if need be → evaluate → register",
             role=roles.orchestrating.without_policy_updates(),
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=False),
             tracing_enabled=True,

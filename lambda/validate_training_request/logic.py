@@ -30,8 +30,8 @@ _TOKEN = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0
 _LARGEST_REQUEST = 24 * 1024
 """Bytes as JSON. An execution carries 256 KiB at most, and a request up to six times: as its input, in the job made of
 it, in the job's description; where the job fails, in the error, in its text, and in what is read of that."""
-_LONGEST_NAME = 43
-"""Characters of a job's name before what tells executions and attempts apart: SageMaker takes 63."""
+_LONGEST_NAME = 40
+"""Characters of a job's name before what tells executions, attempts and redrives apart: SageMaker takes 63."""
 
 
 class InvalidTrainingRequest(ValueError):  # noqa: N818 (the name is what people see in the console)

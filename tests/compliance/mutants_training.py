@@ -58,7 +58,7 @@ def _spot_without_checkpoints(state: State) -> None:
 
 
 def _the_spot_jobs_name(state: State) -> None:
-    state["Parameters"]["TrainingJobName.$"] = "$.job.spot_job_name"
+    state["Parameters"]["TrainingJobName.$"] = "States.Format('{}-{}', $.job.spot_job_name, $$.Execution.RedriveCount)"
 
 
 def _no_jitter(state: State) -> None:
@@ -78,7 +78,7 @@ def _everything(state: State) -> None:
 
 
 def _unguarded(state: State) -> None:
-    state["Choices"][0] = {"Variable": "$.failure.Cause", "StringMatches": "*", "Next": state["Choices"][0]["Next"]}
+    state["Choices"][1] = {"Variable": "$.failure.Cause", "StringMatches": "*", "Next": state["Choices"][1]["Next"]}
 
 
 MUTANTS: dict[int, Mutant] = {

@@ -82,18 +82,22 @@ def test_a_way_that_leaves_it_open_is_found(changes: dict[str, Any]) -> None:
     assert patterns_of(_graph(**changes), "Train", "$.image.uri") == frozenset()
 
 
-def _any_image(state: dict[str, Any]) -> None:
-    _by_digest(state)["StringMatches"] = "*"
+def _any_training_image(state: dict[str, Any]) -> None:
+    _by_digest(state, "$.trainingImage.uri")["StringMatches"] = "*"
 
 
-def _by_digest(state: dict[str, Any]) -> dict[str, Any]:
-    """The condition on the address, which stands alone or beside that on the name."""
-    choice: dict[str, Any] = state["Choices"][0]
-    return next(each for each in [*choice.get("And", []), choice] if "StringMatches" in each)
+def _any_inference_image(state: dict[str, Any]) -> None:
+    _by_digest(state, "$.inferenceImage.uri")["StringMatches"] = "*"
+
+
+def _by_digest(state: dict[str, Any], path: str) -> dict[str, Any]:
+    """The condition on the address."""
+    rules: list[dict[str, Any]] = state["Choices"][0]["And"]
+    return next(each for each in rules if each["Variable"] == path)
 
 
 def _by_name_only(state: dict[str, Any]) -> None:
-    state["Choices"][0]["And"].pop()
+    del state["Choices"][0]["And"][1:]
 
 
 def _no_choice(state: dict[str, Any]) -> None:
@@ -109,10 +113,10 @@ def _from_the_request(state: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("state", "broken"),
     [
-        ("TrainingImageBuilt", _any_image),
-        ("InferenceImageBuilt", _any_image),
-        ("TrainingImageBuilt", _no_choice),
-        ("TrainingImageBuilt", _by_name_only),
+        ("ImagesBuilt", _any_training_image),
+        ("ImagesBuilt", _any_inference_image),
+        ("ImagesBuilt", _no_choice),
+        ("ImagesBuilt", _by_name_only),
         ("TrainOnDemand", _from_the_request),
         ("Register", _from_the_request),
     ],

@@ -111,16 +111,20 @@ def _whose(pattern: str) -> str:
     return str(name)
 
 
-@pytest.mark.parametrize("name", ["TrainingImage", "InferenceImage"])
-def test_a_run_goes_on_only_with_a_digest_in_the_images_own_repository(definition: dict[str, Any], name: str) -> None:
-    # Given the states that read the image's parameter and judge what it says
+def test_a_run_goes_on_only_with_digests_in_the_images_own_repositories(definition: dict[str, Any]) -> None:
+    # Given the states that read both images' parameters, and the one that judges what they say
     states = definition["States"]
-    read, built = states[f"Read{name}"], states[f"{name}Built"]
-    # Then only a digest in the repository goes on, and anything else tells people what to do
-    assert read["Resource"] == "arn:aws:states:::aws-sdk:ssm:getParameter"
-    assert read["Next"] == f"{name}Built"
-    assert built["Default"] == f"{name}Missing"
-    assert "run hfsm build" in states[f"{name}Missing"]["Parameters"]["Cause.$"]
+    for name, following in (("ReadTrainingImage", "ReadInferenceImage"), ("ReadInferenceImage", "ImagesBuilt")):
+        assert states[name]["Resource"] == "arn:aws:states:::aws-sdk:ssm:getParameter"
+        assert states[name]["Next"] == following
+    # Then for each image that a request may name there is one way, with a digest in its repository and in the model's
+    assert {way["Next"] for way in _ways(states)} == {"Way"}
+    for way, name in zip(_ways(states), ["training", "whisper"], strict=True):
+        wanted = {rule["Variable"]: _whose(rule["StringMatches"]) for rule in way["And"] if "StringMatches" in rule}
+        assert wanted == {"$.trainingImage.uri": name, "$.inferenceImage.uri": "inference"}
+    # And anything else tells people what to do
+    assert states["ImagesBuilt"]["Default"] == "ImageMissing"
+    assert "run hfsm build" in states["ImageMissing"]["Parameters"]["Cause.$"]
 
 
 def test_an_image_that_is_named_is_the_one_that_runs(definition: dict[str, Any]) -> None:
@@ -128,17 +132,14 @@ def test_an_image_that_is_named_is_the_one_that_runs(definition: dict[str, Any])
     states = definition["States"]
     assert states["ReadTrainingImage"]["Parameters"] == {"Name.$": "$.job.image.parameter"}
     # Then the workflow goes on with that one's repository only
-    ways = {way["And"][0]["StringEquals"]: _whose(way["And"][1]["StringMatches"]) for way in _ways(states)}
-    assert ways == {"training": "training", "whisper": "whisper"}
-    assert {way["And"][0]["Variable"] for way in _ways(states)} == {"$.job.image.name"}
+    chosen = [(way["And"][0]["Variable"], way["And"][0]["StringEquals"]) for way in _ways(states)]
+    assert chosen == [("$.job.image.name", "training"), ("$.job.image.name", "whisper")]
     # And the model is served by the job type's
     assert states["ReadInferenceImage"]["Parameters"]["Name"].endswith("/inference/digest")
-    (way,) = states["InferenceImageBuilt"]["Choices"]
-    assert _whose(way["StringMatches"]) == "inference"
 
 
 def _ways(states: dict[str, Any]) -> list[dict[str, Any]]:
-    ways: list[dict[str, Any]] = states["TrainingImageBuilt"]["Choices"]
+    ways: list[dict[str, Any]] = states["ImagesBuilt"]["Choices"]
     return ways
 
 
@@ -184,7 +185,7 @@ def test_every_path_ends_and_every_state_is_reached(definition: dict[str, Any]) 
 
 def test_every_task_that_may_fail_is_caught(definition: dict[str, Any]) -> None:
     for name, state in definition["States"].items():
-        if state["Type"] == "Task":
+        if state["Type"] == "Task" and name != "Failed":
             assert {"States.ALL"} <= {e for c in state["Catch"] for e in c["ErrorEquals"]}, name
 
 
@@ -200,11 +201,84 @@ def test_retries_are_jittered_and_finite(definition: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("state", ["TrainOnSpot", "TrainOnDemand"])
-def test_a_quota_that_is_used_up_is_waited_for(definition: dict[str, Any], state: str) -> None:
-    retries = definition["States"][state]["Retry"]
-    (quota,) = (r for r in retries if "SageMaker.ResourceLimitExceededException" in r["ErrorEquals"])
-    # Minutes, because jobs run for minutes
-    assert quota["IntervalSeconds"] >= 60
+def test_throttling_is_retried_and_a_quota_that_is_used_up_is_not(definition: dict[str, Any], state: str) -> None:
+    retried = {error for retry in definition["States"][state]["Retry"] for error in retry["ErrorEquals"]}
+    assert "SageMaker.AmazonSageMakerException" in retried
+    assert "SageMaker.ResourceLimitExceededException" not in retried
+
+
+def test_a_quota_names_itself_and_what_else_can_be_done(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    first = states["WhatFailed"]["Choices"][0]
+    assert first["And"][0]["StringEquals"] == "SageMaker.ResourceLimitExceededException"
+    words = states[first["Next"]]["Parameters"]["Cause.$"]
+    assert "Service Quotas console" in words
+    assert "{} for training job usage" in words
+    assert "{} for spot training job usage" in words
+    assert "$.job.resources.InstanceType" in words
+
+
+@pytest.mark.parametrize(("attempt", "task"), [("Spot", "TrainOnSpot"), ("OnDemand", "TrainOnDemand")])
+def test_a_job_that_exists_already_is_waited_for(definition: dict[str, Any], attempt: str, task: str) -> None:
+    states = definition["States"]
+    # Given an attempt whose job's name is in use
+    first = states[task]["Catch"][0]
+    assert first["ErrorEquals"] == ["SageMaker.ResourceInUseException"]
+    # Then the job of that very name is looked at, until it has ended
+    look = states[first["Next"]]
+    assert look["Resource"] == "arn:aws:states:::aws-sdk:sagemaker:describeTrainingJob"
+    assert look["Parameters"] == {"TrainingJobName.$": states[task]["Parameters"]["TrainingJobName.$"]}
+    assert look["Next"] == states[task]["Next"] == f"{attempt}Outcome"
+    completed, running = states[f"{attempt}Outcome"]["Choices"]
+    assert completed["Next"] == "Evaluate"
+    assert states[running["Next"]]["Type"] == "Wait"
+    assert states[running["Next"]]["Next"] == first["Next"]
+
+
+def test_a_redriven_job_has_another_name(definition: dict[str, Any]) -> None:
+    names = {definition["States"][s]["Parameters"]["TrainingJobName.$"] for s in ("TrainOnSpot", "TrainOnDemand")}
+    assert names == {
+        f"States.Format('{{}}-{{}}', $.job.{job}, $$.Execution.RedriveCount)"
+        for job in ("spot_job_name", "on_demand_job_name")
+    }
+
+
+def test_an_execution_that_failed_can_be_redriven(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    # Given that a Fail state which is redriven fails again, and a task which is redriven runs again
+    assert not [name for name, state in states.items() if state["Type"] == "Fail"]
+    assert states["Failed"]["Resource"].endswith(":sendTaskFailure.waitForTaskToken")
+    # Then the last state catches that it was redriven, and goes on behind what is done
+    (redriven,) = states["Failed"]["Catch"]
+    assert redriven["ErrorEquals"] == ["Redriven"]
+    chosen = states[redriven["Next"]]
+    assert [choice["Next"] for choice in chosen["Choices"]] == ["ReadTrainingImage"]
+    assert chosen["Default"] == "Validate"
+    assert [choice["Next"] for choice in states["Way"]["Choices"]] == ["GatePassed", "Evaluate", "TrainOnSpot"]
+    # And what stands in a request that was refused is forgotten, so that it cannot pass for what was done
+    assert states["Validate"]["Catch"][0]["ResultPath"] == "$"
+    assert states[states["Validate"]["Catch"][0]["Next"]]["Parameters"] == {"failure.$": "$"}
+    # And the request is the execution's, not what the failure has left
+    assert states["Validate"]["Parameters"]["request.$"] == "$$.Execution.Input"
+
+
+def test_no_text_of_a_function_ends_early(definition: dict[str, Any]) -> None:
+    # Given that an apostrophe ends a text of States.Format, which no tool refuses
+    for name, state in definition["States"].items():
+        for expression in state.get("Parameters", {}).values():
+            if isinstance(expression, str) and expression.startswith("States.Format('"):
+                assert not re.search(r"\w'\w", expression), name
+
+
+def test_each_failure_says_what_to_do(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    explained = {name: state for name, state in states.items() if state.get("Next") == "Failed"}
+    assert len(explained) >= 12
+    for name, state in explained.items():
+        assert state["Parameters"]["Redrives.$"] == "$$.Execution.RedriveCount", name
+        # What a function refuses has its own words.
+        words = state["Parameters"]["Cause.$"]
+        assert name == "FunctionRefused" or re.search("start again|[Rr]edrive|new request", words), name
 
 
 def test_the_execution_outlasts_its_tasks(definition: dict[str, Any]) -> None:
@@ -212,6 +286,8 @@ def test_the_execution_outlasts_its_tasks(definition: dict[str, Any]) -> None:
     # Given the longest job that SageMaker runs
     assert limits["TrainOnSpot"] > 28 * 24 * 3600
     assert definition["TimeoutSeconds"] > sum(limits.values())
+    # And what looks for a job's end looks soon
+    assert all(s["Seconds"] <= 60 for s in definition["States"].values() if s["Type"] == "Wait")
 
 
 def test_a_failure_without_a_cause_is_explained_too(definition: dict[str, Any]) -> None:

@@ -2,19 +2,15 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from localcloud.images.store import ImageConfig, ImageStore, key_of, manifest_of
+from tests.local.bare_image import bare_image
 from tests.local.compute_projects import ROLE, Projects, archive, log_lines, until
 from tests.local.embedded_aws import Stacks
 from tests.local.job_machines import JobMachines
@@ -121,7 +117,7 @@ class Machines:
 @pytest.fixture(scope="module")
 def machines(localcloud: Any) -> Iterator[Machines]:
     projects = Projects(localcloud)
-    image = bare_image(localcloud)
+    image = bare_image(localcloud, PROGRAM, "tests/bare")
     for key, body in (
         ("data/rows.txt", DATA.encode()),
         ("code/process.py", PROCESS.encode()),
@@ -136,29 +132,6 @@ def machines(localcloud: Any) -> Iterator[Machines]:
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons("job-machines", "CREATE_FAILED")
     yield Machines(localcloud, projects.bucket, stacks.outputs("job-machines"))
     stacks.delete_all()
-
-
-def bare_image(localcloud: Any) -> str:
-    """An image with Python and the program, and nothing else: its containers are there at once."""
-    store = ImageStore(Path(os.environ.get("HFSM_IMAGE_STORE") or localcloud.state_dir / "images"))
-
-    def install_python(folder: Path) -> None:
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
-
-    def install_program(folder: Path) -> None:
-        (folder / "rootfs/opt").mkdir(parents=True)
-        (folder / "rootfs/opt/program.py").write_text(PROGRAM)
-
-    python, program = key_of("bare", sys.executable, sys.version), key_of("bare", PROGRAM)
-    store.layer(python, install_python)
-    store.layer(program, install_program)
-    entrypoint = ("python3", "/opt/program.py")
-    config = ImageConfig(layers=(python, program), venv=python, rootfs=program, entrypoint=entrypoint)
-    ecr = localcloud.client("ecr")
-    repository = ecr.create_repository(repositoryName="tests/bare")["repository"]["repositoryUri"]
-    digest = store.add(config).digest
-    ecr.put_image(repositoryName="tests/bare", imageTag="1", imageManifest=manifest_of(config), imageDigest=digest)
-    return f"{repository}@{digest}"
 
 
 def job_name(execution: str, state: str, prefix: str = "") -> str:

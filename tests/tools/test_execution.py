@@ -25,7 +25,7 @@ def test_the_newest_training_job_is_the_one_that_runs() -> None:
 
 
 def test_the_state_to_blame_is_not_the_one_that_reports_it() -> None:
-    # Given spot that failed, on-demand that succeeded, an evaluation that failed, and people who were told
+    # Given spot that failed, on-demand that succeeded, an evaluation that failed, and the task that fails a run
     events = [
         entered("TrainOnSpot"),
         {"type": "TaskFailed"},
@@ -34,10 +34,9 @@ def test_the_state_to_blame_is_not_the_one_that_reports_it() -> None:
         entered("Evaluate"),
         {"type": "TaskFailed"},
         entered("Explain", "PassStateEntered"),
-        entered("NotifyFailure"),
-        {"type": "TaskScheduled", "taskScheduledEventDetails": {"resource": "publish", "resourceType": "sns"}},
-        {"type": "TaskSucceeded"},
-        entered("Failed", "FailStateEntered"),
+        entered("Failed"),
+        {"type": "TaskScheduled", "taskScheduledEventDetails": {"resourceType": "aws-sdk:sfn"}},
+        {"type": "TaskFailed"},
         {"type": "ExecutionFailed"},
     ]
     # Then Evaluate is to blame

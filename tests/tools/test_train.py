@@ -118,7 +118,7 @@ def test_a_failure_shows_state_error_cause_and_what_to_do(
     assert result.code == 1
     assert "failed in state Failed: TrainingFailed" in result.out
     assert "ValueError: the labels are all alike" in result.out
-    assert "start it again" in result.out
+    assert "redrive-execution --execution-arn arn:" in result.out
 
 
 def test_a_failed_training_job_can_go_on_from_its_checkpoints(aws: Any) -> None:

@@ -137,15 +137,15 @@ def _state(events: list[dict[str, Any]]) -> str | None:
 
 
 def _failed_state(events: list[dict[str, Any]]) -> str:
-    """The last state that did something, other than telling people: what it did has led to the end.
+    """The last state that did something, other than failing the execution: what it did has led to the end.
 
-    States that only choose, reword or report follow the one that is to blame.
+    States that only choose or reword follow the one that is to blame.
     """
     tasks: list[str] = []
     for event in events:
         if event["type"] == "TaskStateEntered":
             tasks.append(event["stateEnteredEventDetails"]["name"])
-        elif tasks and event.get("taskScheduledEventDetails", {}).get("resourceType") == "sns":
+        elif tasks and event.get("taskScheduledEventDetails", {}).get("resourceType") == "aws-sdk:sfn":
             tasks.pop()
     return tasks[-1] if tasks else _state(events) or ""
 

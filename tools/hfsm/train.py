@@ -142,15 +142,18 @@ def print_failure(console: Console, run: Execution, failure: Failure) -> None:
 
 def what_to_do(run: Execution, failure: Failure) -> str:
     """The last line of a failure: where to read more, and how to go on without losing what was trained."""
-    if failure.state == "Validate":
+    redrive = f"{run.cloud.cli_prefix} stepfunctions redrive-execution --execution-arn {run.arn}"
+    if failure.error == "InvalidTrainingRequest":
         return "No training job was started. Correct the request and start it again."
+    go_on = f"When the cause is gone, this goes on where it failed: {redrive}"
     if failure.job is None:
-        return "No training job was started. When the cause is gone, start it again."
+        return f"No training job was started. {go_on}"
     log = f"{run.cloud.cli_prefix} logs tail {TRAINING_JOBS_GROUP} --log-stream-name-prefix {failure.job}/ --since 7d"
     checkpoints = run.training_job(failure.job).get("CheckpointConfig", {}).get("S3Uri")
-    if not checkpoints:
-        return f"The whole log: {log}"
-    return (
-        f"The whole log: {log}\n"
-        f'To go on from its last checkpoint, add "checkpoint_s3_uri": "{checkpoints}" to the request and start again.'
-    )
+    lines = [f"The whole log: {log}", go_on]
+    if checkpoints:
+        lines.append(
+            "To go on from its last checkpoint with another request, add "
+            f'"checkpoint_s3_uri": "{checkpoints}" to it and start it.'
+        )
+    return "\n".join(lines)

@@ -25,8 +25,9 @@ def reads_what_was_written(templates: Templates) -> Iterator[Proof | Breach]:
     for machine in state_machines(templates):
         for graph in machine.graphs:
             arriving = _written_on_arrival(graph)
+            whole = _answers(graph)
             for name, state in graph["States"].items():
-                absent = sorted(set(_unguarded(state, arriving.get(name, frozenset()))))
+                absent = sorted(set(_unguarded(state, arriving.get(name, frozenset()), whole)))
                 yield judge(
                     machine.resource,
                     not absent,
@@ -37,23 +38,36 @@ def reads_what_was_written(templates: Templates) -> Iterator[Proof | Breach]:
 def _written_on_arrival(graph: Graph) -> Mapping[str, Written]:
     """For each state that is reached, what holds on every way to it."""
     arriving: dict[str, Written] = {graph["StartAt"]: frozenset()}
+    whole = _answers(graph)
     todo = [graph["StartAt"]]
     while todo:
         name = todo.pop()
         state = graph["States"].get(name, {"Type": "Fail"})
-        for following, written in _leaving(state, arriving[name]):
+        for following, written in _leaving(state, arriving[name], whole):
             known = arriving.get(following)
-            both = written if known is None else written & known
+            both = written if known is None else _common(written, known)
             if both != known:
                 arriving[following] = both
                 todo.append(following)
     return arriving
 
 
-def _leaving(state: State, written: Written) -> Iterator[tuple[str, Written]]:
+def _common(one: Written, other: Written) -> Written:
+    """What holds by either."""
+    return frozenset(p for p in one if _holds(p, other)) | frozenset(p for p in other if _holds(p, one))
+
+
+def _answers(graph: Graph) -> Written:
+    """The paths at which tasks leave whole answers: where one is present, all of it is."""
+    tasks = (state for state in graph["States"].values() if state["Type"] == "Task" and "ResultSelector" not in state)
+    return frozenset(str(state["ResultPath"]) for state in tasks if state.get("ResultPath"))
+
+
+def _leaving(state: State, written: Written, whole: Written) -> Iterator[tuple[str, Written]]:
     """The states that may follow, each with what holds on the way there."""
     for choice in state.get("Choices", []):
-        yield choice["Next"], written | _present_when(choice)
+        present = _present_when(choice)
+        yield choice["Next"], written | present | {f"{path}.*" for path in present & whole}
     if "Default" in state:
         yield state["Default"], written
     for catch in state.get("Catch", []):
@@ -95,23 +109,24 @@ def _present_when(rule: Mapping[str, Any]) -> Written:
     return frozenset([rule["Variable"]])
 
 
-def _unguarded(state: State, written: Written) -> Iterator[str]:
+def _unguarded(state: State, written: Written, whole: Written) -> Iterator[str]:
     """The paths that the state reads and that may be absent."""
     for choice in state.get("Choices", []):
-        yield from _unguarded_in_rule(choice, written)
+        yield from _unguarded_in_rule(choice, written, whole)
     texts = [str(state[field]) for field in _FIELDS_WITH_PATHS if state.get(field)]
     texts += _dynamic(state.get("Parameters", {}))
     yield from (path for text in texts for path in _PATH.findall(text) if not _holds(path, written))
 
 
-def _unguarded_in_rule(rule: Mapping[str, Any], written: Written) -> Iterator[str]:
+def _unguarded_in_rule(rule: Mapping[str, Any], written: Written, whole: Written) -> Iterator[str]:
     if "And" in rule:
         for part in rule["And"]:
-            yield from _unguarded_in_rule(part, written)
-            written = written | _present_when(part)
+            yield from _unguarded_in_rule(part, written, whole)
+            present = _present_when(part)
+            written = written | present | {f"{path}.*" for path in present & whole}
     elif "Or" in rule or "Not" in rule:
         for part in rule.get("Or", [rule.get("Not")]):
-            yield from _unguarded_in_rule(part, written)
+            yield from _unguarded_in_rule(part, written, whole)
     elif "IsPresent" not in rule:
         paths = [rule["Variable"], *(str(value) for key, value in rule.items() if key.endswith("Path"))]
         yield from (path for path in paths if path.startswith("$.") and not _holds(path, written))

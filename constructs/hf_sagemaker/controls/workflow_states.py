@@ -1,4 +1,4 @@
-"""Controls 58 to 62: state machines that retry with patience, end in time, and tell people how."""
+"""Controls 58 to 62: state machines that retry with patience, and end in time, with every error."""
 
 import re
 from collections.abc import Iterator, Mapping, Set
@@ -26,13 +26,17 @@ _HASH_OF_EXECUTION = re.compile(
     r"(?(prefix)\))"
 )
 _MOST_ATTEMPTS = 100
-_NOTIFICATION = "sns:publish"
-# What each integration calls the errors that pass by themselves: throttling, quotas, capacity, faults of the service.
+_FAILS_ITSELF = "aws-sdk:sfn:sendTaskFailure.waitForTaskToken"
+"""A task that ends the execution as failed, so that a redrive runs it again: a `Fail` state would fail again."""
+_NUMBERED = re.compile(r"States\.Format\('\{\}-\{\}', (?P<path>\$\.[\w.]+), \$\$\.Execution\.RedriveCount\)")
+# What each integration calls the errors that pass by themselves: throttling, faults of the service. A quota that is
+# used up is none of them: people raise it.
 _TRANSIENT: Mapping[str, Set[str]] = {
-    "sagemaker:create": {"SageMaker.AmazonSageMakerException", "SageMaker.ResourceLimitExceededException"},
+    "sagemaker:create": {"SageMaker.AmazonSageMakerException"},
     "aws-sdk:sagemaker:": {"SageMaker.SageMakerException"},
     "aws-sdk:ssm:": {"Ssm.SsmException"},
-    _NOTIFICATION: {"SNS.AmazonSNSException", "SNS.ThrottledException"},
+    "aws-sdk:sfn:": {"Sfn.SfnException"},
+    "sns:publish": {"SNS.AmazonSNSException", "SNS.ThrottledException"},
     "lambda": {"Lambda.AWSLambdaException", "Lambda.ServiceException", "Lambda.TooManyRequestsException"},
 }
 _ENDS = ("Succeed", "Fail")
@@ -61,6 +65,8 @@ def _name_fault(machine: StateMachine, expression: str, kind: JobKind) -> str:
     if hashed := _HASH_OF_EXECUTION.fullmatch(expression):
         too_long = len(hashed["prefix"] or "") + _LENGTH_OF_HASH > longest
         return f"makes a {member} of more than {longest} characters" if too_long else ""
+    if numbered := _NUMBERED.fullmatch(expression):
+        expression = numbered["path"]
     if "$$.Execution" in expression:
         return f"uses the execution's name as it is, which may be longer than {longest} characters"
     if unique := re.fullmatch(r"States\.Format\('([a-z0-9-]*)\{\}([a-z0-9-]*)', States\.UUID\(\)\)", expression):
@@ -75,14 +81,15 @@ def _name_fault(machine: StateMachine, expression: str, kind: JobKind) -> str:
     return "" if made_by_functions else f"takes {member} from its input; a function must make it of the execution"
 
 
-def retries_and_tells(templates: Templates) -> Iterator[Proof | Breach]:
-    """Each task tries again when a service has no room, not all at once, and not for ever; then people are told."""
+def retries_and_catches(templates: Templates) -> Iterator[Proof | Breach]:
+    """Each task tries again when a service has no room, not all at once, and not for ever; then its error is caught.
+
+    That people are told is no matter of the machine: the service reports every end of an execution, stopped ones too.
+    """
     for machine in state_machines(templates):
-        for graph in machine.graphs:
-            for name, task in graph["States"].items():
-                if task["Type"] == "Task":
-                    faults = [*_retry_faults(task), *_catch_faults(graph, task)]
-                    yield judge(machine.resource, not faults, f"state {name}: {'; '.join(faults)}.")
+        for name, task in machine.tasks:
+            faults = [*_retry_faults(task), *_catch_faults(task)]
+            yield judge(machine.resource, not faults, f"state {name}: {'; '.join(faults)}.")
 
 
 def _retry_faults(task: State) -> Iterator[str]:
@@ -111,28 +118,10 @@ def _is_function(state: State) -> bool:
     return "lambda:invoke" in resource or ":lambda:" in resource or resource.endswith(".Arn}")
 
 
-def _catch_faults(graph: Graph, task: State) -> Iterator[str]:
-    everything = [catch for catch in task.get("Catch", []) if "States.ALL" in catch["ErrorEquals"]]
-    if not everything:
+def _catch_faults(task: State) -> Iterator[str]:
+    caught = {error for catch in task.get("Catch", []) for error in catch["ErrorEquals"]}
+    if "States.ALL" not in caught and integration(task) != _FAILS_ITSELF:
         yield "it must catch States.ALL"
-    elif integration(task) != _NOTIFICATION and (end := _unheard_end(graph, everything[0]["Next"])):
-        yield f"after an error it can end in {end} without telling anybody ({_NOTIFICATION})"
-
-
-def _unheard_end(graph: Graph, start: str) -> str:
-    """A state in which an execution can end on its way from `start` without a notification; empty when none is."""
-    seen: set[str] = set()
-    todo = [start]
-    while todo:
-        name = todo.pop()
-        state = graph["States"].get(name)
-        if name in seen or state is None or integration(state) == _NOTIFICATION:
-            continue
-        seen.add(name)
-        if state["Type"] in _ENDS or state.get("End"):
-            return name
-        todo += ways(state)
-    return ""
 
 
 def ends_in_time(templates: Templates) -> Iterator[Proof | Breach]:
@@ -219,10 +208,9 @@ CONTROLS = (
     ),
     Control(
         59,
-        "each Task: Retry for throttling/quota/capacity with JitterStrategy FULL, finite MaxAttempts; "
-        "Catch States.ALL → notify+Fail",
+        "each Task: Retry for throttling/capacity with JitterStrategy FULL, finite MaxAttempts; Catch States.ALL",
         "SFN",
-        retries_and_tells,
+        retries_and_catches,
         WITH_A_JOB_TYPE,
     ),
     Control(

@@ -51,6 +51,7 @@ from hf_sagemaker.permissions.storage import (
 )
 from hf_sagemaker.permissions.workflows import (
     approve_models,
+    fail_own_tasks,
     function_telemetry,
     register_models,
     run_jobs,
@@ -74,6 +75,7 @@ __all__ = [
     "decrypt_objects",
     "encrypt_objects",
     "encrypt_volumes",
+    "fail_own_tasks",
     "function_telemetry",
     "list_objects",
     "look_at_builds",

@@ -7,23 +7,26 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions import models
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSeconds
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_factory
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk,
+    state_task_service_callback,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_factory import (
     state_task_service_for,
 )
 from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.utils import boto_client
-from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
-from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.responses import StepFunctionResponse
 
 from localcloud.accounts import credentials
 from localcloud.settings import LocalCloud
+from localcloud.stepfunctions import redrive
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 
 # As moto's: a task's parameters are the service's to judge, and its retries are the state machine's.
@@ -35,7 +38,7 @@ CLIENT_CONFIG = Config(
 )
 
 
-class StepFunctionsBackend(StepFunctionsParserBackend):
+class StepFunctionsBackend(redrive.RedrivingBackend):
     """Replaces moto's: an execution without a name gets one; moto calls it `None`, and refuses the second."""
 
     def start_execution(self, state_machine_arn: str, name: str | None = None, *arguments: Any, **more: Any) -> Any:
@@ -51,7 +54,9 @@ def install(cloud: LocalCloud) -> None:
     machines.stepfunctions_backends = stepfunctions_parser_backends
     _add_service("sagemaker", SageMakerTask)
     _call_as_the_role()
-    _count_redrives()
+    redrive.install()
+    _fail_by_token()
+    _spell_members()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"sagemaker": "SageMaker", "ssm": "Ssm"}
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.
@@ -73,17 +78,31 @@ def _add_service(name: str, task: type[Any]) -> None:
     factory.state_task_service_for = service_for
 
 
-def _count_redrives() -> None:
-    """Adds `$$.Execution.RedriveCount`, which moto's context object lacks. It cannot redrive, so the count is 0."""
-    worker: Any = ExecutionWorker
-    before = worker._get_evaluation_environment
+def _fail_by_token() -> None:
+    """Replaces moto's SendTaskFailure, which loses the cause, and refuses errors whose names begin with `States.`."""
 
-    def environment(self: Any) -> Any:
-        made = before(self)
-        made.states.context_object.context_object_data["Execution"]["RedriveCount"] = 0
-        return made
+    def send_task_failure(self: Any) -> ActionResult:
+        given = [self._get_param(name) for name in ("taskToken", "error", "cause")]
+        self.stepfunction_backend.send_task_failure(*given)
+        return EmptyResult()
 
-    worker._get_evaluation_environment = environment
+    responses: Any = StepFunctionResponse
+    responses.send_task_failure = send_task_failure
+    callback: Any = state_task_service_callback
+    callback.CustomErrorName = ErrorName
+
+
+def _spell_members() -> None:
+    """Adds to `aws-sdk:…` that members are spelt with a capital, whatever the API says: Step Functions' are small."""
+    service: Any = state_task_service_aws_sdk.StateTaskServiceAwsSdk
+    before = service._eval_service_task
+
+    def call(self: Any, *, normalised_parameters: dict[str, Any], **more: Any) -> None:
+        if self.resource.api_name == "sfn":
+            normalised_parameters = {f"{key[0].lower()}{key[1:]}": v for key, v in normalised_parameters.items()}
+        before(self, normalised_parameters=normalised_parameters, **more)
+
+    service._eval_service_task = call
 
 
 def _call_as_the_role() -> None:

@@ -1,0 +1,92 @@
+"""One attempt to train: a job, or the one that is there already under its name."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from hf_sagemaker.place import place_of
+from hf_sagemaker.training_job_task import TrainingJobTask
+
+_LOOK_EVERY_SECONDS = 30
+_ANSWER_SECONDS = 60
+
+
+class TrainingAttempt(Construct):
+    """The states around a `TrainingJobTask`: what follows its end, and what if its job exists already.
+
+    CreateTrainingJob may have made the job and the answer got lost; the retry then finds its name in use. A job's name
+    holds a hash of the execution and the number of its redrives, so it is this attempt's own, and is waited for. No
+    second one is paid for. Stopping the execution meanwhile does not stop such a job: only `.sync` does that.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        task: TrainingJobTask,
+        trained: sfn.IChainable,
+        failed: sfn.IChainable,
+    ) -> None:
+        """Creates the states.
+
+        construct_id: begins their names.
+        task: runs the job, with its description at `$.training`.
+        trained: follows a completed job. failed: follows everything else, with {Error, Cause} at `$.failure`; the cause
+            of a job that was stopped or failed is its description as JSON.
+        """
+        super().__init__(scope, construct_id)
+        describe = sfn.CustomState(
+            self,
+            f"Describe{construct_id}Job",
+            state_json={
+                "Type": "Task",
+                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:describeTrainingJob",
+                "Parameters": {"TrainingJobName.$": task.name.value.path},
+                "ResultPath": "$.training",
+                "TimeoutSeconds": _ANSWER_SECONDS,
+                "Retry": [
+                    {
+                        "ErrorEquals": ["SageMaker.SageMakerException", "SageMaker.SdkClientException"],
+                        "IntervalSeconds": 5,
+                        "BackoffRate": 2,
+                        "MaxAttempts": 6,
+                        "MaxDelaySeconds": 120,
+                        "JitterStrategy": "FULL",
+                    }
+                ],
+            },
+        )
+        wait_name = f"WaitFor{construct_id}Job"
+        wait = sfn.Wait(
+            self, wait_name, state_name=wait_name, time=sfn.WaitTime.duration(Duration.seconds(_LOOK_EVERY_SECONDS))
+        )
+        ended_name = f"{construct_id}JobEnded"
+        ended = sfn.Pass(
+            self,
+            ended_name,
+            state_name=ended_name,
+            parameters={"Error": "TrainingJobEnded", "Cause.$": "States.JsonToString($.training)"},
+            result_path="$.failure",
+        )
+        ended.next(failed)
+        status = "$.training.TrainingJobStatus"
+        outcome_name = f"{construct_id}Outcome"
+        # Stopped is an error of the task, or none: that is not promised. As its description it looks the same.
+        outcome = (
+            sfn.Choice(self, outcome_name, state_name=outcome_name)
+            .when(sfn.Condition.string_equals(status, "Completed"), trained)
+            .when(
+                sfn.Condition.or_(
+                    sfn.Condition.string_equals(status, "InProgress"), sfn.Condition.string_equals(status, "Stopping")
+                ),
+                wait,
+            )
+            .otherwise(ended)
+        )
+        task.next(outcome)
+        task.add_catch(describe, errors=["SageMaker.ResourceInUseException"], result_path="$.failure")
+        task.add_catch(failed, result_path="$.failure")
+        describe.next(outcome)
+        describe.add_catch(failed, result_path="$.failure")
+        wait.next(describe)
