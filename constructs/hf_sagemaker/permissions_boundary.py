@@ -160,6 +160,7 @@ _RESOURCES = (
     "logs:{place}:log-group:*",
     "sagemaker:{place}:*",
     "sns:{place}:{environment}-*",
+    "sqs:{place}:{environment}-*",
     "ssm:{place}:parameter/hf-sagemaker/{environment}*",
     "states:{place}:*",
 )
@@ -215,6 +216,7 @@ _WITH_RESOURCES = (
     "sagemaker:StopTrainingJob",
     "sagemaker:UpdateModelPackage",
     "sns:Publish",
+    "sqs:SendMessage",
     "ssm:GetParameter",
     "ssm:GetParameters",
     "ssm:GetParametersByPath",
