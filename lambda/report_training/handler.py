@@ -22,6 +22,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     jobs = reading.ended_jobs(clients["sagemaker"], list(attempts))
     lines = reading.progress(clients["logs"], jobs)
     report = make_report(subject, execution, jobs, attempts, lines)
+    report["text"] = message.text(report, record.uri)
     if record.write(report):
         # One line of the log, which CloudWatch makes metrics of: the embedded metric format.
         print(metrics.line(report))

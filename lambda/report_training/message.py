@@ -15,13 +15,13 @@ _LONGEST_SUBJECT = 99
 
 
 def parts(report: dict[str, Any], uri: str) -> dict[str, str]:
-    """Arguments of SNS's Publish. uri: where the report lies."""
+    """Arguments of SNS's Publish. report: with its `text`. uri: where it lies."""
     subject = f"Training {report['name']} {_ENDS[report['status']]}"
     document = json.dumps({**report, "report": uri})
     return {
         "Subject": subject.encode("ascii", "replace").decode()[:_LONGEST_SUBJECT],
         "MessageStructure": "json",
-        "Message": json.dumps({"default": text(report, uri), **dict.fromkeys(_MACHINES, document)}),
+        "Message": json.dumps({"default": report["text"], **dict.fromkeys(_MACHINES, document)}),
     }
 
 

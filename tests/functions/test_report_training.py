@@ -220,6 +220,7 @@ def test_links_lead_to_the_console_of_the_partition(partition: str, region: str,
 
 def test_neither_report_nor_message_hold_what_the_run_was_given() -> None:
     report = _report(_job(), event=_event("FAILED"), output=None, cause=f"{SECRET} " + "x" * 20_000)
+    report["text"] = message.text(report, "s3://r")
     told = json.dumps(report) + json.dumps(message.parts(report, "s3://r")) + metrics.line(report)
     for secret in ("correct horse", "battery staple", SECRET):
         assert secret not in told

@@ -90,14 +90,17 @@ def _message(target: dict[str, Any], event: dict[str, Any]) -> str:
     if not transformer:
         return json.dumps(event)
     text = str(transformer["InputTemplate"])
-    if not text.startswith('"'):
-        raise NotImplementedError("InputTransformer: only a template that is a text is supported by the embedded AWS")
+    is_text = text.startswith('"')
     for name, path in transformer.get("InputPathsMap", {}).items():
         value: Any = event
         for key in path.removeprefix("$.").split("."):
-            value = value.get(key, "") if isinstance(value, dict) else ""
-        text = text.replace(f"<{name}>", str(value))
-    return str(json.loads(text))
+            value = value.get(key) if isinstance(value, dict) else None
+        said = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+        # A value between quotation marks has none of its own; elsewhere in JSON a text gets them.
+        text = text.replace(f'"<{name}>"', json.dumps(said))
+        text = text.replace(f"<{name}>", said if is_text or not isinstance(value, str) else json.dumps(value))
+    made = json.loads(text)
+    return made if isinstance(made, str) else json.dumps(made)
 
 
 def _send(rule: Rule, arn: str, message: str) -> None:

@@ -32,6 +32,7 @@ from moto.awslambda.models import LambdaFunction
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
 from moto.logs.models import logs_backends
 
+from localcloud import embedded_metrics
 from localcloud.accounts import credentials
 from localcloud.function_settings import remember
 from localcloud.settings import LocalCloud
@@ -193,9 +194,9 @@ class LocalLambda(LambdaSimpleBackend):
         now = int(time.time() * 1000)
         backend.ensure_log_group(group)
         backend.create_log_stream(group, stream)
-        backend.put_log_events(
-            group, stream, [{"timestamp": now, "message": line} for line in log.splitlines() if line]
-        )
+        lines = [line for line in log.splitlines() if line]
+        backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
+        embedded_metrics.take_in(self.account_id, self.region_name, lines)
 
 
 def _execute(

@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfun
 
 from localcloud.accounts import credentials
 from localcloud.settings import LocalCloud
+from localcloud.stepfunctions import status_events
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 
 # As moto's: a task's parameters are the service's to judge, and its retries are the state machine's.
@@ -52,6 +53,7 @@ def install(cloud: LocalCloud) -> None:
     _add_service("sagemaker", SageMakerTask)
     _call_as_the_role()
     _count_redrives()
+    status_events.install()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"sagemaker": "SageMaker", "ssm": "Ssm"}
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.
