@@ -54,7 +54,7 @@ class Job:
         """What so many seconds of its instances cost. SageMaker bills them per second."""
         count = sum(self.instances.values())
         per_hour = sum(prices[name]["per_hour"] * number for name, number in self.instances.items())
-        return (seconds or 0) / count * per_hour / 3600
+        return float((seconds or 0) / count * per_hour / 3600)
 
     def summary(self, prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Of the report."""
