@@ -114,8 +114,10 @@ lock: $(READY) ## Hash-locked requirements of every group and image, from the *.
 	  --quiet --generate-hashes --universal --python-version 3.11 --excludes excludes.in requirements.in \
 	  -o requirements.txt); done
 
-benchmark: setup ## What synth costs, against a bare CDK app with the same imports
+benchmark: setup images ## What synth costs, against a bare CDK app with the same imports; what twenty kills cost a training
 	@$(BIN)/python benchmarks/synth
+	@folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(HFSM_TRAINING_PYTHON) benchmarks/resume/killed_training.py \
+	  constructs/hf_sagemaker/runtime/training $$folder 20; rm -rf "$$folder"
 
 clean: ## Removes everything that was made here
 	rm -rf $(VENV) node_modules cdk.out build .localcloud .mypy_cache .ruff_cache .pytest_cache

@@ -70,6 +70,7 @@ class ExtendedImage(Construct):
         """
         super().__init__(scope, construct_id)
         self.base = extension.base
+        self._parameter_path = parameter_path
         self.repository = self._repository(repository_name, keys.images, pullers, removal_policy)
         context = assets.Asset(self, "Context", path=_context(extension))
         # The base is part of the build and not of the context: both belong into the tag.
@@ -98,7 +99,8 @@ class ExtendedImage(Construct):
         return ImageByDigest(
             image=self.image,
             repository_uri=self.repository.repository_uri,
-            parameter_name=self.build.digest.parameter_name,
+            # As it was given: a template of another stack may have to name it before there is anything to refer to.
+            parameter_name=f"{self._parameter_path}/digest",
             parameter_arn=self.build.digest.parameter_arn,
             missing="built yet: run hfsm build, which also follows a build that a deployment has started",
         )

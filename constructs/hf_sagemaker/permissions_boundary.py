@@ -148,13 +148,11 @@ _OBJECTS = (
 )
 _COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 _RESOURCES = (
-    "cloudformation:{place}:stack/*",
-    "codebuild:{place}:project/*",
-    "ec2:{place}:network-interface/*",
-    "ec2:{place}:security-group/*",
-    "ec2:{place}:subnet/*",
+    "cloudformation:{place}:*",
+    "codebuild:{place}:*",
+    "ec2:{place}:*",
     "ecr:{place}:repository/hf-sagemaker/{environment}/*",
-    "events:{place}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    "events:{place}:rule/StepFunctionsGetEventsForSageMaker*",
     "kms:{place}:key/*",
     "lambda:{place}:function:{environment}-*",
     "logs:{place}:log-group:*",

@@ -65,7 +65,7 @@ class PromotedImage(Construct):
         self.by_digest = ImageByDigest(
             image=described,
             repository_uri=self.repository.repository_uri,
-            parameter_name=self.digest.parameter_name,
+            parameter_name=f"{parameter_path}/digest",
             parameter_arn=self.digest.parameter_arn,
             missing="promoted yet: run hfsm images promote",
         )

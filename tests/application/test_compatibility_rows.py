@@ -80,6 +80,9 @@ def _request(**changes: Any) -> Say:
             data_buckets=["data"],
             models_bucket="models",
             volume_key="key",
+            image="training",
+            images={"training": "/training"},
+            unfit_images={},
             precision=rules,
         )
         request = {"schema_version": "1", "name": "text", "channels": {"train": "s3://data/train"}, **changes}

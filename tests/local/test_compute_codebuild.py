@@ -214,8 +214,12 @@ def test_a_token_starts_one_build_and_none_with_other_parameters(projects: Proje
     assert projects.codebuild.start_build(projectName=name, idempotencyToken="a")["build"]["id"] == first
     # And another token, or none, is another one
     tokens: list[dict[str, str]] = [{"idempotencyToken": "b"}, {}]
-    others = {projects.codebuild.start_build(projectName=name, **token)["build"]["id"] for token in tokens}
+    others = [projects.codebuild.start_build(projectName=name, **token)["build"]["id"] for token in tokens]
     assert len({first, *others}) == 3
+    # And the builds of a project are listed by their age, the newest first
+    ages = [first, *others]
+    assert projects.codebuild.list_builds_for_project(projectName=name)["ids"] == ages[::-1]
+    assert projects.codebuild.list_builds_for_project(projectName=name, sortOrder="ASCENDING")["ids"] == ages
     # And other parameters are refused
     with pytest.raises(projects.codebuild.exceptions.InvalidInputException, match="idempotency token"):
         projects.codebuild.start_build(projectName=name, idempotencyToken="a", timeoutInMinutesOverride=5)

@@ -45,8 +45,14 @@ class Models:
         return self.environment.folder / "environments/code"
 
     def deploy(self, *stacks: str) -> subprocess.CompletedProcess[str]:
-        """Synthesises dev with both endpoints and deploys these stacks, all when none is named."""
-        settings, out = self.environment.folder / "environments", str(self.environment.folder / "cdk.out")
+        """Deploys what was synthesised: these stacks, all when none is named."""
+        options = ("--require-approval", "never", "--method", "direct")
+        named = (*stacks, "--exclusively") if stacks else ("dev/*",)
+        return self.environment.cdk("deploy", "--app", self._out, *named, *options)
+
+    def synthesise(self) -> None:
+        """dev with both endpoints."""
+        settings = self.environment.folder / "environments"
         content = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
         content["hub"] = {"models": [{"id": MODEL, "revision": "main"}]}
         (endpoint,) = content["inference"]["endpoints"]
@@ -58,12 +64,13 @@ class Models:
             }.items()
         ]
         (settings / "dev.yaml").write_text(yaml.safe_dump(content))
-        shutil.rmtree(out, ignore_errors=True)
-        synth = self.environment.cdk("synth", "--quiet", "--output", out, "-c", f"environments={settings}")
+        shutil.rmtree(self._out, ignore_errors=True)
+        synth = self.environment.cdk("synth", "--quiet", "--output", self._out, "-c", f"environments={settings}")
         assert synth.returncode == 0, synth.stderr
-        options = ("--require-approval", "never", "--method", "direct")
-        named = (*stacks, "--exclusively") if stacks else ("dev/*",)
-        return self.environment.cdk("deploy", "--app", out, *named, *options)
+
+    @property
+    def _out(self) -> str:
+        return str(self.environment.folder / "cdk.out")
 
     def answers(self, endpoint: str) -> Any:
         answer = self.environment.running.client("sagemaker-runtime").invoke_endpoint(
@@ -134,6 +141,7 @@ def _same(answers: Any, expected: Any) -> bool:
 
 def test_what_is_missing_on_a_fresh_environment_is_told_at_once(models: Models) -> None:
     # Given an environment that names a model before anything is built or mirrored; when it is deployed
+    models.synthesise()
     done = models.deploy()
     # Then all but the endpoints is there, and people read what to do
     assert done.returncode != 0
@@ -143,11 +151,14 @@ def test_what_is_missing_on_a_fresh_environment_is_told_at_once(models: Models) 
     assert "`hfsm mirror team/tiny`" in said
 
 
-def test_built_mirrored_and_deployed_again_both_endpoints_answer(models: Models, expected: Any) -> None:
+@pytest.mark.parametrize("command", ["build inference", "mirror"])
+def test_what_they_are_told_to_do_can_be_done(models: Models, command: str) -> None:
+    done = models.environment.hfsm(*command.split(), "--env", "dev")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_deployed_again_both_endpoints_answer(models: Models, expected: Any) -> None:
     # Given the image, the mirrored model, and an archive of the same model
-    for command in (["build", "inference"], ["mirror"]):
-        done = models.environment.hfsm(*command, "--env", "dev")
-        assert done.returncode == 0, done.stdout + done.stderr
     models.put_archive()
     # When the endpoints are deployed
     deployed = models.deploy("dev/Inference")
@@ -185,6 +196,7 @@ def test_without_a_change_nothing_is_made(models: Models) -> None:
 def test_changed_code_is_another_package_and_the_one_from_before_stays(models: Models, expected: Any) -> None:
     (before,) = models.packages()
     (models.code / "mark.py").write_text('MARK = "changed code"\n')
+    models.synthesise()
     done = models.deploy("dev/Inference")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     answers = models.answers("mirrored")

@@ -156,6 +156,15 @@ def test_without_waiting_it_says_how_to_follow_and_stop(
     assert "stop-execution --execution-arn arn:" in result.out
 
 
+def test_the_image_of_the_command_stands_over_that_of_the_request(
+    hfsm: Any, deploy: Any, request_file: Callable[..., Path]
+) -> None:
+    aws = deploy()
+    assert hfsm("train", request_file(image="training"), "--image", "whisper", "--no-wait").code == 0
+    (run,) = executions(aws)
+    assert json.loads(run["input"])["image"] == "whisper"
+
+
 def test_an_interrupted_follower_leaves_the_execution_running(
     hfsm: Any, deploy: Any, request_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,6 +108,13 @@ class RunningCodeBuildResponse(CodeBuildResponse):
             }
         )
 
+    def list_builds_for_project(self) -> ActionResult:
+        """moto knows no order."""
+        name = self._project(self._get_param("projectName"))["name"]
+        oldest_first = self.codebuild_backend.list_builds_for_project(name)
+        descending = self._get_param("sortOrder", "DESCENDING") == "DESCENDING"
+        return ActionResult({"ids": oldest_first[::-1] if descending else oldest_first})
+
     def stop_build(self) -> ActionResult:
         identifier = self._get_param("id")
         build = self._build(identifier)

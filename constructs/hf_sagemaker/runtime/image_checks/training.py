@@ -11,12 +11,12 @@ import sys
 
 from transformers_version import check_transformers
 
-_CODE = ("entrypoint", "text_classification")
+_CODE = ("entrypoint", "text_classification", "start_script")
 
 
 def main(code: str, transformers: str) -> None:
     check_transformers(transformers)
-    sys.path.insert(0, code)
+    sys.path[:0] = [code, f"{code}/launchers"]
     for module in _CODE:
         importlib.import_module(module)
         print(f"{module} loads", flush=True)
