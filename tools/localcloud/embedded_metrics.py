@@ -22,7 +22,8 @@ def take_in(account: str, region: str, lines: list[str]) -> None:
 
 
 def _data(document: dict[str, Any], directive: dict[str, Any]) -> list[dict[str, Any]]:
-    moment = datetime.fromtimestamp(document["_aws"]["Timestamp"] / 1000, UTC)
+    # moto keeps times without their zone.
+    moment = datetime.fromtimestamp(document["_aws"]["Timestamp"] / 1000, UTC).replace(tzinfo=None)
     return [
         {
             "MetricName": metric["Name"],
