@@ -28,7 +28,7 @@ def install() -> None:
     rule.__init__ = rule_without_ports
 
 
-_init_rule = SecurityGroupRule.__init__
+_init_rule: Any = SecurityGroupRule.__init__
 
 
 def rule_without_ports(
