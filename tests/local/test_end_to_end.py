@@ -117,7 +117,10 @@ class Environment:
     def job_lines(self, job: str) -> list[str]:
         logs = self.running.client("logs")
         group = "/aws/sagemaker/TrainingJobs"
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job)["logStreams"]
+        try:
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job)["logStreams"]
+        except logs.exceptions.ResourceNotFoundException:  # no job has logged yet
+            return []
         return [
             event["message"]
             for stream in sorted(streams, key=lambda s: s["creationTime"])
@@ -301,6 +304,36 @@ def test_a_script_that_raises_is_quoted_to_the_user(environment: Environment) ->
     assert report["status"] == "FAILED"
     assert "ValueError: the column `stars` is missing" in report["cause"]
     assert "checkpoint_s3_uri" in report["what_to_do"]
+
+
+def test_a_run_that_somebody_stops_is_reported_when_its_job_has_ended(environment: Environment) -> None:
+    # Given a run whose script takes its time
+    source = environment.folder / "slow"
+    source.mkdir()
+    (source / "slow.py").write_text("import time\nprint('waiting', flush=True)\ntime.sleep(100)\n")
+    request = environment.request("stopped", source_dir=str(source), entry_point="slow.py")
+    started = environment.hfsm("train", str(request), "--env", "dev", "--no-wait")
+    assert started.returncode == 0, started.stderr
+    execution = started.stdout.split("--execution-arn ")[1].split()[0]
+    # When it is stopped while it trains
+    _wait_for_training(environment, "stopped")
+    environment.running.client("stepfunctions").stop_execution(executionArn=execution)
+    # Then the report waits for the job, and says what it cost all the same
+    (report,) = environment.reports("stopped")
+    (job,) = report["training_jobs"]
+    assert (report["status"], job["status"]) == ("ABORTED", "Stopped")
+    assert report["money"]["cost"] > 0
+    assert "Somebody stopped the run" in report["what_to_do"]
+
+
+def _wait_for_training(environment: Environment, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        jobs = environment.running.client("sagemaker").list_training_jobs(NameContains=name)["TrainingJobSummaries"]
+        if any("waiting" in environment.job_lines(job["TrainingJobName"]) for job in jobs):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"no job of {name} trains")
 
 
 def test_a_second_deployment_brings_the_endpoint_up(environment: Environment, packages: dict[str, str]) -> None:

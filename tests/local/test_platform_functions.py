@@ -176,6 +176,22 @@ def test_a_line_in_the_embedded_metric_format_becomes_metrics(
         assert point["Sum"] == total
 
 
+def test_an_event_that_fails_is_left_in_the_dead_letter_queue(
+    localcloud: RunningLocalCloud, make_function: Make
+) -> None:
+    # Given a function that fails, and a queue for what it fails with
+    sqs = localcloud.client("sqs")
+    queue = sqs.create_queue(QueueName="letters")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    body = {"app/handler.py": "def handle(event, context):\n    raise ValueError(event)\n"}
+    name = make_function(body, DeadLetterConfig={"TargetArn": arn})
+    # When it is called by an event, so that nobody waits
+    localcloud.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"run": 1}))
+    # Then the event lies in the queue
+    (letter,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+    assert json.loads(letter["Body"]) == {"run": 1}
+
+
 def test_a_function_that_takes_too_long_is_killed(localcloud: RunningLocalCloud, make_function: Make) -> None:
     name = make_function(
         {"app/handler.py": "import time\ndef handle(event, context):\n    time.sleep(60)\n"}, Timeout=1
