@@ -17,11 +17,13 @@ _LONGEST_SUBJECT = 99
 def parts(report: dict[str, Any], uri: str) -> dict[str, str]:
     """Arguments of SNS's Publish. report: with its `text`. uri: where it lies."""
     subject = f"Training {report['name']} {_ENDS[report['status']]}"
-    document = json.dumps({**report, "report": uri})
+    # Sentences once, and characters as they are: all of it together may have 256 KiB.
+    document = json.dumps({**report, "text": None, "report": uri}, ensure_ascii=False)
+    said = {"default": report["text"], **dict.fromkeys(_MACHINES, document)}
     return {
         "Subject": subject.encode("ascii", "replace").decode()[:_LONGEST_SUBJECT],
         "MessageStructure": "json",
-        "Message": json.dumps({"default": report["text"], **dict.fromkeys(_MACHINES, document)}),
+        "Message": json.dumps(said, ensure_ascii=False),
     }
 
 

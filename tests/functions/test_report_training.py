@@ -227,6 +227,14 @@ def test_neither_report_nor_message_hold_what_the_run_was_given() -> None:
     assert len(report["cause"]) == LONGEST_CAUSE
 
 
+def test_the_longest_message_is_one_that_sns_takes() -> None:
+    report = _report(*[_job()] * 4, event=_event("FAILED"), output=None, cause="\U0001f917" * 20_000)
+    report["text"] = message.text(report, "s3://r")
+    parts = message.parts(report, "s3://r")
+    assert len(parts["Message"].encode()) < 256 * 1024
+    assert len(parts["Subject"]) < 100
+
+
 class _Aws:
     """Step Functions, SageMaker and CloudWatch Logs with one finished run; S3, SNS and SQS are moto's."""
 
