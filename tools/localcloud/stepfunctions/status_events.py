@@ -53,8 +53,8 @@ def _emit(execution: Any) -> None:
         "outputDetails": included if "output" in described else None,
         "error": described.get("error"),
         "cause": described.get("cause"),
-        "redriveCount": 0,
-        "redriveDate": None,
+        "redriveCount": getattr(execution, "redrive_count", 0),
+        "redriveDate": _milliseconds(getattr(execution, "redrive_date", None)),
         "redriveStatus": "REDRIVABLE" if status in _REDRIVABLE else "NOT_REDRIVABLE",
     }
     events.emit(described["executionArn"], "aws.states", "Step Functions Execution Status Change", detail)
