@@ -56,6 +56,7 @@ class DataStack(Stack):
             "Roles",
             notebook_role=settings.roles.sagemaker_execution_role,
             packaging_role=settings.prepares_models,
+            reporting_role=bool(settings.training.job_types),
         )
         self.people = PeopleRoles(
             self,
@@ -87,8 +88,8 @@ class DataStack(Stack):
         teams = self._settings.keys
         s3_only, sagemaker = ["s3"], KeyUse(services=["sagemaker"], actions=["kms:DescribeKey"], grants=True)
         data_users = [*self.roles.trainers, *people]
-        packaging = [self.roles.packaging] if self.roles.packaging else []
-        model_users = [*data_users, self.roles.serving, self.roles.mirroring, *packaging]
+        functions = [role for role in (self.roles.packaging, self.roles.reporting) if role]
+        model_users = [*data_users, self.roles.serving, self.roles.mirroring, *functions]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(
@@ -110,7 +111,7 @@ class DataStack(Stack):
                 "Operations",
                 teams.operations,
                 "Notifications, state machines and functions",
-                KeyUse(services=["sns", "states"]),
+                KeyUse(services=["sns", "sqs", "states"]),
                 # delivery.logs: a state machine with this key logs through it.
                 services=["cloudwatch.amazonaws.com", "delivery.logs.amazonaws.com", "events.amazonaws.com"],
             ),
@@ -255,6 +256,7 @@ class DataStack(Stack):
             "building": self.roles.building,
             "mirroring": self.roles.mirroring,
             "packaging": self.roles.packaging,
+            "reporting": self.roles.reporting,
             "orchestrating": self.roles.orchestrating,
             "data-scientist": self.people.data_scientist,
             "platform-operator": self.people.platform_operator,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
@@ -26,7 +27,10 @@ FUNCTIONS = Path(__file__).parent.parent / "lambda"
 
 
 class ImageStack(Stack):
-    """Offers `images`, by their names in the settings."""
+    """Offers `images`, by their names in the settings, and `failures_topic`, told about builds that did not succeed.
+
+    failures_topic: None where nothing is built.
+    """
 
     def __init__(
         self,
@@ -57,8 +61,7 @@ class ImageStack(Stack):
             else:
                 built[image.name] = self._built(image, promoted_to.get(image.name, ()))
                 self.images[image.name] = built[image.name].by_digest
-        if built:
-            self._watch(built)
+        self.failures_topic = self._watch(built) if built else None
         if promoted:
             self._promote(list(promoted.values()))
 
@@ -104,7 +107,7 @@ class ImageStack(Stack):
             accepted=rules.accepted,
         )
 
-    def _watch(self, built: Mapping[str, ExtendedImage]) -> None:
+    def _watch(self, built: Mapping[str, ExtendedImage]) -> sns.Topic:
         settings = self._settings
         watch = ImageWatch(
             self,
@@ -127,6 +130,7 @@ class ImageStack(Stack):
             [image.build.project.project_arn for image in built.values()],
             [image.repository.repository_arn for image in built.values()],
         )
+        return watch.failures.topic
 
     def _promote(self, images: Sequence[PromotedImage]) -> None:
         promotion = ImagePromotion(

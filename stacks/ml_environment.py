@@ -54,7 +54,7 @@ class MlEnvironment(Stage):
             data=data,
             promoted_to=promoted_to or {},
             removal_policy=removal_policy,
-        ).images
+        )
         if settings.hub.models:
             MirrorStack(
                 self,
@@ -72,7 +72,8 @@ class MlEnvironment(Stage):
             settings=settings,
             network=network.network,
             data=data,
-            images=images,
+            images=images.images,
+            alarm_topic=images.failures_topic,
             removal_policy=removal_policy,
         )
         InferenceStack(
@@ -82,7 +83,7 @@ class MlEnvironment(Stage):
             settings=settings,
             network=network.network,
             data=data,
-            images=images,
+            images=images.images,
             removal_policy=removal_policy,
         )
         self._limit_roles(guardrails, settings.roles.path)

@@ -27,6 +27,7 @@ from stacks.container_settings import Environment, environment_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.model_settings import ModelSettings, model_problems
 from stacks.network_settings import NetworkSettings, service_problems
+from stacks.price_settings import PriceSettings
 from stacks.settings_base import Name, Problem, Settings
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
@@ -171,6 +172,7 @@ class EnvironmentSettings(Settings):
     builds: BuildSettings = BuildSettings()
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
+    prices: PriceSettings = PriceSettings()
 
     def problems(self) -> list[Problem]:
         """What no single field can know: (field path, value, what it must be) for each contradiction."""
@@ -182,6 +184,7 @@ class EnvironmentSettings(Settings):
             *build_problems(self.account, self.region, self.builds, self.network, self.images),
             *self._job_type_problems(),
             *self._endpoint_problems(),
+            *self.prices.problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub),
         ]
 

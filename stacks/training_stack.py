@@ -1,14 +1,17 @@
-"""Training: one state machine per job type of the settings."""
+"""Training: one state machine per job type of the settings, and the reports of their runs."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.placement import Network
+from hf_sagemaker.prices import Price
+from hf_sagemaker.training_report import ReportedWorkflow, TrainingReport
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
 from stacks.contract import publish
 from stacks.data_stack import DataStack
@@ -30,8 +33,10 @@ class TrainingStack(Stack):
         network: Network,
         data: DataStack,
         images: Mapping[str, ImageByDigest],
+        alarm_topic: sns.ITopic | None,
         removal_policy: RemovalPolicy,
     ) -> None:
+        """alarm_topic: told when a run could not be reported. None: the topics of runs are."""
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self.workflows: dict[str, HuggingFaceTraining] = {}
         for job in settings.training.job_types:
@@ -74,6 +79,30 @@ class TrainingStack(Stack):
                     f"training/{job.name}/security-groups": ",".join(network.jobs.security_group_ids),
                 },
             )
+        if self.workflows and data.roles.reporting:
+            TrainingReport(
+                self,
+                "Report",
+                environment=environment,
+                workflows=[
+                    ReportedWorkflow(job_type=name, state_machine=each.state_machine, topic=each.topic)
+                    for name, each in self.workflows.items()
+                ],
+                prices=_prices(settings),
+                role=data.roles.reporting,
+                keys=data.keys,
+                buckets=data.buckets,
+                function_root=FUNCTIONS,
+                alarm_topic=alarm_topic,
+                reserved_concurrency=settings.functions.reserved_concurrency,
+                removal_policy=removal_policy,
+            )
+
+
+def _prices(settings: EnvironmentSettings) -> dict[str, Price]:
+    """Of the instance types that jobs may run on: an event's input has no room for all."""
+    wanted = {name for job in settings.training.job_types for name in job.all_instance_types}
+    return {name: price for name, price in settings.prices.table(settings.region).items() if name in wanted}
 
 
 def _unfit(settings: EnvironmentSettings, job: JobTypeSettings) -> dict[str, str]:

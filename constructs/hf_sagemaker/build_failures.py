@@ -22,7 +22,8 @@ _MESSAGE = (
 )
 
 REASON = "The queue is itself the dead letter queue, of rules' targets: the packs look for those of queues only. "
-RULES = ("AwsSolutions::AwsSolutions-SQS3", "Serverless::Serverless-SQSRedrivePolicy")
+QUEUE_RULE = "Serverless::Serverless-SQSRedrivePolicy"
+RULES = ("AwsSolutions::AwsSolutions-SQS3", QUEUE_RULE)
 """What reviews ask of the queue, and the answer: to be acknowledged by whoever makes it."""
 
 
@@ -80,7 +81,7 @@ class BuildFailures(Construct):
             ],
         )
         self._watch_queue()
-        self.topic.add_to_resource_policy(_let_rule("sns:Publish", self.topic.topic_arn, rule))
+        self.topic.add_to_resource_policy(let_rule("sns:Publish", self.topic.topic_arn, rule))
         self.keep_for(rule)
 
     def _watch_queue(self) -> None:
@@ -112,10 +113,11 @@ class BuildFailures(Construct):
 
     def keep_for(self, rule: events.CfnRule) -> None:
         """Lets a rule leave here what its targets did not take."""
-        self._queue.add_to_resource_policy(_let_rule("sqs:SendMessage", self._queue.queue_arn, rule))
+        self._queue.add_to_resource_policy(let_rule("sqs:SendMessage", self._queue.queue_arn, rule))
 
 
-def _let_rule(action: str, resource: str, rule: events.CfnRule) -> iam.PolicyStatement:
+def let_rule(action: str, resource: str, rule: events.CfnRule) -> iam.PolicyStatement:
+    """Of a resource's policy: exactly this rule may."""
     return iam.PolicyStatement(
         principals=[iam.ServicePrincipal("events.amazonaws.com")],
         actions=[action],

@@ -1,4 +1,5 @@
-"""One role per duty: training, serving, building, mirroring, packaging, orchestrating. None can do another's work."""
+"""One role per duty: training, serving, building, mirroring, packaging, orchestrating, reporting. None can do another's
+work."""
 
 from collections.abc import Sequence
 
@@ -23,6 +24,8 @@ PACKAGES_PREFIX = "packages/"
 """Where models lie that inference code was put beside, in the models bucket."""
 BILLS_PREFIX = "bills-of-materials/"
 """Where builds of images write which packages an image holds, in the bucket of builds."""
+REPORTS_PREFIX = "reports/"
+"""Where reports of training runs are written, in the models bucket."""
 NOTEBOOK_ROLE = "sagemaker_execution_role"
 """The name that public notebooks fall back to outside SageMaker."""
 
@@ -38,18 +41,27 @@ class ExecutionRoles(Construct):
     orchestrating: assumed by the training workflows; each workflow attaches what it needs.
     packaging: assumed by the function that prepares endpoints' models. Reads models, writes below `packages/` only.
         None unless asked for.
+    reporting: assumed by the function that reports training runs. Writes below `reports/`; the function attaches what
+        else it needs. None unless asked for.
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, notebook_role: bool = False, packaging_role: bool = False
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        notebook_role: bool = False,
+        packaging_role: bool = False,
+        reporting_role: bool = False,
     ) -> None:
         """Creates the roles.
 
         notebook_role: also create `sagemaker_execution_role`. An account can have one. Omitted: no.
         packaging_role: also create the one that prepares models of endpoints. Omitted: no.
+        reporting_role: also create the one that reports training runs. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
@@ -63,6 +75,9 @@ class ExecutionRoles(Construct):
             self._role("Packaging", "lambda.amazonaws.com", "Preparation of endpoints' models")
             if packaging_role
             else None
+        )
+        self.reporting = (
+            self._role("Reporting", "lambda.amazonaws.com", "Reports of training runs") if reporting_role else None
         )
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
@@ -154,6 +169,12 @@ class ExecutionRoles(Construct):
 
         if self.packaging:
             self._allow_packaging(self.packaging, buckets, keys)
+        if self.reporting:
+            reports = [
+                allow.write_objects(buckets.models, REPORTS_PREFIX),
+                allow.encrypt_objects(keys.models, buckets.models),
+            ]
+            self._allow("Reporting", self.reporting, reports)
         acknowledge(self, " ".join(dict.fromkeys(self._wildcards.values())), *self._wildcards)
 
     def _package_permissions(self, packages: PackageSources | None) -> Sequence[allow.Permission]:

@@ -9,6 +9,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
@@ -56,7 +57,7 @@ class PythonFunction(Construct):
         role: iam.Role | None = None,
         memory_size: int = 256,
         timeout: Duration | None = None,
-        failures: sns.ITopic | None = None,
+        failures: sns.ITopic | sqs.Queue | None = None,
         acknowledged: bool = True,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
@@ -71,8 +72,8 @@ class PythonFunction(Construct):
         role: assumed by it, where something that is deployed earlier has to name it. Omitted: one of its own.
         memory_size: MiB; 1769 are one processor. Omitted: 256.
         timeout: omitted: 30 seconds.
-        failures: told what it was called with, when it is called by events and fails; `permissions` must let it
-            publish. Omitted: whoever calls it waits for its answer.
+        failures: topic or queue that gets what it was called with, when it is called by events and fails;
+            `permissions` must let it publish or send. Omitted: whoever calls it waits for its answer.
         acknowledged: what reviews ask of it is acknowledged here. False: by whoever makes it: `reason` and `rules`.
         reserved_concurrency: executions at the same time that the account keeps for it, and the most that it gets.
             Omitted: 5. None: it shares what the account has left.
@@ -120,7 +121,8 @@ class PythonFunction(Construct):
             tracing=lambda_.Tracing.ACTIVE,
             timeout=timeout or Duration.seconds(30),
             memory_size=memory_size,
-            dead_letter_topic=failures,
+            dead_letter_queue=failures if isinstance(failures, sqs.Queue) else None,
+            dead_letter_topic=None if isinstance(failures, sqs.Queue) else failures,
             reserved_concurrent_executions=reserved_concurrency,
         )
         self.function.node.add_dependency(policy)

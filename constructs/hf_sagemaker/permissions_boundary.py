@@ -158,6 +158,7 @@ _RESOURCES = (
     "logs:{place}:log-group:*",
     "sagemaker:{place}:*",
     "sns:{place}:{environment}-*",
+    "sqs:{place}:{environment}-*",
     "ssm:{place}:parameter/hf-sagemaker/{environment}*",
     "states:{place}:*",
 )
@@ -213,6 +214,7 @@ _WITH_RESOURCES = (
     "sagemaker:StopTrainingJob",
     "sagemaker:UpdateModelPackage",
     "sns:Publish",
+    "sqs:SendMessage",
     "ssm:GetParameter",
     "ssm:GetParameters",
     "ssm:GetParametersByPath",

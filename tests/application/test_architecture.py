@@ -26,6 +26,7 @@ WITHOUT_CDK = [
     "stacks/base_image_settings.py",
     "stacks/container_settings.py",
     "stacks/model_settings.py",
+    "stacks/price_settings.py",
     "stacks/settings_files.py",
     "constructs/hf_sagemaker/dlc_catalog.py",
     "constructs/hf_sagemaker/nearest_regions.py",
@@ -36,6 +37,7 @@ WITHOUT_CDK = [
     "constructs/hf_sagemaker/inference_code.py",
     "constructs/hf_sagemaker/requirements.py",
     "constructs/hf_sagemaker/instance_types.py",
+    "constructs/hf_sagemaker/prices.py",
     "constructs/hf_sagemaker/service_regions.py",
 ]
 

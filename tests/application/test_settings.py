@@ -164,3 +164,12 @@ def test_each_environment_names_the_schema_and_fits_it(name: str) -> None:
     text = (ROOT / f"environments/{name}.yaml").read_text()
     assert text.startswith("# yaml-language-server: $schema=schema.json")
     jsonschema.validate(yaml.safe_load(text), json.loads(schema()))
+
+
+def test_a_price_must_be_of_an_instance_that_trains_and_more_than_nothing(tmp_path: Path) -> None:
+    content = _dev() | {"prices": {"per_hour": {"ml.g5.xlarg": 1.4}}}
+    (problem,) = _problems(tmp_path, content)
+    assert "prices.per_hour.ml.g5.xlarg" in problem
+    assert "Nearest: ml.g5.xlarge" in problem
+    (problem,) = _problems(tmp_path, _dev() | {"prices": {"per_hour": {"ml.g5.xlarge": 0}}})
+    assert "prices.per_hour.ml.g5.xlarge" in problem

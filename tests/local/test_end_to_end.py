@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,45 @@ class Environment:
         file.write_text(json.dumps(request))
         return file
 
+    def listen(self) -> None:
+        """A queue hears what people are told; `messages` reads it."""
+        sqs, topic = self.running.client("sqs"), self._parameter("training/text-classification/topic-arn")
+        self._queue = sqs.create_queue(QueueName="people")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        self.running.client("sns").subscribe(
+            TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes={"RawMessageDelivery": "true"}
+        )
+
+    def messages(self) -> list[str]:
+        """What was said since the last time."""
+        received = self.running.client("sqs").receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10)
+        return [message["Body"] for message in received.get("Messages", [])]
+
+    def reports(self, name: str, within: float = 30) -> list[dict[str, Any]]:
+        """The reports of runs of that name, once there is one that people were told of."""
+        s3, bucket = self.running.client("s3"), self._parameter("data/models-bucket")
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"reports/text-classification/{name}-")
+            found = [
+                json.load(s3.get_object(Bucket=bucket, Key=each["Key"])["Body"]) for each in listed.get("Contents", [])
+            ]
+            if any("message_id" in report for report in found):
+                return found
+            time.sleep(0.5)
+        raise AssertionError(f"no run {name} was reported")
+
+    def _parameter(self, path: str) -> str:
+        answer = self.running.client("ssm").get_parameter(Name=f"/hf-sagemaker/dev/{path}")
+        return str(answer["Parameter"]["Value"])
+
     def job_lines(self, job: str) -> list[str]:
         logs = self.running.client("logs")
         group = "/aws/sagemaker/TrainingJobs"
-        streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job)["logStreams"]
+        try:
+            streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=job)["logStreams"]
+        except logs.exceptions.ResourceNotFoundException:  # no job has logged yet
+            return []
         return [
             event["message"]
             for stream in sorted(streams, key=lambda s: s["creationTime"])
@@ -169,7 +205,8 @@ def test_a_wrong_request_starts_no_job_and_says_why(environment: Environment) ->
 def test_an_interrupted_training_goes_on_from_its_checkpoint(
     environment: Environment, packages: dict[str, str]
 ) -> None:
-    # Given a training run on spot
+    # Given a training run on spot, and somebody who wants to be told
+    environment.listen()
     request = environment.request("interrupted")
     command = [sys.executable, "-m", "hfsm", "train", str(request), "--env", "dev"]
     process = subprocess.Popen(
@@ -198,6 +235,45 @@ def test_an_interrupted_training_goes_on_from_its_checkpoint(
     packages["good"] = package["ModelPackageArn"]
 
 
+def test_a_run_that_succeeded_is_reported_once(environment: Environment, packages: dict[str, str]) -> None:
+    # Given the run of before: its report says what it cost, saved and lost
+    (report,) = environment.reports("interrupted")
+    assert (report["status"], report["job_type"]) == ("SUCCEEDED", "text-classification")
+    assert report["model_package_arn"] == packages["good"]
+    assert (report["interruptions"], len(report["seconds_to_recover"])) == (1, 1)
+    assert 0 <= report["steps_lost"] <= SAVE_STEPS
+    assert 0 < report["billable_seconds"] < report["training_seconds"]
+    assert report["money"]["saved"] == pytest.approx(
+        report["money"]["without_spot"] - report["money"]["cost"], abs=1e-3
+    )
+    # And people were told so, in one message; machines get the report itself
+    told = [message for message in environment.messages() if report["name"] in message]
+    assert len([message for message in told if message.startswith("{")]) == 1
+    # And it is counted
+    cloudwatch = environment.running.client("cloudwatch")
+    assert _counted(cloudwatch, "Interruptions") == 1
+    assert _counted(cloudwatch, "BillableSeconds") == report["billable_seconds"]
+    # And hfsm shows it
+    shown = environment.hfsm("report", report["name"], "--env", "dev")
+    assert shown.returncode == 0, shown.stderr
+    assert "The spot instances were taken away once" in shown.stdout
+
+
+def _counted(cloudwatch: Any, metric: str) -> float:
+    dimensions = {"Environment": "dev", "JobType": "text-classification"}
+    now = datetime.now(UTC)
+    points = cloudwatch.get_metric_statistics(
+        Namespace="HfSageMaker/Training",
+        MetricName=metric,
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(minutes=1),
+        Period=7200,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points)
+
+
 def _wait_for_step(environment: Environment, process: subprocess.Popen[str], step: int) -> tuple[str, int]:
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
@@ -223,6 +299,41 @@ def test_a_script_that_raises_is_quoted_to_the_user(environment: Environment) ->
     assert "ValueError: the column `stars` is missing" in " ".join((done.stdout + done.stderr).split())
     jobs = environment.running.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
     assert sum("raising" in job["TrainingJobName"] for job in jobs) == 1
+    # And the report has them too, with how to go on
+    (report,) = environment.reports("raising")
+    assert report["status"] == "FAILED"
+    assert "ValueError: the column `stars` is missing" in report["cause"]
+    assert "checkpoint_s3_uri" in report["what_to_do"]
+
+
+def test_a_run_that_somebody_stops_is_reported_when_its_job_has_ended(environment: Environment) -> None:
+    # Given a run whose script takes its time
+    source = environment.folder / "slow"
+    source.mkdir()
+    (source / "slow.py").write_text("import time\nprint('waiting', flush=True)\ntime.sleep(100)\n")
+    request = environment.request("stopped", source_dir=str(source), entry_point="slow.py")
+    started = environment.hfsm("train", str(request), "--env", "dev", "--no-wait")
+    assert started.returncode == 0, started.stderr
+    execution = started.stdout.split("--execution-arn ")[1].split()[0]
+    # When it is stopped while it trains
+    _wait_for_training(environment, "stopped")
+    environment.running.client("stepfunctions").stop_execution(executionArn=execution)
+    # Then the report waits for the job, and says what it cost all the same
+    (report,) = environment.reports("stopped")
+    (job,) = report["training_jobs"]
+    assert (report["status"], job["status"]) == ("ABORTED", "Stopped")
+    assert report["money"]["cost"] > 0
+    assert "Somebody stopped the run" in report["what_to_do"]
+
+
+def _wait_for_training(environment: Environment, name: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        jobs = environment.running.client("sagemaker").list_training_jobs(NameContains=name)["TrainingJobSummaries"]
+        if any("waiting" in environment.job_lines(job["TrainingJobName"]) for job in jobs):
+            return
+        time.sleep(0.5)
+    raise AssertionError(f"no job of {name} trains")
 
 
 def test_a_second_deployment_brings_the_endpoint_up(environment: Environment, packages: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -143,6 +144,52 @@ def test_what_it_prints_is_in_its_log_group(localcloud: RunningLocalCloud, make_
     assert {"to stdout", "to stderr"} <= set(messages)
     assert messages[0].startswith("START RequestId")
     assert "to stdout" in base64.b64decode(answer["LogResult"]).decode()
+
+
+def test_a_line_in_the_embedded_metric_format_becomes_metrics(
+    localcloud: RunningLocalCloud, make_function: Make
+) -> None:
+    # Given a function that prints metrics, as a value and as several, and another line of JSON
+    metrics = [{"Name": "Seconds", "Unit": "Seconds"}, {"Name": "Count"}]
+    directive = {"Namespace": "Printed", "Dimensions": [["Kind"]], "Metrics": metrics}
+    body = (
+        "import json, time\n"
+        "def handle(event, context):\n"
+        f"    aws = {{'Timestamp': int(time.time() * 1000), 'CloudWatchMetrics': [{directive}]}}\n"
+        "    print(json.dumps({'_aws': aws, 'Kind': 'text', 'Seconds': [1, 2.5], 'Count': 4}))\n"
+        "    print(json.dumps({'_aws': 'nothing'}))\n"
+    )
+    # When it is called
+    invoke(localcloud, make_function({"app/handler.py": body}), {})
+    # Then CloudWatch has them
+    now = datetime.now(UTC)
+    for name, total in (("Seconds", 3.5), ("Count", 4)):
+        (point,) = localcloud.client("cloudwatch").get_metric_statistics(
+            Namespace="Printed",
+            MetricName=name,
+            Dimensions=[{"Name": "Kind", "Value": "text"}],
+            StartTime=now - timedelta(minutes=10),
+            EndTime=now + timedelta(minutes=10),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        assert point["Sum"] == total
+
+
+def test_an_event_that_fails_is_left_in_the_dead_letter_queue(
+    localcloud: RunningLocalCloud, make_function: Make
+) -> None:
+    # Given a function that fails, and a queue for what it fails with
+    sqs = localcloud.client("sqs")
+    queue = sqs.create_queue(QueueName="letters")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    body = {"app/handler.py": "def handle(event, context):\n    raise ValueError(event)\n"}
+    name = make_function(body, DeadLetterConfig={"TargetArn": arn})
+    # When it is called by an event, so that nobody waits
+    localcloud.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps({"run": 1}))
+    # Then the event lies in the queue
+    (letter,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+    assert json.loads(letter["Body"]) == {"run": 1}
 
 
 def test_a_function_that_takes_too_long_is_killed(localcloud: RunningLocalCloud, make_function: Make) -> None:

@@ -237,6 +237,34 @@ def test_a_failed_training_job_is_its_description(localcloud: RunningLocalCloud,
     assert isinstance(cause["CreationTime"], int)
 
 
+def test_the_end_of_an_execution_is_an_event_that_rules_hear(localcloud: RunningLocalCloud, machine: str) -> None:
+    # Given a rule on failures of the machine, which makes a document of its own of an event
+    events, sqs = localcloud.client("events"), localcloud.client("sqs")
+    queue = sqs.create_queue(QueueName="ends")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    detail = {"status": ["FAILED", "ABORTED"], "stateMachineArn": [machine]}
+    pattern = {"source": ["aws.states"], "detail-type": ["Step Functions Execution Status Change"], "detail": detail}
+    events.put_rule(Name="ends", EventPattern=json.dumps(pattern))
+    paths = {name: f"$.detail.{name}" for name in ("executionArn", "status", "stopDate", "error", "redriveDate")}
+    template = (
+        '{"run": "<executionArn>", "status": <status>, "at": <stopDate>, "why": "<error>", "again": "<redriveDate>"}'
+    )
+    transformer = {"InputPathsMap": paths, "InputTemplate": template}
+    target = {"Id": "queue", "Arn": attributes["QueueArn"], "InputTransformer": transformer}
+    events.put_targets(Rule="ends", Targets=[target])
+    # When an execution fails
+    execution = execute(localcloud, machine, "heard", epochs=1, job="nothing-to-do", text="{}")
+    # Then the document arrives, and nothing was said of the beginning
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5, MaxNumberOfMessages=10)["Messages"]
+    told = json.loads(message["Body"])
+    ended = int(execution["stopDate"].timestamp() * 1000)
+    assert (told["run"], told["status"], told["why"]) == (execution["executionArn"], "FAILED", "Nothing")
+    assert abs(told["at"] - ended) < 1000
+    assert told["again"] == ""
+    events.remove_targets(Rule="ends", Ids=["queue"])
+    events.delete_rule(Name="ends")
+
+
 def test_executions_without_a_name_get_one_each(localcloud: RunningLocalCloud, machine: str) -> None:
     client = localcloud.client("stepfunctions")
     given = json.dumps({"epochs": 1, "job": "nothing-to-do", "text": "{}"})

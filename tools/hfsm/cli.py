@@ -263,6 +263,40 @@ def status(
 
 
 @app.command()
+def report(
+    execution: Annotated[str, typer.Argument(help="Name or ARN of a training run's execution.")],
+    environment: Environment = "dev",
+    local: Local = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """Show how a training run ended: why, what it cost and saved, what to do. Of a redriven run, each time."""
+    from json import dumps
+
+    from hfsm import cloud
+    from hfsm import report as reports
+
+    found = reports.find(execution, cloud.Parameters(cloud.connect(local), environment))
+    typer.echo(dumps(found, indent=2) if json else "\n\n".join(each["text"] for each in found))
+
+
+@app.command()
+def prices(
+    environment: Environment = "dev",
+    folder: Annotated[
+        Path | None, typer.Option("--environments", help="Folder of the settings. Left out: the project's.")
+    ] = None,
+) -> None:
+    """Show what an hour of an instance costs by the settings, as reports of training runs use it.
+
+    Asks nothing of AWS.
+    """
+    from hfsm import price_list
+    from hfsm.local import PROJECT_ROOT
+
+    price_list.show(*price_list.read(folder or PROJECT_ROOT / "environments", environment), make_console())
+
+
+@app.command()
 def diagram(
     template: Annotated[Path, typer.Argument(help="A synthesised template, for example of cdk.out/.")],
     machine: Annotated[str | None, typer.Option(help="How its logical id begins. Left out: the only one.")] = None,

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hfsm import execution
+from hfsm import execution, report
 from hfsm.cloud import Parameters
 from hfsm.errors import FAILED, WrongUseError
 from hfsm.execution import Execution, Failure, Look
@@ -37,9 +37,15 @@ def train(request: LocalRequest, parameters: Parameters, console: Console, *, wa
         say(console, "No longer following; the execution goes on.\n" + how_to_follow(run))
         return FAILED
     if status != "SUCCEEDED":
-        print_failure(console, run, run.failure())
+        failure = run.failure()
+        print_failure(console, run, failure)
+        if failure.job:
+            say(console, f"What it cost: hfsm report {run.name} --env {parameters.environment}")
         return FAILED
-    print_outcome(console, run)
+    if found := report.wait(job, run.name, parameters):
+        say(console, found["text"])
+    else:
+        print_outcome(console, run)
     return 0
 
 
@@ -107,7 +113,7 @@ def savings_percent(training_seconds: float, billable_seconds: float) -> float:
 
 
 def print_outcome(console: Console, run: Execution) -> None:
-    """The table of a training run that succeeded."""
+    """The table of a training run that succeeded, where its report does not come."""
     output = run.output()
     training: dict[str, Any] = output.get("training", {})
     evaluation: dict[str, Any] = output.get("evaluation", {})

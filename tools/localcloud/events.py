@@ -76,11 +76,11 @@ def _send_to_targets(rule: Rule, event: Any, transform_input: bool = True) -> No
 
 def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
     try:
-        _send(rule, target["Arn"], _message(target, event))
+        send(rule.account_id, rule.region_name, target["Arn"], _message(target, event))
     except Exception:
         _logger.exception("rule %s cannot reach %s", rule.name, target["Arn"])
         if queue := (target.get("DeadLetterConfig") or {}).get("Arn"):
-            _send(rule, queue, json.dumps(event))
+            send(rule.account_id, rule.region_name, queue, json.dumps(event))
 
 
 def _message(target: dict[str, Any], event: dict[str, Any]) -> str:
@@ -90,19 +90,23 @@ def _message(target: dict[str, Any], event: dict[str, Any]) -> str:
     if not transformer:
         return json.dumps(event)
     text = str(transformer["InputTemplate"])
-    if not text.startswith('"'):
-        raise NotImplementedError("InputTransformer: only a template that is a text is supported by the embedded AWS")
+    is_text = text.startswith('"')
     for name, path in transformer.get("InputPathsMap", {}).items():
         value: Any = event
         for key in path.removeprefix("$.").split("."):
-            value = value.get(key, "") if isinstance(value, dict) else ""
-        text = text.replace(f"<{name}>", str(value))
-    return str(json.loads(text))
+            value = value.get(key) if isinstance(value, dict) else None
+        said = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+        # A value between quotation marks has none of its own; elsewhere in JSON a text gets them.
+        text = text.replace(f'"<{name}>"', json.dumps(said))
+        text = text.replace(f"<{name}>", said if is_text or not isinstance(value, str) else json.dumps(value))
+    made = json.loads(text)
+    return made if isinstance(made, str) else json.dumps(made)
 
 
-def _send(rule: Rule, arn: str, message: str) -> None:
+def send(account: str, region: str, arn: str, message: str) -> None:
+    """A message to a topic, function, queue or build project, on behalf of that account in that region."""
     service = arn.split(":")[2]
-    client = _client(rule, service)
+    client = _client(account, region, service)
     match service:
         case "sns":
             client.publish(TopicArn=arn, Message=message)
@@ -115,9 +119,9 @@ def _send(rule: Rule, arn: str, message: str) -> None:
             client.start_build(projectName=arn.rpartition("/")[2])
 
 
-def _client(rule: Rule, service: str) -> Any:
+def _client(account: str, region: str, service: str) -> Any:
     assert _cloud is not None
-    own = credentials(rule.account_id)
+    own = credentials(account)
     session: Any = boto3.session.Session(own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"])
     config = Config(proxies={}, retries={"total_max_attempts": 1})
-    return session.client(service, region_name=rule.region_name, endpoint_url=_cloud.endpoint_url, config=config)
+    return session.client(service, region_name=region, endpoint_url=_cloud.endpoint_url, config=config)

@@ -32,6 +32,7 @@ from moto.awslambda.models import LambdaFunction
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
 from moto.logs.models import logs_backends
 
+from localcloud import embedded_metrics, events
 from localcloud.accounts import credentials
 from localcloud.function_settings import remember
 from localcloud.settings import LocalCloud
@@ -113,7 +114,7 @@ class LocalLambda(LambdaSimpleBackend):
         if kind == "DryRun":
             return b""
         if kind == "Event":
-            threading.Thread(target=self.run, args=(function, event), daemon=True).start()
+            threading.Thread(target=self._run_for_an_event, args=(function, event), daemon=True).start()
             return b""
         invocation = self.run(function, event)
         if invocation.error:
@@ -151,6 +152,11 @@ class LocalLambda(LambdaSimpleBackend):
         )
         self._write_log(function.logs_group_name, stream, log)
         return Invocation(payload, error, log)
+
+    def _run_for_an_event(self, function: Any, event: str) -> None:
+        """Nobody waits for the answer: what fails goes to the dead-letter target. AWS tries twice more before."""
+        if self.run(function, event).error and function.dead_letter_target:
+            events.send(self.account_id, self.region_name, function.dead_letter_target, event)
 
     def _extracted(self, function: LambdaFunction) -> Path:
         """The folder with the function's code; the same code is unpacked once."""
@@ -193,9 +199,9 @@ class LocalLambda(LambdaSimpleBackend):
         now = int(time.time() * 1000)
         backend.ensure_log_group(group)
         backend.create_log_stream(group, stream)
-        backend.put_log_events(
-            group, stream, [{"timestamp": now, "message": line} for line in log.splitlines() if line]
-        )
+        lines = [line for line in log.splitlines() if line]
+        backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
+        embedded_metrics.take_in(self.account_id, self.region_name, lines)
 
 
 def _execute(

@@ -26,7 +26,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from localcloud.accounts import credentials
 from localcloud.settings import LocalCloud
-from localcloud.stepfunctions import redrive
+from localcloud.stepfunctions import redrive, status_events
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 
 # As moto's: a task's parameters are the service's to judge, and its retries are the state machine's.
@@ -57,6 +57,7 @@ def install(cloud: LocalCloud) -> None:
     redrive.install()
     _fail_by_token()
     _spell_members()
+    status_events.install()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"sagemaker": "SageMaker", "ssm": "Ssm"}
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.

@@ -1,0 +1,1 @@
+"""Says how a training run ended: in a report, as metrics, and to people."""

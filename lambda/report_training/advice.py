@@ -1,0 +1,30 @@
+"""The last sentences of a report: what a person can do now."""
+
+from collections.abc import Sequence
+
+from report_training.job import Job
+
+
+def what_to_do(status: str, execution: str, jobs: Sequence[Job], model_package: str | None) -> str:
+    """How to go on without losing what was trained."""
+    if status == "SUCCEEDED":
+        if not model_package:
+            return "Nothing: no model was registered."
+        return f"Look at the model, and approve it for deployment or reject it: {model_package}"
+    redrive = f"aws stepfunctions redrive-execution --execution-arn {execution}"
+    if not jobs:
+        return (
+            "No training job was started, so nothing is billed. Mend the request and start again; if the cause lay "
+            f"outside of the request, go on at the state that failed: {redrive}"
+        )
+    kept = next((job.checkpoints for job in reversed(jobs) if job.checkpoints), None)
+    go_on = (
+        f'To go on from the last checkpoint, add "checkpoint_s3_uri": "{kept}" to the request and start again'
+        if kept
+        else "The job kept no checkpoints. Start again"
+    )
+    if status == "ABORTED":
+        return f"Somebody stopped the run, and its training job with it. {go_on}."
+    if status == "TIMED_OUT":
+        return f"The run took longer than a run may, and its training job was stopped. {go_on}."
+    return f"{go_on}; if the cause lay outside of the request, go on at the state that failed: {redrive}"

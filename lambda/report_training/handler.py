@@ -1,0 +1,33 @@
+"""Lambda entry point."""
+
+from typing import Any
+
+import boto3
+
+from report_training import message, metrics, reading
+from report_training.logic import Subject, make_report
+from report_training.record import Record
+
+
+def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """Input: see `Subject`. Output: {report: its S3 URI, told: whether this call told people}.
+
+    An event may come twice: whoever writes the report counts and tells. Where that did not get as far as telling, the
+    next call does. Any error is Lambda's to try again, and then a dead letter's: the run has ended as it has.
+    """
+    subject = Subject.from_input(event)
+    clients = {name: boto3.client(name) for name in ("logs", "s3", "sagemaker", "sns", "stepfunctions")}
+    record = Record(clients["s3"], subject)
+    execution, attempts = reading.execution(clients["stepfunctions"], subject.execution)
+    jobs = reading.ended_jobs(clients["sagemaker"], list(attempts))
+    lines = reading.progress(clients["logs"], jobs)
+    report = make_report(subject, execution, jobs, attempts, lines)
+    report["text"] = message.text(report, record.uri)
+    if record.write(report):
+        # One line of the log, which CloudWatch makes metrics of: the embedded metric format.
+        print(metrics.line(report))
+    elif record.has_told():
+        return {"report": record.uri, "told": False}
+    sent = clients["sns"].publish(TopicArn=subject.topic, **message.parts(report, record.uri))
+    record.write_told(report, sent["MessageId"])
+    return {"report": record.uri, "told": True}
