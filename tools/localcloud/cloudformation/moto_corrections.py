@@ -6,7 +6,6 @@ from typing import Any
 
 from moto.core.responses import ActionResult
 from moto.core.serialize import TimestampSerializer
-from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.kms import responses as kms_responses
 from moto.s3.exceptions import ReplicationConfigurationNotFoundError, ServerSideEncryptionConfigurationNotFoundError
@@ -19,24 +18,11 @@ def install() -> None:
     serializer: Any = TimestampSerializer
     s3: Any = S3Response
     kms: Any = kms_responses
-    rule: Any = SecurityGroupRule
     bucket.get_permission = get_permission
     serializer._timestamp_iso8601_zeroed = iso8601_with_milliseconds
     s3.get_bucket_encryption = get_bucket_encryption
     s3.get_bucket_replication = get_bucket_replication
     kms.validate_policy = key_policy_decides_nothing
-    rule.__init__ = rule_without_ports
-
-
-_init_rule: Any = SecurityGroupRule.__init__
-
-
-def rule_without_ports(
-    rule: Any, backend: Any, ip_protocol: str, group_id: str, from_port: Any, to_port: Any, *more: Any, **named: Any
-) -> None:
-    """Replaces moto's, which fails on a protocol that has no ports, such as ESP, where none are given."""
-    ports = (-1 if port is None else port for port in (from_port, to_port))
-    _init_rule(rule, backend, ip_protocol, group_id, *ports, *more, **named)
 
 
 def get_permission(bucket: FakeBucket, action: str, resource: str) -> Any:
