@@ -72,6 +72,9 @@ class JobTypeSettings(Settings):
     """Seconds after which training is stopped."""
     max_wait: Seconds | None = None
     """Seconds for waiting and training on spot together. Omitted: twice `max_run`."""
+    max_keep_alive_period_in_seconds: Annotated[int, Field(ge=0, le=21600)] = 3600
+    """Seconds that a request on demand may keep its instances for another job like it, at most. They are paid for. 0:
+    no request may."""
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @property

@@ -94,6 +94,7 @@ def _defaults(job: JobTypeSettings) -> TrainingDefaults:
         checkpoints=job.checkpoints,
         max_run=job.max_run,
         max_wait=job.effective_max_wait,
+        max_keep_alive=job.max_keep_alive_period_in_seconds,
         metric=job.evaluation.metric,
         minimum=job.evaluation.minimum,
         task=job.task,

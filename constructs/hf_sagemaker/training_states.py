@@ -14,12 +14,14 @@ from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.notification import Notification
 from hf_sagemaker.pinned_image import PinnedImage
 from hf_sagemaker.place import place_of
+from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_failures import TrainingFailures, cause_matches
 from hf_sagemaker.training_job_task import TrainingJobPlace, TrainingJobTask
 
 # What SageMaker writes into FailureReason and SecondaryStatus when spot, and not the script, is the trouble. An
 # interruption as such is no sign: the job waits and goes on by itself, until it has waited too long.
 _SPOT_TROUBLE = ("*CapacityError:*", "*MaxWaitTimeExceeded*", "*InternalServerError:*")
+_RETRIES = FromInput("$.job.max_retry_attempts")
 _ANSWER_SECONDS = 120
 """How long a function or the model registry may take to answer: more than a function's own limit of 30 seconds."""
 
@@ -72,11 +74,14 @@ class TrainingStates(Construct):
             image=images[0].uri,
             spot=False,
             checkpoints=request_defaults["checkpoints"],
+            retry_attempts=_RETRIES,
         )
         on_demand.add_catch(trouble, result_path="$.failure")
         on_demand.next(self._outcome("OnDemandOutcome", evaluation, failures.stopped("OnDemandStopped")))
 
-        on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=images[0].uri, spot=True)
+        on_spot = TrainingJobTask(
+            self, "TrainOnSpot", place=place, image=images[0].uri, spot=True, retry_attempts=_RETRIES
+        )
         on_spot.add_catch(self._why_spot_ended(on_demand, trouble), result_path="$.failure")
         # A job that waited too long ends as Stopped, which is no error to Step Functions.
         on_spot.next(

@@ -30,6 +30,7 @@ from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.placement import Placement
+from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
 
@@ -49,6 +50,7 @@ class TrainingDefaults:
 
     instance_types: every type that a request may ask for, the default first.
     max_instance_count: most instances. volume_size: GiB per instance. max_run, max_wait: seconds.
+    max_keep_alive: seconds that a request may keep its instances for another job, and pays for, at most.
     checkpoints: jobs keep checkpoints in S3. False also refuses spot, in every request.
     metric, minimum: the gate: a model is registered when the metric reaches the minimum.
     metric_definitions: name and regular expression of each metric. Omitted: those of this library's training code.
@@ -62,6 +64,7 @@ class TrainingDefaults:
     checkpoints: bool = True
     max_run: int = 3600
     max_wait: int = 7200
+    max_keep_alive: int = 3600
     metric: str = "eval_accuracy"
     minimum: float = 0.0
     metric_definitions: Sequence[Mapping[str, str]] = METRIC_DEFINITIONS
@@ -105,7 +108,8 @@ class HuggingFaceTraining(Construct):
             none. inference_image: what a trained model is registered with. All as they were built last when a run
             begins.
         placement: where the job runs.
-        isolated: the job's container has no network; SageMaker brings and takes its data. Omitted: it has none.
+        isolated: the job's container has no network; SageMaker brings and takes its data. False: a request may still
+            ask for that. Omitted: it has none.
         unfit_images: further names, and in a sentence why a request may not name them. Omitted: none.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         reserved_concurrency: of each function, as `PythonFunction` takes it.
@@ -168,12 +172,13 @@ class HuggingFaceTraining(Construct):
                 placement=placement,
                 key=keys.models,
                 models_bucket=buckets.models,
-                isolated=isolated,
+                isolated=isolated or FromInput("$.job.enable_network_isolation"),
                 prefix=TRAINED_PREFIX,
             ),
             validate=functions["validate_training_request"].function,
             request_defaults={
                 **_request_defaults(job_type, environment, defaults, buckets, keys.models),
+                "isolated": isolated,
                 "image": next(iter(training_images)),
                 "images": {name: each.parameter_name for name, each in training_images.items()},
                 "unfit_images": dict(unfit_images or {}),
@@ -265,6 +270,7 @@ def _request_defaults(
         "checkpoints": defaults.checkpoints,
         "max_run": defaults.max_run,
         "max_wait": defaults.max_wait,
+        "max_keep_alive": defaults.max_keep_alive,
         "metric_definitions": [dict(definition) for definition in defaults.metric_definitions],
         "evaluation": {"metric": defaults.metric, "minimum": defaults.minimum},
         "checkpoints_bucket": buckets.checkpoints.bucket_name,
