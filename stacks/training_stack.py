@@ -7,11 +7,13 @@ from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from hf_sagemaker.git_source import GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.placement import Network
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
 from stacks.contract import publish
 from stacks.data_stack import DataStack
+from stacks.git_settings import GitSettings
 from stacks.settings import EnvironmentSettings, JobTypeSettings
 
 FUNCTIONS = Path(__file__).parent.parent / "lambda"
@@ -33,6 +35,8 @@ class TrainingStack(Stack):
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
+        git = settings.training.git
+        source = self._git(git, network, data, removal_policy) if git else None
         self.workflows: dict[str, HuggingFaceTraining] = {}
         for job in settings.training.job_types:
             nameable = settings.nameable_images(job)
@@ -50,6 +54,8 @@ class TrainingStack(Stack):
                 keys=data.keys,
                 buckets=data.buckets,
                 isolated=settings.isolation,
+                git=source,
+                git_repositories=git.allowed_repositories if git else (),
                 function_root=FUNCTIONS,
                 reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
@@ -74,6 +80,22 @@ class TrainingStack(Stack):
                     f"training/{job.name}/security-groups": ",".join(network.jobs.security_group_ids),
                 },
             )
+
+    def _git(
+        self, settings: GitSettings, network: Network, data: DataStack, removal_policy: RemovalPolicy
+    ) -> GitSource:
+        assert data.roles.fetching
+        return GitSource(
+            self,
+            "GitSource",
+            allowed_repositories=settings.allowed_repositories,
+            bucket=data.buckets.models,
+            keys=data.keys,
+            role=data.roles.fetching,
+            placement=network.mirror,
+            token_secret_arn=settings.token_secret_arn,
+            removal_policy=removal_policy,
+        )
 
 
 def _unfit(settings: EnvironmentSettings, job: JobTypeSettings) -> dict[str, str]:

@@ -154,7 +154,7 @@ _RESOURCES = (
     "ec2:{place}:security-group/*",
     "ec2:{place}:subnet/*",
     "ecr:{place}:repository/hf-sagemaker/{environment}/*",
-    "events:{place}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    "events:{place}:rule/StepFunctionsGetEvent*",
     "kms:{place}:key/*",
     "lambda:{place}:function:{environment}-*",
     "logs:{place}:log-group:*",

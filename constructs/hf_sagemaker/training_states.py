@@ -10,6 +10,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from hf_sagemaker.git_source import CODE, BringCode, GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.notification import Notification
 from hf_sagemaker.pinned_image import PinnedImage
@@ -43,8 +44,11 @@ class TrainingStates(Construct):
         inference_image: ImageByDigest,
         task: str,
         topic: sns.ITopic,
+        git: GitSource | None = None,
     ) -> None:
         """Creates the states.
+
+        git: brings the code of requests that have git_config. Omitted: there is none.
 
         training_images: those that a request may name. inference_image: of every model. The digests of the two that a
             run needs are read when it begins: what is built meanwhile is for the next one.
@@ -87,30 +91,33 @@ class TrainingStates(Construct):
         on_spot.next(
             self._outcome("SpotOutcome", evaluation, failures.stopped("SpotStopped"), when_waited_too_long=on_demand)
         )
-        self.start = self._validation(validate, request_defaults, trouble)
+        self.start = self._validation(
+            "Validate", validate, {"request": sfn.JsonPath.entire_payload, "defaults": request_defaults}, trouble
+        )
         self.start.next(images[0].start)
         images[0].then(images[1].start)
-        images[1].then(
-            sfn.Choice(self, "UseSpot", state_name="UseSpot")
-            .when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot)
-            .otherwise(on_demand)
-        )
+        use_spot = sfn.Choice(self, "UseSpot", state_name="UseSpot")
+        if git:
+            whole = {
+                "request": sfn.JsonPath.object_at("$$.Execution.Input"),
+                "defaults": request_defaults,
+                "code": sfn.JsonPath.object_at(CODE),
+            }
+            again = self._validation("MakeJobOfCode", validate, whole, trouble)
+            again.next(use_spot)
+            bring = BringCode(self, "Git", source=git, trouble=trouble, then=again)
+            use_spot.when(sfn.Condition.is_present("$.job.fetch_code"), bring.start)
+        images[1].then(use_spot.when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot).otherwise(on_demand))
 
     def _validation(
-        self, function: lambda_.IFunction, defaults: Mapping[str, Any], trouble: sfn.IChainable
+        self, name: str, function: lambda_.IFunction, payload: Mapping[str, Any], trouble: sfn.IChainable
     ) -> tasks.LambdaInvoke:
         state = tasks.LambdaInvoke(
             self,
-            "Validate",
-            state_name="Validate",
+            name,
+            state_name=name,
             lambda_function=function,
-            payload=sfn.TaskInput.from_object(
-                {
-                    "request": sfn.JsonPath.entire_payload,
-                    "defaults": defaults,
-                    "execution_id": sfn.JsonPath.execution_id,
-                }
-            ),
+            payload=sfn.TaskInput.from_object({**payload, "execution_id": sfn.JsonPath.execution_id}),
             payload_response_only=True,
             result_path="$.job",
             task_timeout=sfn.Timeout.duration(Duration.seconds(_ANSWER_SECONDS)),
@@ -130,6 +137,7 @@ class TrainingStates(Construct):
                     "evaluation": sfn.JsonPath.object_at("$.job.evaluation"),
                     "training": sfn.JsonPath.object_at("$.training"),
                     "image": sfn.JsonPath.string_at("$.job.image.name"),
+                    "code": sfn.JsonPath.object_at("$.job.code"),
                 }
             ),
             payload_response_only=True,
@@ -200,6 +208,7 @@ class TrainingStates(Construct):
                 "training.$": "$.result.training",
                 "evaluation.$": "$.result.evaluation",
                 "model_package_arn.$": "$.registration.ModelPackageArn",
+                "code.$": "$.job.code",
             },
         )
         # The model is registered: an unreachable topic must not turn that into a failure.

@@ -25,8 +25,9 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
-from hf_sagemaker.execution_roles import HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
+from hf_sagemaker.execution_roles import GIT_PREFIX, HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
 from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.git_source import GitSource, bring_code
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.placement import Placement
@@ -97,6 +98,8 @@ class HuggingFaceTraining(Construct):
         function_root: Path,
         isolated: bool = True,
         unfit_images: Mapping[str, str] | None = None,
+        git: GitSource | None = None,
+        git_repositories: Sequence[str] = (),
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -111,6 +114,8 @@ class HuggingFaceTraining(Construct):
         isolated: the job's container has no network; SageMaker brings and takes its data. False: a request may still
             ask for that. Omitted: it has none.
         unfit_images: further names, and in a sentence why a request may not name them. Omitted: none.
+        git: brings the code of requests that name a repository; git_repositories: patterns of those that it brings.
+            Omitted: requests cannot.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         reserved_concurrency: of each function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept.
@@ -159,7 +164,11 @@ class HuggingFaceTraining(Construct):
                     "ValidateRequest",
                     "Checks a training request",
                     # Whether a model of the Hub is there whole.
-                    [allow.list_objects(buckets.models, HUB_PREFIX)],
+                    [
+                        allow.list_objects(buckets.models, HUB_PREFIX),
+                        # Whether a commit's code is.
+                        *([allow.list_objects(buckets.models, GIT_PREFIX)] if git else []),
+                    ],
                 ),
                 ("evaluate_model", "EvaluateModel", "Holds a trained model against its gate", []),
             )
@@ -179,6 +188,7 @@ class HuggingFaceTraining(Construct):
             request_defaults={
                 **_request_defaults(job_type, environment, defaults, buckets, keys.models),
                 "isolated": isolated,
+                "git_repositories": list(git_repositories),
                 "image": next(iter(training_images)),
                 "images": {name: each.parameter_name for name, each in training_images.items()},
                 "unfit_images": dict(unfit_images or {}),
@@ -192,11 +202,12 @@ class HuggingFaceTraining(Construct):
             inference_image=inference_image,
             task=defaults.task,
             topic=self.topic,
+            git=git,
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
         images = [*training_images.values(), inference_image]
-        policy = self._orchestration(environment, roles, keys, list(functions.values()), images)
+        policy = self._orchestration(environment, roles, keys, list(functions.values()), images, git)
         self.state_machine = self._state_machine(states, roles, keys, removal_policy)
         self.state_machine.node.add_dependency(policy)
 
@@ -207,6 +218,7 @@ class HuggingFaceTraining(Construct):
         keys: EnvironmentKeys,
         functions: Sequence[PythonFunction],
         images: Sequence[ImageByDigest],
+        git: GitSource | None,
     ) -> allow.DutyPolicy:
         return allow.DutyPolicy(
             self,
@@ -222,6 +234,7 @@ class HuggingFaceTraining(Construct):
                 allow.use_key_through(self, keys.operations, "states", "sns"),
                 allow.encrypt_volumes(self, keys.models),
                 allow.step_functions_telemetry(),
+                *(bring_code(git) if git else []),
             ],
         )
 

@@ -42,11 +42,12 @@ def build_variables(request: dict[str, Any]) -> list[dict[str, str]]:
     """`EnvironmentVariablesOverride` of the build that brings the code."""
     git, source_dir = request["git_config"], request.get("source_dir", "")
     values = {
-        "GIT_REPOSITORY": git["repo"],
-        "GIT_BRANCH": git.get("branch", ""),
-        "GIT_COMMIT": git.get("commit", ""),
-        "GIT_FOLDER": source_dir,
-        "ARCHIVE_KEY": archive_key(git, source_dir, "{commit}"),
+        "CODE_REPOSITORY": git["repo"],
+        "CODE_BRANCH": git.get("branch", ""),
+        "CODE_COMMIT": git.get("commit", ""),
+        "CODE_FOLDER": source_dir,
+        "CODE_ENTRY_POINT": request["entry_point"],
+        "CODE_ARCHIVE": archive_key(git, source_dir, "{commit}"),
     }
     return [{"Name": name, "Value": value, "Type": "PLAINTEXT"} for name, value in values.items()]
 

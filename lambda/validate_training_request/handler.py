@@ -38,9 +38,9 @@ def _commit(request: Any, defaults: Defaults, exported: list[dict[str, str]] | N
     """The commit of the code, where the archive of it is there."""
     if exported is not None:
         found = {each["Name"]: each["Value"] for each in exported}
-        if problem := found.get("GIT_PROBLEM"):
+        if problem := found.get("CODE_PROBLEM"):
             raise InvalidTrainingRequest(f"{REFUSED} {problem}")
-        return found["RESOLVED_COMMIT"]
+        return found["CODE_RESOLVED"]
     if find_problems(request, defaults) or "git_config" not in request:
         return None
     git = request["git_config"]

@@ -5,7 +5,7 @@ A function carries no third-party code. The tests hold this validator against th
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def _is_number(value: Any) -> bool:
 
 
 # Each of these words speaks of one type of value, and lets others pass.
-_RULES = {
+_RULES: dict[str, Callable[[Any, Any], bool]] = {
     "type": _is_type,
     "const": _same,
     "enum": lambda value, said: any(_same(value, each) for each in said),

@@ -77,7 +77,7 @@ def _local_problems(request: dict[str, Any]) -> list[str]:
             or channel.get("CompressionType", "None") != "None"
         ):
             problems.append(
-                f"channel {channel['ChannelName']!r}: the embedded AWS has S3DataType S3Prefix and ManifestFile, InputMode "
-                "File and FastFile (whose files are there before the job begins) and CompressionType None only"
+                f"channel {channel['ChannelName']!r}: the embedded AWS has S3DataType S3Prefix and ManifestFile, "
+                "InputMode File and FastFile (whose files are there before the job begins), CompressionType None only"
             )
     return problems

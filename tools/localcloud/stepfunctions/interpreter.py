@@ -24,6 +24,7 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfun
 
 from localcloud.accounts import credentials
 from localcloud.settings import LocalCloud
+from localcloud.stepfunctions.codebuild_task import CodeBuildTask
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 
 # As moto's: a task's parameters are the service's to judge, and its retries are the state machine's.
@@ -50,6 +51,7 @@ def install(cloud: LocalCloud) -> None:
     machines: Any = models
     machines.stepfunctions_backends = stepfunctions_parser_backends
     _add_service("sagemaker", SageMakerTask)
+    _add_service("codebuild", CodeBuildTask)
     _call_as_the_role()
     _count_redrives()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
