@@ -6,8 +6,9 @@ from evaluate_model.logic import MetricMissing, evaluate
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Input: {evaluation: {metric, minimum}, training: <DescribeTrainingJob>, image: name, code: {…}}; code is left out where it
-    is the image's or in S3. Output: see `evaluate`.
+    """Input: {evaluation: {metric, minimum}, training: <DescribeTrainingJob>, image: name, code: {…}}.
+
+    code: of Git. Left out: it is the image's, or came from S3. Output: see `evaluate`.
     """
     return evaluate(event["evaluation"], event["training"], event["image"], event.get("code", {}))
 

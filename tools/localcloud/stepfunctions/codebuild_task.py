@@ -1,6 +1,5 @@
 """`arn:aws:states:::codebuild:startBuild` in the interpreter: request and response, and `.sync`."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -8,8 +7,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.resou
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask, as_json
-
-_POLL_SECONDS = 0.5
 
 
 class CodeBuildTask(SageMakerTask):
@@ -31,10 +28,11 @@ class CodeBuildTask(SageMakerTask):
         normalised_parameters: dict[str, Any],
         state_credentials: Any,
     ) -> None:
-        self._client: Any = boto_client_for(
+        client: Any = boto_client_for(
             service="codebuild", region=resource_runtime_part.region, state_credentials=state_credentials
         )
-        started = self._client.start_build(**_untitled(normalised_parameters))
+        self._client = client
+        started = client.start_build(**_untitled(normalised_parameters))
         env.stack.append(_titled(as_json({"build": started["build"]})))
 
     def _exception_name(self, code: str) -> str:
@@ -54,7 +52,6 @@ class CodeBuildTask(SageMakerTask):
         def finished() -> dict[str, Any] | None:
             (build,) = self._client.batch_get_builds(ids=[build_id])["builds"]
             if not build["buildComplete"]:
-                time.sleep(_POLL_SECONDS)
                 return None
             described: dict[str, Any] = _titled(as_json({"build": build}))
             if build["buildStatus"] != "SUCCEEDED":
