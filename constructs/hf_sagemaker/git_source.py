@@ -153,10 +153,12 @@ class BringCode(Construct):
                 "TimeoutSeconds": 60 * (_QUEUE_MINUTES + _BUILD_MINUTES + 10),
                 "Retry": [
                     {
-                        "ErrorEquals": ["CodeBuild.AWSCodeBuildException", "CodeBuild.SdkClientException"],
+                        # Throttling, or a build that did not reach a server: what is wrong with the request is no
+                        # failure of the build.
+                        "ErrorEquals": ["States.TaskFailed"],
                         "IntervalSeconds": 5,
                         "BackoffRate": 2,
-                        "MaxAttempts": 5,
+                        "MaxAttempts": 4,
                         "MaxDelaySeconds": 120,
                         "JitterStrategy": "FULL",
                     }

@@ -150,9 +150,7 @@ _COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 _RESOURCES = (
     "cloudformation:{place}:stack/*",
     "codebuild:{place}:project/*",
-    "ec2:{place}:network-interface/*",
-    "ec2:{place}:security-group/*",
-    "ec2:{place}:subnet/*",
+    "ec2:{place}:*",  # network interfaces, security groups and subnets: the actions know no other resources
     "ecr:{place}:repository/hf-sagemaker/{environment}/*",
     "events:{place}:rule/StepFunctionsGetEvent*",
     "kms:{place}:key/*",

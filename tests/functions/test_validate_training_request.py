@@ -329,3 +329,93 @@ def test_the_longest_names_make_a_name_that_sagemaker_takes() -> None:
         {"request": _request(**names), "defaults": _defaults(environment="e" * 20), "execution_id": EXECUTION}, None
     )
     assert max(len(job["spot_job_name"]), len(job["on_demand_job_name"])) <= 63
+
+
+GIT = {"repo": "https://github.com/team/code.git", "commit": COMMIT}
+OF_GIT = {"git_config": GIT, "source_dir": "training/", "entry_point": "train.py"}
+
+
+def _of_git(request: dict[str, Any], **event: Any) -> dict[str, Any]:
+    defaults = _defaults(git_repositories=["https://github.com/team/*"])
+    return handle({"request": request, "defaults": defaults, "execution_id": EXECUTION, **event}, None)
+
+
+def _exported(**values: str) -> dict[str, Any]:
+    return {"code": [{"Name": f"CODE_{name.upper()}", "Value": value} for name, value in values.items()]}
+
+
+def test_code_of_a_branch_is_brought_first(mirror: Callable[[str], None]) -> None:
+    # Given a request for what a branch is now
+    job = _of_git(_request(**OF_GIT | {"git_config": {**GIT, "branch": "main", "commit": COMMIT}}))
+    # Then the build that brings it is told all that it needs
+    told = {each["Name"]: each["Value"] for each in job["fetch_code"]}
+    archive = told.pop("CODE_ARCHIVE")
+    assert archive.startswith("git/")
+    assert archive.endswith("/{commit}/sourcedir.tar.gz")
+    assert told == {
+        "CODE_REPOSITORY": GIT["repo"],
+        "CODE_BRANCH": "main",
+        "CODE_COMMIT": COMMIT,
+        "CODE_FOLDER": "training/",
+        "CODE_ENTRY_POINT": "train.py",
+    }
+
+
+def test_with_its_commit_the_code_is_a_channel_and_recorded(mirror: Callable[[str], None]) -> None:
+    request = _request(**OF_GIT)
+    first = _of_git(request)
+    job = _of_git(request, **_exported(resolved=COMMIT, problem=""))
+    assert "fetch_code" not in job
+    (code,) = [c for c in job["input_data"] if c["ChannelName"] == "code"]
+    archive = next(each["Value"] for each in first["fetch_code"] if each["Name"] == "CODE_ARCHIVE")
+    assert code["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://models/{archive.replace('{commit}', COMMIT)}"
+    assert json.loads(job["hyper_parameters"]["sagemaker_program"]) == "train.py"
+    assert job["code"] == {"git-repository": GIT["repo"], "git-branch": "-", "git-commit": COMMIT}
+    assert {"Key": "hf-sagemaker:git-commit", "Value": COMMIT} in job["tags"]
+    # And everything else is as it was
+    same = ("spot_job_name", "resources", "checkpoint_s3_uri", "environment")
+    assert {name: job[name] for name in same} == {name: first[name] for name in same}
+
+
+def test_a_commit_that_is_there_is_not_brought_again(mirror: Callable[[str], None]) -> None:
+    request = _request(**OF_GIT)
+    archive = next(each["Value"] for each in _of_git(request)["fetch_code"] if each["Name"] == "CODE_ARCHIVE")
+    mirror(archive.replace("{commit}", COMMIT))
+    job = _of_git(request)
+    assert "fetch_code" not in job
+    assert job["code"]["git-commit"] == COMMIT
+
+
+def test_what_the_build_found_wrong_refuses_the_request(mirror: Callable[[str], None]) -> None:
+    with pytest.raises(InvalidTrainingRequest, match="It has no branch"):
+        _of_git(_request(**OF_GIT), **_exported(resolved="", problem="It has no branch 'x'."))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"git_config": {"repo": "https://github.com/else/code.git"}}, "this environment allows https://github.com/te"),
+        ({"git_config": {"repo": "git@github.com:team/code.git"}}, "git_config.repo must be the https address"),
+        ({"git_config": {"repo": "https://github.com/team/../else/code"}}, "git_config.repo must be the https address"),
+        ({"git_config": {"branch": "main"}}, "git_config.repo is missing"),
+        ({"git_config": {**GIT, "token": "x"}}, "git_config.token is not a field of git_config"),
+        ({"git_config": {**GIT, "branch": "--upload-pack=x"}}, "must be the name of a branch or tag"),
+        ({"git_config": GIT, "source_dir": "s3://models/1/sourcedir.tar.gz"}, "code comes from one place"),
+        ({"git_config": GIT, "source_dir": "../x"}, "or with git_config a folder of the repository"),
+        ({"git_config": GIT, "entry_point": None}, "entry_point is None"),
+    ],
+)
+def test_git_code_that_may_not_run_here(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidTrainingRequest) as caught:
+        _of_git(_request(**OF_GIT | change))
+    assert words in str(caught.value)
+
+
+def test_a_token_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(InvalidTrainingRequest) as caught:
+        _of_git(_request(**OF_GIT | {"git_config": {"repo": "https://me:secret-word@github.com/team/code"}}))
+    assert "secret-word" not in str(caught.value)
+
+
+def test_where_no_repository_is_allowed_git_is_refused() -> None:
+    assert "this environment allows none" in _refusal(_request(**OF_GIT))
