@@ -14,9 +14,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_aws_sdk,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_factory import (
-    state_task_service_for,
-)
 from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -66,12 +63,12 @@ def install(cloud: LocalCloud) -> None:
 
 def _add_service(name: str, task: type[Any]) -> None:
     """Replaces moto's answer `unsupported` for one service in the only place where the interpreter asks."""
-    before = state_task_service_for
+    factory: Any = state_task_factory
+    before = factory.state_task_service_for
 
     def service_for(service_name: str) -> Any:
         return task() if service_name == name else before(service_name)
 
-    factory: Any = state_task_factory
     factory.state_task_service_for = service_for
 
 
