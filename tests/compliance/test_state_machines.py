@@ -161,7 +161,7 @@ def test_the_longest_request_fits_into_an_execution_and_a_longer_one_is_refused(
 
 DIGEST = "sha256:" + "1" * 64
 IMAGE = {"name": "training", "parameter": "/images/training/digest"}
-JOB = {"spot": True, "image": IMAGE, "evaluation": {"metric": "eval_accuracy", "minimum": 0.5}}
+JOB = {"spot": True, "image": IMAGE, "code": {}, "evaluation": {"metric": "eval_accuracy", "minimum": 0.5}}
 TRAINED = {"TrainingJobName": "job", "TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}
 STOPPED = {"TrainingJobName": "job", "TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
 WAITED = STOPPED | {"SecondaryStatus": "MaxWaitTimeExceeded"}

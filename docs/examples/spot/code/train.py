@@ -5,7 +5,8 @@ import json
 import os
 from pathlib import Path
 
-CHECKPOINTS = Path(os.environ.get("SM_CHECKPOINT_DIR", "/opt/ml/checkpoints"))
+# The variable is the training toolkit's own; in SageMaker it is not set.
+CHECKPOINTS = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")) / "checkpoints"
 
 
 def main() -> None:
