@@ -4,7 +4,7 @@ Never imports aws_cdk, see stacks/settings.py.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Annotated
 
@@ -187,9 +187,17 @@ class FunctionSettings(Settings):
 
 
 def access_problems(
-    account: str, region: str, keys: KeySettings, roles: RoleSettings, hub: HubSettings
+    account: str,
+    region: str,
+    keys: KeySettings,
+    roles: RoleSettings,
+    hub: HubSettings,
+    further: Sequence[tuple[str, str | None]] = (),
 ) -> list[Problem]:
-    """ARNs that cannot be meant: of another partition, people of another account, a key of another region."""
+    """ARNs that cannot be meant: of another partition, people of another account, a key of another region.
+
+    further: field and ARN of what other settings name. Omitted: nothing.
+    """
     key_arns = [(f"keys.{name}", arn) for name, arn in keys if arn]
     people = [
         (f"roles.{field}.{i}", arn)
@@ -200,6 +208,7 @@ def access_problems(
         ("roles.permissions_boundary", roles.permissions_boundary),
         ("hub.token_secret_arn", hub.token_secret_arn),
         ("hub.token_key_arn", hub.token_key_arn),
+        *further,
     ]
     arns = [*key_arns, *people, *((path, arn) for path, arn in others if arn and arn.startswith("arn:"))]
     wanted = partition_of(region)

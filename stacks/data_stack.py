@@ -57,6 +57,7 @@ class DataStack(Stack):
             notebook_role=settings.roles.sagemaker_execution_role,
             packaging_role=settings.prepares_models,
             reporting_role=bool(settings.training.job_types),
+            fetching_role=settings.training.git is not None,
         )
         self.people = PeopleRoles(
             self,
@@ -88,7 +89,7 @@ class DataStack(Stack):
         teams = self._settings.keys
         s3_only, sagemaker = ["s3"], KeyUse(services=["sagemaker"], actions=["kms:DescribeKey"], grants=True)
         data_users = [*self.roles.trainers, *people]
-        functions = [role for role in (self.roles.packaging, self.roles.reporting) if role]
+        functions = [role for role in (self.roles.packaging, self.roles.reporting, self.roles.fetching) if role]
         model_users = [*data_users, self.roles.serving, self.roles.mirroring, *functions]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
@@ -104,7 +105,7 @@ class DataStack(Stack):
                 teams.images,
                 "Container images and their builds",
                 KeyUse(services=["ecr"], grants=True),
-                KeyUse(services=["codebuild", "s3"], roles=[self.roles.building, self.roles.mirroring]),
+                KeyUse(services=["codebuild", "s3"], roles=[self.roles.building, self.roles.mirroring, *fetching]),
             ),
             logs=log_key,
             operations=self._key(
@@ -138,6 +139,7 @@ class DataStack(Stack):
             *self.roles.trainers,
             self.roles.serving,
             *([self.roles.mirroring] if network.mirror else []),
+            *([self.roles.fetching] if network.mirror and self.roles.fetching else []),
             *([self.roles.building] if network.builds else []),
         ]
         # By its ARN: given the key itself, the CDK would let S3's log delivery use it for any account.
@@ -222,6 +224,7 @@ class DataStack(Stack):
 
     def _allow_work(self, environment: str, network: Network) -> None:
         settings = self._settings
+        git = settings.training.git
 
         def repositories(purpose: str) -> list[str]:
             built = [image for image in settings.images if not image.promoted_from]
@@ -238,6 +241,8 @@ class DataStack(Stack):
             token_key=kms.Key.from_key_arn(self, "TokenKey", settings.hub.token_key_arn)
             if settings.hub.token_key_arn
             else None,
+            git_secret_arn=git.token_secret_arn if git else None,
+            git_key=kms.Key.from_key_arn(self, "GitTokenKey", git.token_key_arn) if git and git.token_key_arn else None,
             packages=settings.builds.sources(settings.account, settings.region),
             builds=network.builds,
         )
@@ -255,6 +260,7 @@ class DataStack(Stack):
             "serving": self.roles.serving,
             "building": self.roles.building,
             "mirroring": self.roles.mirroring,
+            "fetching": self.roles.fetching,
             "packaging": self.roles.packaging,
             "reporting": self.roles.reporting,
             "orchestrating": self.roles.orchestrating,

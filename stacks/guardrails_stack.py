@@ -49,7 +49,13 @@ class GuardrailsStack(Stack):
         data = settings.data
         keys = [arn for _, arn in settings.keys if arn] + [b.key_arn for b in data.read_only_buckets if b.key_arn]
         keys += [arn for arn in (settings.hub.token_key_arn, settings.builds.package_index_key_arn) if arn]
-        secrets = [settings.hub.token_secret_arn, settings.builds.package_index_secret_arn]
+        if git := settings.training.git:
+            keys += [git.token_key_arn] if git.token_key_arn else []
+        secrets = [
+            git.token_secret_arn if git else None,
+            settings.hub.token_secret_arn,
+            settings.builds.package_index_secret_arn,
+        ]
         buckets = [bucket.name for bucket in data.read_only_buckets]
         if data.replication:
             keys.append(data.replication.key_arn)

@@ -24,6 +24,7 @@ from stacks.access_settings import (
 from stacks.base_image_settings import BaseImageSettings
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import Environment, environment_problems
+from stacks.git_settings import GitSettings
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.model_settings import ModelSettings, model_problems
 from stacks.network_settings import NetworkSettings, service_problems
@@ -73,6 +74,9 @@ class JobTypeSettings(Settings):
     """Seconds after which training is stopped."""
     max_wait: Seconds | None = None
     """Seconds for waiting and training on spot together. Omitted: twice `max_run`."""
+    max_keep_alive_period_in_seconds: Annotated[int, Field(ge=0, le=21600)] = 3600
+    """Seconds that a request on demand may keep its instances for another job like it, at most. They are paid for. 0:
+    no request may."""
     evaluation: EvaluationSettings = EvaluationSettings()
 
     @property
@@ -111,6 +115,8 @@ class TrainingSettings(Settings):
     job_types: list[JobTypeSettings] = []
     notification_emails: list[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]] = []
     """Who is told when a run ends. AWS asks each of them to confirm."""
+    git: GitSettings | None = None
+    """Where training code may come from besides S3. Omitted: from nowhere."""
 
 
 class EndpointSettings(Settings):
@@ -183,10 +189,17 @@ class EnvironmentSettings(Settings):
             *image_problems(self.images, self.region),
             *build_problems(self.account, self.region, self.builds, self.network, self.images),
             *self._job_type_problems(),
+            *(self.training.git.problems() if self.training.git else []),
             *self._endpoint_problems(),
             *self.prices.problems(),
-            *access_problems(self.account, self.region, self.keys, self.roles, self.hub),
+            *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),
         ]
+
+    @property
+    def _git_arns(self) -> list[tuple[str, str | None]]:
+        git = self.training.git
+        names = ("token_secret_arn", "token_key_arn")
+        return [(f"training.git.{name}", getattr(git, name)) for name in names] if git else []
 
     @property
     def prepares_models(self) -> bool:

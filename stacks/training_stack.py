@@ -8,6 +8,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from hf_sagemaker.git_source import GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prices import Price
@@ -15,6 +16,7 @@ from hf_sagemaker.training_report import ReportedWorkflow, TrainingReport
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
 from stacks.contract import publish
 from stacks.data_stack import DataStack
+from stacks.git_settings import GitSettings
 from stacks.settings import EnvironmentSettings, JobTypeSettings
 
 FUNCTIONS = Path(__file__).parent.parent / "lambda"
@@ -38,6 +40,8 @@ class TrainingStack(Stack):
     ) -> None:
         """alarm_topic: told when a run could not be reported. None: the topics of runs are."""
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
+        git = settings.training.git
+        source = self._git(git, network, data, removal_policy) if git else None
         self.workflows: dict[str, HuggingFaceTraining] = {}
         for job in settings.training.job_types:
             nameable = settings.nameable_images(job)
@@ -55,6 +59,8 @@ class TrainingStack(Stack):
                 keys=data.keys,
                 buckets=data.buckets,
                 isolated=settings.isolation,
+                git=source,
+                git_repositories=git.allowed_repositories if git else (),
                 function_root=FUNCTIONS,
                 reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
@@ -104,6 +110,22 @@ def _prices(settings: EnvironmentSettings) -> dict[str, Price]:
     wanted = {name for job in settings.training.job_types for name in job.all_instance_types}
     return {name: price for name, price in settings.prices.table(settings.region).items() if name in wanted}
 
+    def _git(
+        self, settings: GitSettings, network: Network, data: DataStack, removal_policy: RemovalPolicy
+    ) -> GitSource:
+        assert data.roles.fetching
+        return GitSource(
+            self,
+            "GitSource",
+            allowed_repositories=settings.allowed_repositories,
+            bucket=data.buckets.models,
+            keys=data.keys,
+            role=data.roles.fetching,
+            placement=network.mirror,
+            token_secret_arn=settings.token_secret_arn,
+            removal_policy=removal_policy,
+        )
+
 
 def _unfit(settings: EnvironmentSettings, job: JobTypeSettings) -> dict[str, str]:
     """The training images that only do not fit, with why: what a request is told that names one."""
@@ -123,6 +145,7 @@ def _defaults(job: JobTypeSettings) -> TrainingDefaults:
         checkpoints=job.checkpoints,
         max_run=job.max_run,
         max_wait=job.effective_max_wait,
+        max_keep_alive=job.max_keep_alive_period_in_seconds,
         metric=job.evaluation.metric,
         minimum=job.evaluation.minimum,
         task=job.task,

@@ -18,6 +18,8 @@ SOURCES_PREFIX = "sources/"
 """Where people put training code, in the models bucket."""
 TRAINED_PREFIX = "trained/"
 """Where training jobs put models, in the models bucket."""
+GIT_PREFIX = "git/"
+"""Where the build of Git code puts it, in the models bucket. Not below `sources/`, where people write."""
 HUB_PREFIX = "hub/"
 """Where the mirror puts models of the Hub, in the models bucket."""
 PACKAGES_PREFIX = "packages/"
@@ -39,6 +41,8 @@ class ExecutionRoles(Construct):
     mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
         the Hub's token.
     orchestrating: assumed by the training workflows; each workflow attaches what it needs.
+    fetching: assumed by the build that brings training code from Git. Writes it below `git/`; the only one that reads
+        Git's token. None unless asked for.
     packaging: assumed by the function that prepares endpoints' models. Reads models, writes below `packages/` only.
         None unless asked for.
     reporting: assumed by the function that reports training runs. Writes below `reports/`; the function attaches what
@@ -56,12 +60,14 @@ class ExecutionRoles(Construct):
         notebook_role: bool = False,
         packaging_role: bool = False,
         reporting_role: bool = False,
+        fetching_role: bool = False,
     ) -> None:
         """Creates the roles.
 
         notebook_role: also create `sagemaker_execution_role`. An account can have one. Omitted: no.
         packaging_role: also create the one that prepares models of endpoints. Omitted: no.
         reporting_role: also create the one that reports training runs. Omitted: no.
+        fetching_role: also create the one that brings training code from Git. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
@@ -78,6 +84,9 @@ class ExecutionRoles(Construct):
         )
         self.reporting = (
             self._role("Reporting", "lambda.amazonaws.com", "Reports of training runs") if reporting_role else None
+        )
+        self.fetching = (
+            self._role("Fetching", "codebuild.amazonaws.com", "Training code of Git") if fetching_role else None
         )
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
@@ -106,6 +115,8 @@ class ExecutionRoles(Construct):
         promoted_inference: Sequence[tuple[str, str]] = (),
         token_secret_arn: str | None = None,
         token_key: kms.IKey | None = None,
+        git_secret_arn: str | None = None,
+        git_key: kms.IKey | None = None,
         packages: PackageSources | None = None,
         builds: Placement | None = None,
     ) -> None:
@@ -116,6 +127,7 @@ class ExecutionRoles(Construct):
             run here; nobody here pushes to it. Omitted: none.
         token_secret_arn: the Secrets Manager secret with the Hub's token. Omitted: nobody may read any.
         token_key: encrypts that secret. Omitted: aws/secretsmanager, whose policy admits who may read the secret.
+        git_secret_arn, git_key: the same, of Git's token.
         packages: where builds of images get packages from. Omitted: from where anybody may.
         builds: where builds of images run. Omitted: in no VPC.
         """
@@ -158,14 +170,21 @@ class ExecutionRoles(Construct):
                 allow.encrypt_objects(keys.models, buckets.models),
                 allow.use_key_through(self, keys.images, "codebuild", "s3"),
                 allow.attach_to_vpc(self),
-                *([allow.read_secret(token_secret_arn)] if token_secret_arn else []),
-                *(
-                    [allow.use_key_through(self, token_key, "secretsmanager", actions=["kms:Decrypt"])]
-                    if token_key
-                    else []
-                ),
+                *self._secret(token_secret_arn, token_key),
             ],
         )
+        if self.fetching:
+            self._allow(
+                "Fetching",
+                self.fetching,
+                [
+                    allow.write_objects(buckets.models, GIT_PREFIX),
+                    allow.encrypt_objects(keys.models, buckets.models),
+                    allow.use_key_through(self, keys.images, "codebuild", "s3"),
+                    allow.attach_to_vpc(self),
+                    *self._secret(git_secret_arn, git_key),
+                ],
+            )
 
         if self.packaging:
             self._allow_packaging(self.packaging, buckets, keys)
@@ -176,6 +195,12 @@ class ExecutionRoles(Construct):
             ]
             self._allow("Reporting", self.reporting, reports)
         acknowledge(self, " ".join(dict.fromkeys(self._wildcards.values())), *self._wildcards)
+
+    def _secret(self, arn: str | None, key: kms.IKey | None) -> list[allow.Permission]:
+        return [
+            *([allow.read_secret(arn)] if arn else []),
+            *([allow.use_key_through(self, key, "secretsmanager", actions=["kms:Decrypt"])] if key else []),
+        ]
 
     def _package_permissions(self, packages: PackageSources | None) -> Sequence[allow.Permission]:
         if not packages:

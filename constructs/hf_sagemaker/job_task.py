@@ -105,13 +105,13 @@ class JobPlace:
     role: assumed by the job.
     placement: its subnets and security groups.
     key: encrypts its output, and its volumes where their instance type takes a key.
-    isolated: the container has no network.
+    isolated: the container has no network; read from the input, where that may be laxer.
     """
 
     role: iam.IRole
     placement: Placement
     key: kms.IKey
-    isolated: bool = True
+    isolated: bool | FromInput = True
 
     @property
     def vpc_config(self) -> dict[str, Any]:

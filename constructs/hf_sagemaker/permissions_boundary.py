@@ -150,9 +150,9 @@ _COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 _RESOURCES = (
     "cloudformation:{place}:*",
     "codebuild:{place}:*",
-    "ec2:{place}:*",
+    "ec2:{place}:*",  # network interfaces, security groups and subnets: the actions know no other resources
     "ecr:{place}:repository/hf-sagemaker/{environment}/*",
-    "events:{place}:rule/StepFunctionsGetEventsForSageMaker*",
+    "events:{place}:rule/StepFunctionsGetEvent*",
     "kms:{place}:key/*",
     "lambda:{place}:function:{environment}-*",
     "logs:{place}:log-group:*",

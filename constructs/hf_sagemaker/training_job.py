@@ -105,7 +105,9 @@ class TrainingJob:
             return None
         return {"S3Uri": self.checkpoint_s3_uri, "LocalPath": CHECKPOINT_PATH}
 
-    def problems(self, *, spot: bool, checkpoints: bool, keep_alive: int | None, retries: int | None) -> Sequence[str]:
+    def problems(
+        self, *, spot: bool, checkpoints: bool, keep_alive: int | None, retries: int | FromInput | None
+    ) -> Sequence[str]:
         """Why SageMaker would refuse it, or why it would lose its work."""
         found = []
         if spot:
@@ -122,7 +124,7 @@ class TrainingJob:
                 found.append(
                     f"keep_alive_period_in_seconds is {keep_alive}, and must be between 1 and {LONGEST_WARM_POOL}"
                 )
-        if retries is not None and not 1 <= retries <= MOST_RETRIES:
+        if isinstance(retries, int) and not 1 <= retries <= MOST_RETRIES:
             found.append(f"retry_attempts is {retries}, and must be between 1 and {MOST_RETRIES}")
         if isinstance(self.max_run, int) and self.max_run < 1:
             found.append(f"max_run is {self.max_run}, and must be at least 1")

@@ -61,7 +61,7 @@ class TrainingJobTask(JobTask):
         instances: JobInstances | FromInput | None = None,
         entry_point: Sequence[str] = (),
         arguments: Sequence[Text] = (),
-        retry_attempts: int | None = None,
+        retry_attempts: int | FromInput | None = None,
         keep_alive_period_in_seconds: int | None = None,
         session_tag_chaining: bool = False,
         result_path: str = "$.training",

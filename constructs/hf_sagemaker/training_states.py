@@ -9,9 +9,11 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from hf_sagemaker.git_source import CODE, BringCode, GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.pinned_images import PinnedImages
 from hf_sagemaker.place import place_of
+from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_attempt import TrainingAttempt
 from hf_sagemaker.training_failures import QUOTA, TrainingFailures, cause_matches
 from hf_sagemaker.training_job_task import TrainingJobPlace, TrainingJobTask
@@ -19,6 +21,7 @@ from hf_sagemaker.training_job_task import TrainingJobPlace, TrainingJobTask
 # What SageMaker writes into FailureReason and SecondaryStatus when spot, and not the script, is the trouble. An
 # interruption as such is no sign: the job waits and goes on by itself, until it has waited too long.
 _SPOT_TROUBLE = ("*CapacityError:*", "*MaxWaitTimeExceeded*", "*InternalServerError:*")
+_RETRIES = FromInput("$.job.max_retry_attempts")
 _ANSWER_SECONDS = 120
 """How long a function or the model registry may take to answer: more than a function's own limit of 30 seconds."""
 
@@ -39,8 +42,11 @@ class TrainingStates(Construct):
         training_images: Mapping[str, ImageByDigest],
         inference_image: ImageByDigest,
         task: str,
+        git: GitSource | None = None,
     ) -> None:
         """Creates the states.
+
+        git: brings the code of requests that have git_config. Omitted: there is none.
 
         training_images: those that a request may name. inference_image: of every model. The digests of the two that a
             run needs are read when it begins: what is built meanwhile is for the next one.
@@ -62,12 +68,28 @@ class TrainingStates(Construct):
         checkpoints = request_defaults["checkpoints"]
         image = PinnedImages.training_uri
         on_demand = TrainingJobTask(
-            self, "TrainOnDemand", place=place, image=image, spot=False, checkpoints=checkpoints
+            self,
+            "TrainOnDemand",
+            place=place,
+            image=image,
+            spot=False,
+            checkpoints=checkpoints,
+            retry_attempts=_RETRIES,
         )
         TrainingAttempt(self, "OnDemand", task=on_demand, trained=evaluation, failed=trouble)
-        on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=image, spot=True)
+        on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=image, spot=True, retry_attempts=_RETRIES)
         TrainingAttempt(self, "Spot", task=on_spot, trained=evaluation, failed=self._why_spot_ended(on_demand, trouble))
-        way = self._way(passed, evaluation, on_spot, on_demand)
+        # Not what the state is given: after a redrive that holds more than the request.
+        payload = {"request": sfn.JsonPath.object_at("$$.Execution.Input"), "defaults": request_defaults}
+        refused = self._refused(trouble)
+        way = sfn.Choice(self, "Way", state_name="Way")
+        bring = None
+        if git:
+            whole = {**payload, "code": sfn.JsonPath.object_at(CODE)}
+            again = self._validation("MakeJobOfCode", validate, whole, refused)
+            again.next(way)
+            bring = BringCode(self, "Git", source=git, trouble=trouble, then=again)
+        self._ways(way, passed, evaluation, bring, on_spot, on_demand)
         images = PinnedImages(
             self,
             "Images",
@@ -77,7 +99,7 @@ class TrainingStates(Construct):
             chosen="$.job.image",
             next_state=way,
         )
-        self.start = self._validation(validate, request_defaults, self._refused(trouble))
+        self.start = self._validation("Validate", validate, payload, refused)
         self.start.next(images.start)
         # The images are read anew: one that was built since may be what mends the failure.
         failures.when_redriven(
@@ -86,27 +108,25 @@ class TrainingStates(Construct):
             .otherwise(self.start)
         )
 
-    def _way(
+    def _ways(
         self,
+        way: sfn.Choice,
         passed: sfn.IChainable,
         evaluation: sfn.IChainable,
+        bring: BringCode | None,
         on_spot: sfn.IChainable,
         on_demand: sfn.IChainable,
-    ) -> sfn.Choice:
-        """Behind what a redriven execution has done already; else to the kind of instances that the request wants."""
-        return (
-            sfn.Choice(self, "Way", state_name="Way")
-            .when(sfn.Condition.is_present("$.result"), passed)
-            .when(
-                sfn.Condition.and_(
-                    sfn.Condition.is_present("$.training"),
-                    sfn.Condition.string_equals("$.training.TrainingJobStatus", "Completed"),
-                ),
-                evaluation,
-            )
-            .when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot)
-            .otherwise(on_demand)
+    ) -> None:
+        """Behind what a redriven execution has done already; else to the kind of instances that the request wants, with
+        its code."""
+        trained = sfn.Condition.and_(
+            sfn.Condition.is_present("$.training"),
+            sfn.Condition.string_equals("$.training.TrainingJobStatus", "Completed"),
         )
+        way.when(sfn.Condition.is_present("$.result"), passed).when(trained, evaluation)
+        if bring:
+            way.when(sfn.Condition.is_present("$.job.fetch_code"), bring.start)
+        way.when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot).otherwise(on_demand)
 
     def _refused(self, trouble: sfn.IChainable) -> sfn.Pass:
         """Keeps nothing of a request that was not validated: what it holds could pass for what the states write."""
@@ -115,21 +135,14 @@ class TrainingStates(Construct):
         return state
 
     def _validation(
-        self, function: lambda_.IFunction, defaults: Mapping[str, Any], trouble: sfn.IChainable
+        self, name: str, function: lambda_.IFunction, payload: Mapping[str, Any], trouble: sfn.IChainable
     ) -> tasks.LambdaInvoke:
         state = tasks.LambdaInvoke(
             self,
-            "Validate",
-            state_name="Validate",
+            name,
+            state_name=name,
             lambda_function=function,
-            payload=sfn.TaskInput.from_object(
-                {
-                    # Not what the state is given: after a redrive that holds more than the request.
-                    "request": sfn.JsonPath.object_at("$$.Execution.Input"),
-                    "defaults": defaults,
-                    "execution_id": sfn.JsonPath.execution_id,
-                }
-            ),
+            payload=sfn.TaskInput.from_object({**payload, "execution_id": sfn.JsonPath.execution_id}),
             payload_response_only=True,
             result_path="$.job",
             task_timeout=sfn.Timeout.duration(Duration.seconds(_ANSWER_SECONDS)),
@@ -149,6 +162,7 @@ class TrainingStates(Construct):
                     "evaluation": sfn.JsonPath.object_at("$.job.evaluation"),
                     "training": sfn.JsonPath.object_at("$.training"),
                     "image": sfn.JsonPath.string_at("$.job.image.name"),
+                    "code": sfn.JsonPath.object_at("$.job.code"),
                 }
             ),
             payload_response_only=True,
@@ -208,6 +222,7 @@ class TrainingStates(Construct):
                 "training.$": "$.result.training",
                 "evaluation.$": "$.result.evaluation",
                 "model_package_arn.$": "$.registration.ModelPackageArn",
+                "code.$": "$.job.code",
             },
         )
 

@@ -26,11 +26,13 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
-from hf_sagemaker.execution_roles import HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
+from hf_sagemaker.execution_roles import GIT_PREFIX, HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
 from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.git_source import GitSource, bring_code
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.placement import Placement
+from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
 
@@ -50,6 +52,7 @@ class TrainingDefaults:
 
     instance_types: every type that a request may ask for, the default first.
     max_instance_count: most instances. volume_size: GiB per instance. max_run, max_wait: seconds.
+    max_keep_alive: seconds that a request may keep its instances for another job, and pays for, at most.
     checkpoints: jobs keep checkpoints in S3. False also refuses spot, in every request.
     metric, minimum: the gate: a model is registered when the metric reaches the minimum.
     metric_definitions: name and regular expression of each metric. Omitted: those of this library's training code.
@@ -63,6 +66,7 @@ class TrainingDefaults:
     checkpoints: bool = True
     max_run: int = 3600
     max_wait: int = 7200
+    max_keep_alive: int = 3600
     metric: str = "eval_accuracy"
     minimum: float = 0.0
     metric_definitions: Sequence[Mapping[str, str]] = METRIC_DEFINITIONS
@@ -95,6 +99,8 @@ class HuggingFaceTraining(Construct):
         function_root: Path,
         isolated: bool = True,
         unfit_images: Mapping[str, str] | None = None,
+        git: GitSource | None = None,
+        git_repositories: Sequence[str] = (),
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -106,8 +112,11 @@ class HuggingFaceTraining(Construct):
             none. inference_image: what a trained model is registered with. All as they were built last when a run
             begins.
         placement: where the job runs.
-        isolated: the job's container has no network; SageMaker brings and takes its data. Omitted: it has none.
+        isolated: the job's container has no network; SageMaker brings and takes its data. False: a request may still
+            ask for that. Omitted: it has none.
         unfit_images: further names, and in a sentence why a request may not name them. Omitted: none.
+        git: brings the code of requests that name a repository; git_repositories: patterns of those that it brings.
+            Omitted: requests cannot.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         reserved_concurrency: of each function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept.
@@ -156,7 +165,11 @@ class HuggingFaceTraining(Construct):
                     "ValidateRequest",
                     "Checks a training request",
                     # Whether a model of the Hub is there whole.
-                    [allow.list_objects(buckets.models, HUB_PREFIX)],
+                    [
+                        allow.list_objects(buckets.models, HUB_PREFIX),
+                        # Whether a commit's code is.
+                        *([allow.list_objects(buckets.models, GIT_PREFIX)] if git else []),
+                    ],
                 ),
                 ("evaluate_model", "EvaluateModel", "Holds a trained model against its gate", []),
             )
@@ -169,12 +182,14 @@ class HuggingFaceTraining(Construct):
                 placement=placement,
                 key=keys.models,
                 models_bucket=buckets.models,
-                isolated=isolated,
+                isolated=isolated or FromInput("$.job.enable_network_isolation"),
                 prefix=TRAINED_PREFIX,
             ),
             validate=functions["validate_training_request"].function,
             request_defaults={
                 **_request_defaults(job_type, environment, defaults, buckets, keys.models),
+                "isolated": isolated,
+                "git_repositories": list(git_repositories),
                 "image": next(iter(training_images)),
                 "images": {name: each.parameter_name for name, each in training_images.items()},
                 "unfit_images": dict(unfit_images or {}),
@@ -187,11 +202,12 @@ class HuggingFaceTraining(Construct):
             training_images=training_images,
             inference_image=inference_image,
             task=defaults.task,
+            git=git,
         )
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
         images = [*training_images.values(), inference_image]
-        policy = self._orchestration(environment, roles, keys, list(functions.values()), images)
+        policy = self._orchestration(environment, roles, keys, list(functions.values()), images, git)
         self.state_machine = self._state_machine(states, roles, keys, removal_policy)
         self.state_machine.node.add_dependency(policy)
 
@@ -202,6 +218,7 @@ class HuggingFaceTraining(Construct):
         keys: EnvironmentKeys,
         functions: Sequence[PythonFunction],
         images: Sequence[ImageByDigest],
+        git: GitSource | None,
     ) -> allow.DutyPolicy:
         return allow.DutyPolicy(
             self,
@@ -217,6 +234,7 @@ class HuggingFaceTraining(Construct):
                 allow.use_key_through(self, keys.operations, "states"),
                 allow.encrypt_volumes(self, keys.models),
                 allow.step_functions_telemetry(),
+                *(bring_code(git) if git else []),
             ],
         )
 
@@ -265,6 +283,7 @@ def _request_defaults(
         "checkpoints": defaults.checkpoints,
         "max_run": defaults.max_run,
         "max_wait": defaults.max_wait,
+        "max_keep_alive": defaults.max_keep_alive,
         "metric_definitions": [dict(definition) for definition in defaults.metric_definitions],
         "evaluation": {"metric": defaults.metric, "minimum": defaults.minimum},
         "checkpoints_bucket": buckets.checkpoints.bucket_name,

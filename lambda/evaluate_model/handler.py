@@ -6,8 +6,11 @@ from evaluate_model.logic import MetricMissing, evaluate
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Input: {evaluation: {metric, minimum}, training: <DescribeTrainingJob>, image: name}. Output: see `evaluate`."""
-    return evaluate(event["evaluation"], event["training"], event["image"])
+    """Input: {evaluation: {metric, minimum}, training: <DescribeTrainingJob>, image: name, code: {…}}.
+
+    code: of Git. Left out: it is the image's, or came from S3. Output: see `evaluate`.
+    """
+    return evaluate(event["evaluation"], event["training"], event["image"], event.get("code", {}))
 
 
 __all__ = ["MetricMissing", "handle"]

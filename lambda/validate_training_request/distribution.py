@@ -13,10 +13,6 @@ DATA_PARALLEL_TYPES = ("ml.p4d.24xlarge", "ml.p4de.24xlarge")
 """Instance types for which SageMaker's data-parallel library is still made."""
 LONGEST_HYPERPARAMETER = 2500
 """Characters that SageMaker takes as the value of one."""
-MUST = (
-    "must be {} or name one of torch_distributed, accelerate, smdistributed, mpi and pytorchddp, as in "
-    '{"torch_distributed": {"enabled": true}}'
-)
 _KINDS = ("torch_distributed", "accelerate", "smdistributed", "mpi", "pytorchddp")
 _OPTIONS = {
     "torch_distributed": ("enabled",),

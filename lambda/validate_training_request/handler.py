@@ -4,24 +4,49 @@ from typing import Any
 
 import boto3
 
-from validate_training_request.logic import Defaults, InvalidTrainingRequest, mirror_manifests, training_job
+from validate_training_request.logic import (
+    REFUSED,
+    Defaults,
+    InvalidTrainingRequest,
+    code_archive,
+    find_problems,
+    mirror_manifests,
+    training_job,
+)
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Input: {request, defaults, execution_id}. Output: see `training_job`.
+    """Input: {request, defaults, execution_id}, and where a build has brought the code `code`, the variables that it
+    exports. Output: see `training_job`.
 
     Raises InvalidTrainingRequest, whose name and text the state machine passes on to people.
     """
     defaults = Defaults(**event["defaults"])
-    job = training_job(event["request"], defaults, event["execution_id"])
+    commit = _commit(event["request"], defaults, event.get("code"))
+    job = training_job(event["request"], defaults, event["execution_id"], commit)
     manifests = mirror_manifests(job, defaults)
     if missing := [uri for uri, key in manifests.items() if not _is_there(defaults.models_bucket, key)]:
         raise InvalidTrainingRequest(
-            f"The training request was refused, no job was started. {', '.join(missing)} is not in the mirror of the "
+            f"{REFUSED} {', '.join(missing)} is not in the mirror of the "
             "Hub, or not whole. Name the model under hub.models in the environment's settings, deploy, and run `hfsm "
             "mirror`; `hfsm mirror --list` shows what is there."
         )
     return job
+
+
+def _commit(request: Any, defaults: Defaults, exported: list[dict[str, str]] | None) -> str | None:
+    """The commit of the code, where the archive of it is there."""
+    if exported is not None:
+        found = {each["Name"]: each["Value"] for each in exported}
+        if problem := found.get("CODE_PROBLEM"):
+            raise InvalidTrainingRequest(f"{REFUSED} {problem}")
+        return found["CODE_RESOLVED"]
+    if find_problems(request, defaults) or "git_config" not in request:
+        return None
+    git = request["git_config"]
+    # Whether the commit is on the branch only the build can tell.
+    commit: str | None = None if "branch" in git else git.get("commit")
+    return commit if commit and _is_there(defaults.models_bucket, code_archive(request, commit)) else None
 
 
 def _is_there(bucket: str, key: str) -> bool:

@@ -11,18 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from validate_training_request import distribution
-from validate_training_request.fields import FIELDS, MIRRORED_MODEL, is_s3_uri, problems_of_fields
+from validate_training_request.channels import (
+    CODE_CHANNEL,
+    MODEL_CHANNEL,
+    bucket_problems,
+    channel_problems,
+    input_data,
+    manifest_of,
+    mirror_problems,
+)
+from validate_training_request.fields import is_s3_uri, problems_of_fields, sound
+from validate_training_request.git_code import archive_key, build_variables, git_problems, resolved
 from validate_training_request.precision import precision_problems
 
 Request = dict[str, Any]
 
-CODE_CHANNEL = "code"
-"""The source archive arrives as a channel, so that a job needs no network to fetch its code."""
-MODEL_CHANNEL = "model"
-"""The model to start from arrives as a channel too."""
-MIRROR_PREFIX = "hub/"
-"""Where models of the Hub lie in the models bucket."""
-_MIRRORED = re.compile(rf"^({MIRROR_PREFIX}[^/]+/[0-9a-f]{{40}})/")
 _CODE_ARCHIVE = "/opt/ml/input/data/code/sourcedir.tar.gz"
 _TOKEN = re.compile(r"\b(hf_[A-Za-z0-9]{30,}|AKIA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36,})\b")
 
@@ -32,6 +35,9 @@ _LARGEST_REQUEST = 24 * 1024
 it, in the job's description; where the job fails, in the error, in its text, and in what is read of that."""
 _LONGEST_NAME = 40
 """Characters of a job's name before what tells executions, attempts and redrives apart: SageMaker takes 63."""
+
+
+REFUSED = "The training request was refused, no job was started."
 
 
 class InvalidTrainingRequest(ValueError):  # noqa: N818 (the name is what people see in the console)
@@ -50,6 +56,9 @@ class Defaults:
     checkpoints_bucket: bucket name; a job's checkpoints stay below it.
     data_buckets, models_bucket: names of the buckets that a job may read.
     volume_key: ARN of the key for storage volumes.
+    isolated: whether containers have no network; then no request can give them one.
+    max_keep_alive: seconds that a request may keep instances for another job, at most.
+    git_repositories: patterns of the addresses from which training code may come.
     data_parallel_images: names of those of `images` that carry SageMaker's data-parallel library.
     precision: what the GPUs of which instance types lack, see `precision`.
     """
@@ -73,20 +82,26 @@ class Defaults:
     data_buckets: list[str]
     models_bucket: str
     volume_key: str
+    isolated: bool = True
+    max_keep_alive: int = 3600
+    git_repositories: list[str] = field(default_factory=list)
     data_parallel_images: list[str] = field(default_factory=list)
     precision: list[dict[str, Any]] = field(default_factory=list)
 
 
-def training_job(request: Request, defaults: Defaults, execution_id: str) -> dict[str, Any]:
+def training_job(request: Request, defaults: Defaults, execution_id: str, commit: str | None = None) -> dict[str, Any]:
     """The members of CreateTrainingJob that a request decides, plus the names under which they run.
 
     execution_id: ARN of the execution; job names and checkpoints are derived from it, so that a retry means the same
     job and another execution another one.
+    commit: of the code, where it comes from Git; None as long as that is not known. Then the answer has `fetch_code`,
+    the variables of the build that brings it, and is no whole job yet.
 
     Raises InvalidTrainingRequest with all problems at once.
     """
     if problems := find_problems(request, defaults):
-        raise InvalidTrainingRequest("The training request was refused, no job was started. " + " ".join(problems))
+        raise InvalidTrainingRequest(f"{REFUSED} " + " ".join(problems))
+    request = sound(request)
     lineage = hashlib.sha256(execution_id.encode()).hexdigest()[:12]
     name = f"{defaults.environment}-{request['name']}"[:_LONGEST_NAME].rstrip("-") + f"-{lineage}"
     image = request.get("image", defaults.image)
@@ -98,21 +113,28 @@ def training_job(request: Request, defaults: Defaults, execution_id: str) -> dic
     }
     if defaults.instance_types[instance_type]:
         resources["VolumeKmsKeyId"] = defaults.volume_key
+    if "keep_alive_period_in_seconds" in request:
+        resources["KeepAlivePeriodInSeconds"] = request["keep_alive_period_in_seconds"]
+    code = resolved(request["git_config"], commit) if commit else {}
     return {
+        **({"fetch_code": build_variables(request)} if "git_config" in request and not commit else {}),
         "image": {"name": image, "parameter": defaults.images[image]},
         "spot": request.get("use_spot_instances", defaults.use_spot_instances),
         "spot_job_name": f"{name}-spot",
         "on_demand_job_name": f"{name}-demand",
         "hyper_parameters": _hyper_parameters(request, instance_type),
-        "input_data": _input_data(request, defaults),
+        "input_data": input_data(request, defaults.models_bucket, _code(request, defaults, commit)),
         "resources": resources,
         "max_run": _max_run(request, defaults),
         "max_wait": _max_wait(request, defaults),
+        "max_retry_attempts": request.get("max_retry_attempts", 1),
+        "enable_network_isolation": request.get("enable_network_isolation", defaults.isolated),
         "checkpoint_s3_uri": request.get("checkpoint_s3_uri")
         or f"s3://{defaults.checkpoints_bucket}/{defaults.job_type}/{name}",
         "metric_definitions": request.get("metric_definitions", defaults.metric_definitions),
         "environment": {**request.get("environment", {}), **_lineage(request, name)},
-        "tags": _tags(request, defaults, image),
+        "tags": _tags(request, defaults, {"image": image, **code}),
+        "code": code,
         "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
     }
 
@@ -122,12 +144,14 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     if not isinstance(request, dict):
         return [f"The request must be a JSON object, not {json.dumps(request)}."]
     problems = _size(request) + problems_of_fields(request)
-    # What follows reads fields that may be of a wrong type, which is told already.
-    sound = {name: value for name, value in request.items() if name in FIELDS and FIELDS[name].fits(value)}
-    problems += _limits(sound, defaults) + _buckets(sound, defaults) + _mirror(sound, defaults)
-    problems += _distribution(request, sound, defaults)
-    problems += precision_problems(sound, sound.get("instance_type", defaults.instance_type), defaults.precision)
-    return problems + _spot(sound, defaults) + _secrets(sound)
+    # What follows reads only fields that are of the right type: the others are told already.
+    fit = sound(request)
+    readable = [*defaults.data_buckets, defaults.models_bucket, defaults.checkpoints_bucket]
+    problems += _limits(fit, defaults) + channel_problems(fit) + bucket_problems(fit, readable)
+    problems += mirror_problems(fit, defaults.models_bucket) + git_problems(fit, defaults.git_repositories)
+    problems += _distribution(request, fit, defaults)
+    problems += precision_problems(fit, fit.get("instance_type", defaults.instance_type), defaults.precision)
+    return problems + _spot(fit, defaults) + _secrets(fit)
 
 
 def _size(request: Request) -> list[str]:
@@ -154,47 +178,17 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
     count = request.get("instance_count", 1)
     if count > defaults.max_instance_count:
         found.append(f"instance_count is {count}; this environment allows at most {defaults.max_instance_count}.")
-    if "train" not in request.get("channels", {"train": ""}):
-        found.append("channels must hold 'train'.")
-    if CODE_CHANNEL in request.get("channels", {}):
-        found.append(f"channels must not hold {CODE_CHANNEL!r}: source_dir becomes that channel.")
+    if defaults.isolated and not request.get("enable_network_isolation", True):
+        found.append("enable_network_isolation is false, and this environment gives containers no network.")
+    if (seconds := request.get("keep_alive_period_in_seconds", 0)) > defaults.max_keep_alive:
+        found.append(
+            f"keep_alive_period_in_seconds is {seconds}; this job type allows at most {defaults.max_keep_alive}."
+        )
     metric = {**defaults.evaluation, **request.get("evaluation", {})}.get("metric")
     names = [definition["Name"] for definition in request.get("metric_definitions", defaults.metric_definitions)]
-    if MODEL_CHANNEL in request.get("channels", {}) and "model" in request:
-        found.append(f"model and channels.{MODEL_CHANNEL} are both given: each is the model to start from.")
     if metric not in names:
         found.append(f"evaluation.metric is {metric!r}, which is not among the metric definitions: {', '.join(names)}.")
     return found
-
-
-def _places(request: Request) -> dict[str, str]:
-    """Field → S3 URI, of all that the job reads."""
-    places = {f"channels.{name}": uri for name, uri in request.get("channels", {}).items()}
-    return {**places, **({"source_dir": request["source_dir"]} if "source_dir" in request else {})}
-
-
-def _buckets(request: Request, defaults: Defaults) -> list[str]:
-    """A job on a foreign bucket would be refused by S3 or KMS, minutes later and without saying which rule did it."""
-    readable = [*defaults.data_buckets, defaults.models_bucket, defaults.checkpoints_bucket]
-    return [
-        f"{field} is {uri!r}, and the training role may not read that bucket. Upload to "
-        f"s3://{defaults.data_buckets[0]}/, or have the platform team add the bucket, and the key that encrypts it, to "
-        "data.read_only_buckets in the environment's settings."
-        for field, uri in _places(request).items()
-        if uri.split("/")[2] not in readable
-    ]
-
-
-def _mirror(request: Request, defaults: Defaults) -> list[str]:
-    """Models of the Hub are read one by one: only of a commit can be told whether it is there whole."""
-    models = f"s3://{defaults.models_bucket}/"
-    return [
-        f"{field} is {uri!r}, which is no model of the mirror: it must be "
-        f"{models}{MIRROR_PREFIX}<namespace>--<name>/<commit>/, with the slash at its end. The field model writes that "
-        "for you."
-        for field, uri in _places(request).items()
-        if uri.startswith(models + MIRROR_PREFIX) and not _MIRRORED.match(uri.removeprefix(models))
-    ]
 
 
 def _spot(request: Request, defaults: Defaults) -> list[str]:
@@ -213,15 +207,20 @@ def _spot(request: Request, defaults: Defaults) -> list[str]:
         found.append("use_spot_instances needs checkpoints, and this job type keeps none (checkpoints: false).")
     if "checkpoint_s3_uri" in request and not uri and wants_spot:
         found.append("use_spot_instances needs checkpoints: leave checkpoint_s3_uri out to get a place for them.")
+    if wants_spot and "keep_alive_period_in_seconds" in request:
+        found.append(
+            "keep_alive_period_in_seconds keeps instances on demand only, and this run uses spot: say "
+            '"use_spot_instances": false, or leave it out.'
+        )
     return found
 
 
-def _distribution(request: Request, sound: Request, defaults: Defaults) -> list[str]:
-    if "distribution" in request and "distribution" not in sound:
+def _distribution(request: Request, fit: Request, defaults: Defaults) -> list[str]:
+    if "distribution" in request and "distribution" not in fit:
         return []  # its shape is told already
-    instance_type = sound.get("instance_type", defaults.instance_type)
-    has_library = sound.get("image", defaults.image) in defaults.data_parallel_images
-    return distribution.problems(sound.get("distribution"), sound, instance_type, has_library)
+    instance_type = fit.get("instance_type", defaults.instance_type)
+    has_library = fit.get("image", defaults.image) in defaults.data_parallel_images
+    return distribution.problems(fit.get("distribution"), fit, instance_type, has_library)
 
 
 def _secrets(request: Request) -> list[str]:
@@ -256,7 +255,7 @@ def _hyper_parameters(request: Request, instance_type: str) -> dict[str, str]:
     """As the SageMaker SDK sends them: every value is JSON text, so that the toolkit gets types back."""
     values: dict[str, Any] = dict(request.get("hyperparameters", {}))
     values |= distribution.hyper_parameters(request.get("distribution"), instance_type)
-    if "source_dir" in request:
+    if "source_dir" in request or "git_config" in request:
         values["sagemaker_submit_directory"] = _CODE_ARCHIVE
     if "entry_point" in request:
         values["sagemaker_program"] = request["entry_point"]
@@ -269,38 +268,26 @@ def mirror_manifests(job: dict[str, Any], defaults: Defaults) -> dict[str, str]:
     job: from `training_job`. A manifest is written when all files of a model are there: without it, it is not whole.
     """
     uris = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["input_data"]]
-    folders = {uri: _MIRRORED.match(uri.removeprefix(f"s3://{defaults.models_bucket}/")) for uri in uris}
-    return {uri: f"{match[1]}.json" for uri, match in folders.items() if match}
+    manifests = {uri: manifest_of(uri, defaults.models_bucket) for uri in uris}
+    return {uri: key for uri, key in manifests.items() if key}
 
 
-def _input_data(request: Request, defaults: Defaults) -> list[dict[str, Any]]:
-    channels = dict(request["channels"])
-    if match := MIRRORED_MODEL.match(request.get("model", "")):
-        folder = f"{MIRROR_PREFIX}{match['id'].replace('/', '--')}/{match['commit']}/"
-        channels[MODEL_CHANNEL] = f"s3://{defaults.models_bucket}/{folder}"
-    if "source_dir" in request:
-        channels[CODE_CHANNEL] = request["source_dir"]
-    return [
-        {
-            "ChannelName": name,
-            "InputMode": "File",
-            "DataSource": {
-                "S3DataSource": {
-                    "S3DataType": "S3Prefix",
-                    "S3Uri": uri,
-                    "S3DataDistributionType": "FullyReplicated",
-                }
-            },
-        }
-        for name, uri in channels.items()
-    ]
+def code_archive(request: Request, commit: str) -> str:
+    """The key, in the models bucket, of the archive of a request's Git code at that commit."""
+    return archive_key(request["git_config"], request.get("source_dir", ""), commit)
 
 
-def _tags(request: Request, defaults: Defaults, image: str) -> list[dict[str, str]]:
+def _code(request: Request, defaults: Defaults, commit: str | None) -> str | None:
+    if commit:
+        return f"s3://{defaults.models_bucket}/{code_archive(request, commit)}"
+    return request.get("source_dir") if "git_config" not in request else None
+
+
+def _tags(request: Request, defaults: Defaults, what: dict[str, str]) -> list[dict[str, str]]:
     ours = {
         "hf-sagemaker:environment": defaults.environment,
         "hf-sagemaker:job-type": defaults.job_type,
-        "hf-sagemaker:image": image,
+        **{f"hf-sagemaker:{name}": value for name, value in what.items()},
     }
     return [{"Key": key, "Value": value} for key, value in {**request.get("tags", {}), **ours}.items()]
 
@@ -308,8 +295,10 @@ def _tags(request: Request, defaults: Defaults, image: str) -> list[dict[str, st
 __all__ = [
     "CODE_CHANNEL",
     "MODEL_CHANNEL",
+    "REFUSED",
     "Defaults",
     "InvalidTrainingRequest",
+    "code_archive",
     "find_problems",
     "is_s3_uri",
     "mirror_manifests",

@@ -165,6 +165,7 @@ IMAGE = {"name": "training", "parameter": "/images/training/digest"}
 JOB = {
     "spot": True,
     "image": IMAGE,
+    "code": {},
     "evaluation": {"metric": "eval_accuracy", "minimum": 0.5},
     "resources": {"InstanceType": "ml.g4dn.xlarge"},
 }

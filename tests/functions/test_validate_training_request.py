@@ -138,15 +138,29 @@ def test_both_attempts_share_the_checkpoints_and_not_the_name() -> None:
         ({"instance_count": 3}, "allows at most 2"),
         ({"instance_count": True}, "instance_count is True"),
         ({"channels": {"test": "s3://data/test"}}, "must hold 'train'"),
-        ({"channels": {"train": "./here"}}, "channels is"),
+        ({"channels": {"train": "./here"}}, "channels.train is './here': it must be s3://bucket/prefix"),
         ({"use_spot": True}, "Did you mean use_spot_instances?"),
         ({"metric_definitions": [{"Name": "a", "Regex": "("}]}, "valid regular expression"),
         ({"evaluation": {"metric": "f1"}}, "evaluation.metric is 'f1'"),
-        ({"hyperparameters": {"layers": [1]}}, "hyperparameters is"),
+        ({"hyperparameters": {"layers": [1]}}, "hyperparameters.layers is [1]: it must be a text, a number"),
         ({"environment": {"HF_TOKEN": "hf_" + "a" * 34}}, "environment.HF_TOKEN looks like an access token"),
         ({"job_type": "other"}, "this state machine runs 'text-classification'"),
         ({"schema_version": "2"}, 'must be "1"'),
         ({"entry_point": "/etc/passwd"}, "entry_point"),
+        ({"source_dir": "src"}, "source_dir is 'src': without git_config it must be s3://"),
+        ({"input_mode": "Stream"}, "must be File, FastFile or Pipe"),
+        ({"input_mode": "Pipe"}, "channels.train has input_mode Pipe, and the image's own code reads files"),
+        ({"channels": {"train": {"s3_uri": "s3://data/"}}}, "channels.train.s3_data is missing"),
+        ({"channels": {"train": {"s3_data": "s3://data/", "input": 1}}}, "Did you mean input_mode?"),
+        (
+            {"channels": {"train": {"s3_data": "s3://data/a", "s3_data_type": "AugmentedManifestFile"}}},
+            "needs input_mode Pipe, and this is File",
+        ),
+        ({"channels": {"train": {"s3_data": "s3://elsewhere/a"}}}, "channels.train.s3_data is 's3://elsewhere/a'"),
+        ({"enable_network_isolation": False}, "this environment gives containers no network"),
+        ({"keep_alive_period_in_seconds": 600}, "keeps instances on demand only"),
+        ({"keep_alive_period_in_seconds": 7200}, "this job type allows at most 3600"),
+        ({"max_retry_attempts": 31}, "must be a whole number, 1 to 30"),
     ],
 )
 def test_a_wrong_field_is_named_with_the_reason(change: dict[str, Any], words: str) -> None:
@@ -166,13 +180,82 @@ def test_a_token_is_never_repeated() -> None:
 
 def test_all_problems_are_told_at_once() -> None:
     text = _refusal({"name": "Not A Name", "channels": {"train": "x"}, "colour": 1})
-    for words in ("schema_version is missing", "name is 'Not A Name'", "channels is", "colour is not a field"):
+    for words in ("schema_version is missing", "name is 'Not A Name'", "channels.train is", "colour is not a field"):
         assert words in text
 
 
 @pytest.mark.parametrize("request_", [None, [], "text", 3])
 def test_what_is_no_object_is_refused(request_: Any) -> None:
     assert "must be a JSON object" in _refusal(request_)
+
+
+def test_a_channel_may_say_how_its_data_comes() -> None:
+    # Given a request whose data is read while the script reads it, but for one channel that is dealt out
+    shares = {
+        "s3_data": "s3://data/parts.json",
+        "s3_data_type": "ManifestFile",
+        "distribution": "ShardedByS3Key",
+        "input_mode": "File",
+        "content_type": "application/jsonlines",
+    }
+    channels = {"train": "s3://data/train", "parts": shares}
+    job = _run(_request(channels=channels, input_mode="FastFile", source_dir="s3://models/1/sourcedir.tar.gz"))
+    # Then SageMaker is told so, and code is copied as ever
+    train, parts, code = job["input_data"]
+    assert (train["InputMode"], code["InputMode"]) == ("FastFile", "File")
+    assert parts == {
+        "ChannelName": "parts",
+        "InputMode": "File",
+        "ContentType": "application/jsonlines",
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "ManifestFile",
+                "S3Uri": "s3://data/parts.json",
+                "S3DataDistributionType": "ShardedByS3Key",
+            }
+        },
+    }
+
+
+def test_records_of_an_augmented_manifest_come_as_streams() -> None:
+    channel = {
+        "s3_data": "s3://data/a.manifest",
+        "s3_data_type": "AugmentedManifestFile",
+        "attribute_names": ["source-ref", "label"],
+        "record_wrapping": "RecordIO",
+        "input_mode": "Pipe",
+    }
+    code = {"source_dir": "s3://models/1/sourcedir.tar.gz", "entry_point": "mine.py"}
+    made = _run(_request(channels={"train": channel}, **code))["input_data"][0]
+    assert made["DataSource"]["S3DataSource"]["AttributeNames"] == ["source-ref", "label"]
+    assert (made["InputMode"], made["RecordWrapperType"]) == ("Pipe", "RecordIO")
+
+
+def test_instances_on_demand_may_be_kept_for_the_next_job() -> None:
+    job = _run(_request(use_spot_instances=False, keep_alive_period_in_seconds=600.0))
+    assert job["resources"]["KeepAlivePeriodInSeconds"] == 600
+    assert isinstance(job["resources"]["KeepAlivePeriodInSeconds"], int)
+
+
+@pytest.mark.parametrize(
+    ("isolated", "asked", "becomes"), [(True, {}, True), (False, {}, False), (False, {"isolation": True}, True)]
+)
+def test_a_request_may_only_be_stricter_than_the_environment(
+    isolated: bool, asked: dict[str, bool], becomes: bool
+) -> None:
+    request = _request(**({"enable_network_isolation": asked["isolation"]} if asked else {}))
+    event = {"request": request, "defaults": _defaults(isolated=isolated), "execution_id": EXECUTION}
+    assert handle(event, None)["enable_network_isolation"] is becomes
+
+
+def test_sagemaker_starts_again_once_after_an_error_of_its_own_or_as_often_as_asked() -> None:
+    assert _run(_request())["max_retry_attempts"] == 1
+    assert _run(_request(max_retry_attempts=7))["max_retry_attempts"] == 7
+
+
+def test_what_is_told_of_an_environment_variable_is_never_its_value() -> None:
+    token = "hf_" + "a" * 34
+    assert token not in _refusal(_request(environment={"HF_TOKEN": [token]}))
 
 
 @pytest.fixture
@@ -246,3 +329,93 @@ def test_the_longest_names_make_a_name_that_sagemaker_takes() -> None:
         {"request": _request(**names), "defaults": _defaults(environment="e" * 20), "execution_id": EXECUTION}, None
     )
     assert max(len(job["spot_job_name"]), len(job["on_demand_job_name"])) <= 63
+
+
+GIT = {"repo": "https://github.com/team/code.git", "commit": COMMIT}
+OF_GIT = {"git_config": GIT, "source_dir": "training/", "entry_point": "train.py"}
+
+
+def _of_git(request: dict[str, Any], **event: Any) -> dict[str, Any]:
+    defaults = _defaults(git_repositories=["https://github.com/team/*"])
+    return handle({"request": request, "defaults": defaults, "execution_id": EXECUTION, **event}, None)
+
+
+def _exported(**values: str) -> dict[str, Any]:
+    return {"code": [{"Name": f"CODE_{name.upper()}", "Value": value} for name, value in values.items()]}
+
+
+def test_code_of_a_branch_is_brought_first(mirror: Callable[[str], None]) -> None:
+    # Given a request for what a branch is now
+    job = _of_git(_request(**OF_GIT | {"git_config": {**GIT, "branch": "main", "commit": COMMIT}}))
+    # Then the build that brings it is told all that it needs
+    told = {each["Name"]: each["Value"] for each in job["fetch_code"]}
+    archive = told.pop("CODE_ARCHIVE")
+    assert archive.startswith("git/")
+    assert archive.endswith("/{commit}/sourcedir.tar.gz")
+    assert told == {
+        "CODE_REPOSITORY": GIT["repo"],
+        "CODE_BRANCH": "main",
+        "CODE_COMMIT": COMMIT,
+        "CODE_FOLDER": "training/",
+        "CODE_ENTRY_POINT": "train.py",
+    }
+
+
+def test_with_its_commit_the_code_is_a_channel_and_recorded(mirror: Callable[[str], None]) -> None:
+    request = _request(**OF_GIT)
+    first = _of_git(request)
+    job = _of_git(request, **_exported(resolved=COMMIT, problem=""))
+    assert "fetch_code" not in job
+    (code,) = [c for c in job["input_data"] if c["ChannelName"] == "code"]
+    archive = next(each["Value"] for each in first["fetch_code"] if each["Name"] == "CODE_ARCHIVE")
+    assert code["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://models/{archive.replace('{commit}', COMMIT)}"
+    assert json.loads(job["hyper_parameters"]["sagemaker_program"]) == "train.py"
+    assert job["code"] == {"git-repository": GIT["repo"], "git-branch": "-", "git-commit": COMMIT}
+    assert {"Key": "hf-sagemaker:git-commit", "Value": COMMIT} in job["tags"]
+    # And everything else is as it was
+    same = ("spot_job_name", "resources", "checkpoint_s3_uri", "environment")
+    assert {name: job[name] for name in same} == {name: first[name] for name in same}
+
+
+def test_a_commit_that_is_there_is_not_brought_again(mirror: Callable[[str], None]) -> None:
+    request = _request(**OF_GIT)
+    archive = next(each["Value"] for each in _of_git(request)["fetch_code"] if each["Name"] == "CODE_ARCHIVE")
+    mirror(archive.replace("{commit}", COMMIT))
+    job = _of_git(request)
+    assert "fetch_code" not in job
+    assert job["code"]["git-commit"] == COMMIT
+
+
+def test_what_the_build_found_wrong_refuses_the_request(mirror: Callable[[str], None]) -> None:
+    with pytest.raises(InvalidTrainingRequest, match="It has no branch"):
+        _of_git(_request(**OF_GIT), **_exported(resolved="", problem="It has no branch 'x'."))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"git_config": {"repo": "https://github.com/else/code.git"}}, "this environment allows https://github.com/te"),
+        ({"git_config": {"repo": "git@github.com:team/code.git"}}, "git_config.repo must be the https address"),
+        ({"git_config": {"repo": "https://github.com/team/../else/code"}}, "git_config.repo must be the https address"),
+        ({"git_config": {"branch": "main"}}, "git_config.repo is missing"),
+        ({"git_config": {**GIT, "token": "x"}}, "git_config.token is not a field of git_config"),
+        ({"git_config": {**GIT, "branch": "--upload-pack=x"}}, "must be the name of a branch or tag"),
+        ({"git_config": GIT, "source_dir": "s3://models/1/sourcedir.tar.gz"}, "code comes from one place"),
+        ({"git_config": GIT, "source_dir": "../x"}, "or with git_config a folder of the repository"),
+        ({"git_config": GIT, "entry_point": None}, "entry_point is None"),
+    ],
+)
+def test_git_code_that_may_not_run_here(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidTrainingRequest) as caught:
+        _of_git(_request(**OF_GIT | change))
+    assert words in str(caught.value)
+
+
+def test_a_token_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(InvalidTrainingRequest) as caught:
+        _of_git(_request(**OF_GIT | {"git_config": {"repo": "https://me:secret-word@github.com/team/code"}}))
+    assert "secret-word" not in str(caught.value)
+
+
+def test_where_no_repository_is_allowed_git_is_refused() -> None:
+    assert "this environment allows none" in _refusal(_request(**OF_GIT))

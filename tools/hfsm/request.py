@@ -1,7 +1,7 @@
 """Reads a training request and finds what in it lies on this machine.
 
-Only what an upload needs is checked here. What makes a request right or wrong is checked in one place, the
-state machine's Validate, whoever starts it.
+Whether its fields keep to the published schema is looked at before anything is uploaded, with the code of the state
+machine's Validate. What the environment allows is checked there only, whoever starts the run.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 from hfsm import dataset
 from hfsm.errors import WrongUseError, raise_problems
+from validate_training_request.fields import problems_of_fields
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def check_request(path: Path, body: dict[str, Any], *, image: str | None = None)
         problems.append(f"{path}: channels must be an object of name → S3 URI or folder, found {named!r}.")
         named = {}
     for channel, value in named.items():
+        if isinstance(value, dict):
+            continue  # in S3, with how it comes
         if not isinstance(value, str) or not value:
             problems.append(f"{path}: channels.{channel} must be an S3 URI or a folder, found {value!r}.")
         elif "://" not in value:
@@ -63,8 +66,23 @@ def check_request(path: Path, body: dict[str, Any], *, image: str | None = None)
             problems += dataset.check_channel(list(files.values()))
             channels[channel] = files
     source_dir, source_problems = _source_dir(path, body)
+    if not problems + source_problems:
+        problems = [
+            f"{path}: {problem}" for problem in problems_of_fields(_as_uploaded(body, set(channels), source_dir))
+        ]
     raise_problems(problems + source_problems)
     return LocalRequest(path=path, body=body, channels=channels, source_dir=source_dir)
+
+
+def _as_uploaded(body: dict[str, Any], channels: set[str], source_dir: Path | None) -> dict[str, Any]:
+    """What the upload makes of it, as far as the schema can tell."""
+    made = dict(body)
+    if channels:
+        made["channels"] = {**body["channels"], **dict.fromkeys(channels, "s3://local/channel/")}
+    if source_dir:
+        made["source_dir"] = "s3://local/sourcedir.tar.gz"
+    made.pop("model", None)  # may name a branch or tag, which the upload resolves
+    return made
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -103,7 +121,7 @@ def _channel_files(location: Path) -> dict[str, Path]:
 
 def _source_dir(path: Path, body: dict[str, Any]) -> tuple[Path | None, list[str]]:
     value = body.get("source_dir")
-    if value is None or (isinstance(value, str) and "://" in value):
+    if value is None or "git_config" in body or (isinstance(value, str) and "://" in value):
         return None, []
     if not isinstance(value, str) or not (path.parent / value).is_dir():
         return None, [f"{path}: source_dir must be an S3 URI or a folder, found {value!r}."]

@@ -46,6 +46,10 @@ def _everything(name: str) -> dict[str, Any]:
         "token_secret_arn": f"arn:aws:secretsmanager:{region}:{account}:secret:hugging-face-a1b2c3",
         "token_key_arn": f"arn:aws:kms:{region}:{account}:key/0a1b2c3d-0000-4000-8000-000000000001",
     }
+    content["training"]["git"] = {
+        "allowed_repositories": ["https://github.com/team/*"],
+        "token_secret_arn": f"arn:aws:secretsmanager:{region}:{account}:secret:git-a1b2c3",
+    }
     package = f"arn:aws:sagemaker:{region}:{account}:model-package/{name}-text-classification/1"
     (endpoint,) = content["inference"]["endpoints"]
     served = {

@@ -112,6 +112,7 @@ class Build:
                 break
             with self._phase(phase.name.upper()):
                 self._run_phase(phase, environment)
+        self._export(specification, environment)
         with self._phase("UPLOAD_ARTIFACTS"):
             pass
         with self._phase("FINALIZING"):
@@ -130,6 +131,14 @@ class Build:
             )
             if not phase.goes_on:
                 raise PhaseError("COMMAND_EXECUTION_ERROR", str(failure))
+
+    def _export(self, specification: buildspec.Buildspec, environment: dict[str, str]) -> None:
+        assert self._shell is not None
+        if specification.exported:
+            values = self._shell.variables(specification.exported, environment)
+            self.record["exportedEnvironmentVariables"] = [
+                {"name": name, "value": value} for name, value in values.items()
+            ]
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:

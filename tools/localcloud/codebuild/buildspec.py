@@ -7,7 +7,7 @@ import yaml
 
 PHASES = ("install", "pre_build", "build", "post_build")
 _TOP = {"version", "env", "phases"}
-_ENV = {"variables", "shell"}
+_ENV = {"variables", "shell", "exported-variables"}
 _PHASE = {"commands", "finally", "on-failure"}
 # Chosen by the image on CodeBuild; here a build has this machine's Python, whatever version it asks for.
 _RUNTIMES = {"python"}
@@ -29,10 +29,14 @@ class Phase:
 
 @dataclass(frozen=True)
 class Buildspec:
-    """What a build does. variables: given to every command, weaker than the project's own."""
+    """What a build does. variables: given to every command, weaker than the project's own.
+
+    exported: names of those whose values at the end of the build whoever started it gets.
+    """
 
     phases: tuple[Phase, ...]
     variables: dict[str, str] = field(default_factory=dict)
+    exported: tuple[str, ...] = ()
 
 
 def parse(text: str) -> Buildspec:
@@ -66,7 +70,8 @@ def parse(text: str) -> Buildspec:
     if problems:
         raise BuildspecError("YAML_FILE_ERROR Message: " + "; ".join(problems))
     variables = {name: str(value) for name, value in (environment.get("variables") or {}).items()}
-    return Buildspec(tuple(_phase(name, phases.get(name) or {}) for name in PHASES), variables)
+    exported = tuple(environment.get("exported-variables") or ())
+    return Buildspec(tuple(_phase(name, phases.get(name) or {}) for name in PHASES), variables, exported)
 
 
 def _phase(name: str, content: dict[str, Any]) -> Phase:

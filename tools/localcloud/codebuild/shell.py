@@ -1,6 +1,7 @@
 """Runs the commands of a phase in bash, as CodeBuild does: what one command sets, the next one sees."""
 
 import shlex
+import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,15 @@ class BuildShell:
             raise TimeoutError
         running = self._state / "running"
         return CommandFailure(running.read_text() if running.is_file() else commands[0], code) if code else None
+
+    def variables(self, names: Sequence[str], environment: Mapping[str, str]) -> dict[str, str]:
+        """What they are after the last phase; a name that is not set is left out."""
+        program = (
+            'if [ -f "$0" ]; then . "$0" 2>/dev/null; fi; for n; do [ -v "$n" ] && printf "%s=%s\\0" "$n" "${!n}"; done'
+        )
+        command = ["bash", "--noprofile", "--norc", "-c", program, str(self._state / "state"), *names]
+        said = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False).stdout
+        return dict(line.split("=", 1) for line in said.split("\0") if line)
 
     def stop(self) -> None:
         """Kills what runs; nothing runs any more afterwards."""

@@ -1,5 +1,6 @@
 """What containers get from S3 and leave there, over S3's own API."""
 
+import json
 import tarfile
 import zlib
 from collections.abc import Sequence
@@ -43,6 +44,26 @@ def download_prefix(s3: Any, uri: str, folder: Path, share: tuple[int, int] = (0
             target.parent.mkdir(parents=True, exist_ok=True)
             s3.download_file(bucket, key, str(target))
     return number
+
+
+def download_manifest(s3: Any, uri: str, folder: Path, share: tuple[int, int] = (0, 1)) -> int:
+    """As download_prefix, of the objects that a manifest names: `[{"prefix": "s3://…/"}, "path", …]`.
+
+    NoSuchDataError: it is no manifest.
+    """
+    bucket, key = split_uri(uri)
+    try:
+        first, *paths = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        bucket, prefix = split_uri(first["prefix"])
+    except (ValueError, TypeError, KeyError):
+        raise NoSuchDataError(f"Data download failed: {uri} is no manifest") from None
+    for path in paths[share[0] :: share[1]]:
+        target = folder / path
+        if not target.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(f"the path {path!r} would lead outside its folder")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(bucket, prefix + path, str(target))
+    return len(paths)
 
 
 def download_model(s3: Any, uri: str, archive: Path, folder: Path, *, is_packed: bool = True) -> None:

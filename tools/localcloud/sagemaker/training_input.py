@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from localcloud.images.container import Container
-from localcloud.sagemaker.s3 import NoSuchDataError, download_prefix
+from localcloud.sagemaker.s3 import NoSuchDataError, download_manifest, download_prefix
 
 LONGEST_REASON = 1024  # characters of a FailureReason
 
@@ -27,7 +27,8 @@ def download(s3: Any, request: dict[str, Any], container: Container, host: str =
         sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
         share = (hosts.index(host), len(hosts)) if sharded else (0, 1)
         try:
-            number = download_prefix(s3, uri, root / "input/data" / channel["ChannelName"], share)
+            bring = download_manifest if source["S3DataType"] == "ManifestFile" else download_prefix
+            number = bring(s3, uri, root / "input/data" / channel["ChannelName"], share)
         except s3.exceptions.ClientError as error:
             raise NoSuchDataError(f"Data download failed: {error.response['Error']['Message']} ({uri})") from None
         if number == 0:
@@ -60,7 +61,7 @@ def _config_files(request: dict[str, Any], container: Container, host: str) -> d
         },
         "inputdataconfig.json": {
             channel["ChannelName"]: {
-                "TrainingInputMode": "File",
+                "TrainingInputMode": channel.get("InputMode", "File"),
                 "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
                     "S3DataDistributionType", "FullyReplicated"
                 ),

@@ -70,10 +70,14 @@ def _local_problems(request: dict[str, Any]) -> list[str]:
         problems.append(f"InstanceCount {instances}: the embedded AWS runs {MOST_INSTANCES} instances per job at most")
     for channel in request.get("InputDataConfig") or []:
         source = channel["DataSource"].get("S3DataSource") or {}
-        mode = channel.get("InputMode", "File")
-        if source.get("S3DataType") != "S3Prefix" or mode != "File" or channel.get("CompressionType", "None") != "None":
+        kind, mode = source.get("S3DataType"), channel.get("InputMode", "File")
+        if (
+            kind not in ("S3Prefix", "ManifestFile")
+            or mode == "Pipe"
+            or channel.get("CompressionType", "None") != "None"
+        ):
             problems.append(
-                f"channel {channel['ChannelName']!r}: the embedded AWS has S3DataType S3Prefix, InputMode File and "
-                "CompressionType None only"
+                f"channel {channel['ChannelName']!r}: the embedded AWS has S3DataType S3Prefix and ManifestFile, "
+                "InputMode File and FastFile (whose files are there before the job begins), CompressionType None only"
             )
     return problems

@@ -16,9 +16,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_aws_sdk,
     state_task_service_callback,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_factory import (
-    state_task_service_for,
-)
 from moto.stepfunctions.parser.asl.component.state.fail import state_fail
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
@@ -27,6 +24,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 from localcloud.accounts import credentials
 from localcloud.settings import LocalCloud
 from localcloud.stepfunctions import redrive, status_events
+from localcloud.stepfunctions.codebuild_task import CodeBuildTask
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 
 # As moto's: a task's parameters are the service's to judge, and its retries are the state machine's.
@@ -53,6 +51,7 @@ def install(cloud: LocalCloud) -> None:
     machines: Any = models
     machines.stepfunctions_backends = stepfunctions_parser_backends
     _add_service("sagemaker", SageMakerTask)
+    _add_service("codebuild", CodeBuildTask)
     _call_as_the_role()
     redrive.install()
     _fail_by_token()
@@ -70,12 +69,12 @@ def install(cloud: LocalCloud) -> None:
 
 def _add_service(name: str, task: type[Any]) -> None:
     """Replaces moto's answer `unsupported` for one service in the only place where the interpreter asks."""
-    before = state_task_service_for
+    factory: Any = state_task_factory
+    before = factory.state_task_service_for
 
     def service_for(service_name: str) -> Any:
         return task() if service_name == name else before(service_name)
 
-    factory: Any = state_task_factory
     factory.state_task_service_for = service_for
 
 

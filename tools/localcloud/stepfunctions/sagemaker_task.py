@@ -50,6 +50,9 @@ PATTERNS: Any = {ResourceCondition.Sync, ResourceCondition.WaitForTaskToken}
 class SageMakerTask(StateTaskServiceCallback):
     """One task state that calls SageMaker. Replaces moto's `StateTaskServiceUnsupported` for this service."""
 
+    service_name = "SageMaker"
+    service_in_words = "AmazonSageMaker"
+
     def __init__(self) -> None:
         # moto takes for granted that a service with `.sync` can also wait for a task token.
         super().__init__(supported_integration_patterns=PATTERNS)
@@ -100,10 +103,10 @@ class SageMakerTask(StateTaskServiceCallback):
             job.pop("ResponseMetadata", None)
             status = job[f"{api}Status"]
             if status == "Completed":
-                completed: dict[str, Any] = _as_json(job)
+                completed: dict[str, Any] = as_json(job)
                 return completed
             if status in FAILED:
-                raise FailureEventException(self._job_failed(env, _as_json(job)))
+                raise self.failed(env, as_json(job))
             return None
 
         return finished
@@ -116,25 +119,28 @@ class SageMakerTask(StateTaskServiceCallback):
                 self._stop()
         return outcome
 
-    def _job_failed(self, env: Any, job: dict[str, Any]) -> FailureEvent:
-        return self._failure(
-            env,
-            StatesErrorName(typ=StatesErrorNameType.StatesTaskFailed),
-            "States.TaskFailed",
-            to_json_str(job),
-        )
+    def failed(self, env: Any, job: dict[str, Any]) -> FailureEventException:
+        """A job that was started and did not end well; its description is the cause."""
+        name = StatesErrorName(typ=StatesErrorNameType.StatesTaskFailed)
+        return FailureEventException(self._failure(env, name, "States.TaskFailed", to_json_str(job)))
 
     def _from_error(self, env: Any, ex: Exception) -> FailureEvent:
         if not isinstance(ex, ClientError):
             return super()._from_error(env=env, ex=ex)
         code, metadata = ex.response["Error"]["Code"], ex.response["ResponseMetadata"]
-        error = f"SageMaker.{_exception_name(code)}"
+        error = f"{self.service_name}.{self._exception_name(code)}"
         cause = (
-            f"{ex.response['Error'].get('Message')} (Service: AmazonSageMaker; "
+            f"{ex.response['Error'].get('Message')} (Service: {self.service_in_words}; "
             f"Status Code: {metadata.get('HTTPStatusCode')}; Error Code: {code}; "
             f"Request ID: {metadata.get('RequestId')}; Proxy: null)"
         )
         return self._failure(env, CustomErrorName(error), error, cause)
+
+    def _exception_name(self, code: str) -> str:
+        """SageMaker's own errors have an exception each; all others are the service's general one."""
+        if code in ("ConflictException", "ResourceInUse", "ResourceLimitExceeded", "ResourceNotFound"):
+            return code if code.endswith("Exception") else f"{code}Exception"
+        return "AmazonSageMakerException"
 
     def _failure(self, env: Any, name: Any, error: str, cause: str) -> FailureEvent:
         details: Any = {
@@ -148,19 +154,12 @@ class SageMakerTask(StateTaskServiceCallback):
         return FailureEvent(env=env, error_name=name, event_type=HistoryEventType.TaskFailed, event_details=details)
 
 
-def _exception_name(code: str) -> str:
-    """SageMaker's own errors have an exception each in Step Functions; all others are the service's general one."""
-    if code in ("ConflictException", "ResourceInUse", "ResourceLimitExceeded", "ResourceNotFound"):
-        return code if code.endswith("Exception") else f"{code}Exception"
-    return "AmazonSageMakerException"
-
-
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """The description as Step Functions passes it on: times as milliseconds since 1970."""
     if isinstance(value, datetime):
         return int(value.timestamp() * 1000)
     if isinstance(value, dict):
-        return {key: _as_json(item) for key, item in value.items()}
+        return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_as_json(item) for item in value]
+        return [as_json(item) for item in value]
     return value
