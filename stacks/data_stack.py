@@ -89,8 +89,9 @@ class DataStack(Stack):
         teams = self._settings.keys
         s3_only, sagemaker = ["s3"], KeyUse(services=["sagemaker"], actions=["kms:DescribeKey"], grants=True)
         data_users = [*self.roles.trainers, *people]
-        functions = [role for role in (self.roles.packaging, self.roles.reporting, self.roles.fetching) if role]
-        model_users = [*data_users, self.roles.serving, self.roles.mirroring, *functions]
+        fetching = [self.roles.fetching] if self.roles.fetching else []
+        functions = [role for role in (self.roles.packaging, self.roles.reporting) if role]
+        model_users = [*data_users, self.roles.serving, self.roles.mirroring, *functions, *fetching]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(

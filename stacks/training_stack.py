@@ -104,12 +104,6 @@ class TrainingStack(Stack):
                 removal_policy=removal_policy,
             )
 
-
-def _prices(settings: EnvironmentSettings) -> dict[str, Price]:
-    """Of the instance types that jobs may run on: an event's input has no room for all."""
-    wanted = {name for job in settings.training.job_types for name in job.all_instance_types}
-    return {name: price for name, price in settings.prices.table(settings.region).items() if name in wanted}
-
     def _git(
         self, settings: GitSettings, network: Network, data: DataStack, removal_policy: RemovalPolicy
     ) -> GitSource:
@@ -125,6 +119,12 @@ def _prices(settings: EnvironmentSettings) -> dict[str, Price]:
             token_secret_arn=settings.token_secret_arn,
             removal_policy=removal_policy,
         )
+
+
+def _prices(settings: EnvironmentSettings) -> dict[str, Price]:
+    """Of the instance types that jobs may run on: an event's input has no room for all."""
+    wanted = {name for job in settings.training.job_types for name in job.all_instance_types}
+    return {name: price for name, price in settings.prices.table(settings.region).items() if name in wanted}
 
 
 def _unfit(settings: EnvironmentSettings, job: JobTypeSettings) -> dict[str, str]:
