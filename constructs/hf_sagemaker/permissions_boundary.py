@@ -125,7 +125,8 @@ def _allowed(
             *(f"{arn}:ecr:{region}:{owner}:repository/huggingface-*" for owner in image_accounts),
             *(f"{arn}:ecr:{region}:{owner}:repository/{name}" for owner, name in promoted_repositories),
             *([f"{arn}:events:{place}:event-bus/default"] if hears_announcements else []),
-            *foreign_keys,
+            # Those of this account and region are among `key/*` above.
+            *(key for key in foreign_keys if not key.startswith(f"{arn}:kms:{place}:key/")),
             *secrets,
             *packages,
         ),
