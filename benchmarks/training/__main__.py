@@ -58,6 +58,7 @@ def through(environment: Environment, data: dict[str, Path], name: str) -> tuple
         "name": "benchmark",
         "channels": {channel: f"s3://{bucket}/benchmark/{channel}/" for channel in data},
         "hyperparameters": HYPERPARAMETERS,
+        "evaluation": {"metric": "eval_accuracy", "minimum": 0.0},
     }
     start = time.perf_counter()
     states = client("stepfunctions")

@@ -222,7 +222,6 @@ _WITH_RESOURCES = (
     "states:GetExecutionHistory",
     "states:ListExecutions",
     "states:RedriveExecution",
-    "states:SendTaskFailure",
     "states:StartExecution",
     "states:StopExecution",
 )
@@ -248,6 +247,7 @@ _WITHOUT_RESOURCES = (
     "sagemaker:ListEndpoints",
     "sagemaker:ListModelPackageGroups",
     "sagemaker:ListTrainingJobs",
+    "states:SendTaskFailure",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
