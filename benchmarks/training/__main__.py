@@ -1,8 +1,8 @@
 """What the workflow costs against the toolkit alone: `make benchmark`.
 
 The same small job runs bare, as one process in the stand-in of the training image, and through the deployed state
-machine on the embedded AWS, alternately; the fastest of each counts. Prints seconds, their difference, and the transitions
-of the state machine. Needs HFSM_TRAINING_PYTHON, the Python of the built training image.
+machine on the embedded AWS, alternately; the fastest of each counts. Prints seconds, their difference, and the number of
+transitions. Needs HFSM_TRAINING_PYTHON, the Python of the built training image.
 """
 
 import argparse
