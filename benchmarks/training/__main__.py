@@ -1,7 +1,7 @@
 """What the workflow costs against the toolkit alone: `make benchmark`.
 
 The same small job runs bare, as one process in the stand-in of the training image, and through the deployed state
-machine on the embedded AWS, alternately; the fastest of each counts. Prints seconds, their difference, and the number of
+machine on the embedded AWS, alternately; the fastest of each counts. Prints seconds, their difference, and how many
 transitions. Needs HFSM_TRAINING_PYTHON, the Python of the built training image.
 """
 
