@@ -225,7 +225,6 @@ _WITH_RESOURCES = (
     "states:GetExecutionHistory",
     "states:ListExecutions",
     "states:RedriveExecution",
-    "states:SendTaskFailure",
     "states:StartExecution",
     "states:StopExecution",
 )
@@ -251,6 +250,7 @@ _WITHOUT_RESOURCES = (
     "sagemaker:ListEndpoints",
     "sagemaker:ListModelPackageGroups",
     "sagemaker:ListTrainingJobs",
+    "states:SendTaskFailure",
     "xray:GetSamplingRules",
     "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",

@@ -230,7 +230,7 @@ class HuggingFaceTraining(Construct):
                 allow.run_training_jobs(self, f"{environment}-*"),
                 allow.register_models(self, self.model_package_group_name),
                 allow.allow(["ssm:GetParameter"], *(image.parameter_arn for image in images)),
-                allow.fail_own_tasks(self),
+                allow.fail_own_tasks(),
                 allow.use_key_through(self, keys.operations, "states"),
                 allow.encrypt_volumes(self, keys.models),
                 allow.step_functions_telemetry(),
