@@ -46,8 +46,9 @@ def from_source(image: Any, find: FindEnvironment | None) -> Any:
             f"says promoted_from, and {', '.join(both)}: what a promoted image is made of stands in {source}.yaml. "
             "Leave out promoted_from to build it here, or the others to run what is promoted"
         )
-    if isinstance(image.get("rebuild"), dict) and "on_new_base" in image["rebuild"]:
-        raise ValueError(f"says promoted_from, and rebuild.on_new_base: only {source}, which builds it, can say that")
+    rebuild = image["rebuild"] if isinstance(image.get("rebuild"), dict) else {}
+    if builds := [f"rebuild.{name}" for name in ("on_change", "on_new_base", "on_announcement") if name in rebuild]:
+        raise ValueError(f"says promoted_from, and {', '.join(builds)}: only {source}, which builds it, can say that")
     if find is None:
         raise ValueError(f"is promoted from {source}, and these settings are read without those of {source}")
     try:

@@ -4,10 +4,14 @@ import pytest
 
 # The longest first. Whatever is not here takes less than twenty seconds, and follows.
 _LONGEST = (
+    "local/test_images.py",
     "local/test_image_builds.py",
     "local/test_end_to_end.py",
+    "local/test_endpoint_models.py",
     "local/test_hub_mirror.py",
-    "local/test_images.py",
+    "local/test_image_bases.py",
+    "local/test_distributed_training.py",
+    "local/test_compute_jobs.py",
     "local/test_foundation.py",
     "local/test_compute_training.py",
     "local/test_platform_cdk.py",

@@ -34,7 +34,7 @@ _DEAD_LETTERS = (
 class PythonFunction(Construct):
     """`<package>/handler.py`'s `handle`, or another module's, on arm64, with a role and a log group of its own.
 
-    function: the Lambda function.
+    function: the Lambda function. role: what it runs as.
     reason, rules: what reviews ask of it, and the answer.
 
     Only the standard library and boto3 are there: functions of this project carry no third-party code, so that nothing
@@ -86,7 +86,7 @@ class PythonFunction(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=removal_policy,
         )
-        role = role or iam.Role(
+        self.role = role = role or iam.Role(
             self,
             "Role",
             assumed_by=allow.service_principal(self, "lambda.amazonaws.com"),

@@ -57,6 +57,11 @@ class RebuildRules:
     accepted: Sequence[AcceptedFinding] = field(default=())
 
 
+Watched = tuple[ExtendedImage, BaseImage, RebuildRules]
+_GROUP = 4
+"""Images of one set of rules and one policy: EventBridge hands on 8192 characters, and IAM takes 6144."""
+
+
 class ImageWatch(Construct):
     """A function that looks at the images when a deployment has changed one, when a scan is complete, every day, and
     when AWS announces new ones.
@@ -71,7 +76,7 @@ class ImageWatch(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        images: Sequence[tuple[ExtendedImage, BaseImage, RebuildRules]],
+        images: Sequence[Watched],
         keys: EnvironmentKeys,
         function_root: Path,
         reserved_concurrency: int | None = 5,
@@ -83,6 +88,7 @@ class ImageWatch(Construct):
         function_root, reserved_concurrency, removal_policy: as `PythonFunction` takes them.
         """
         super().__init__(scope, construct_id)
+        groups = [images[first : first + _GROUP] for first in range(0, len(images), _GROUP)]
         failures = self.failures = BuildFailures(
             self, "Failures", projects=[image.build.project for image, _, _ in images], key=keys.operations
         )
@@ -93,21 +99,38 @@ class ImageWatch(Construct):
             package="watch_images",
             description="Builds images when they are to be built",
             key=keys.logs,
-            permissions=_permissions(self, images, failures, keys),
+            permissions=[
+                *_permissions(self, groups[0]),
+                allow.allow(["sns:Publish"], failures.topic.topic_arn),
+                allow.use_key_through(self, keys.operations, "sns"),
+            ],
             timeout=Duration.minutes(2),
             failures=failures.topic,
             acknowledged=False,
             reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         )
-        acknowledge(self, REASON + watcher.reason, *RULES, *watcher.rules)
         self.function = watcher.function
+        wildcards: dict[str, str] = {}
+        for number, group in enumerate(groups):
+            place = self if number == 0 else Construct(self, f"Group{number + 1}")
+            if place is not self:
+                policy = allow.DutyPolicy(
+                    place, "Policy", role=watcher.role, permissions=_permissions(place, group), acknowledged=False
+                )
+                wildcards |= policy.wildcards
+            self._watch(place, group)
+        acknowledge(self, REASON + watcher.reason, *RULES, *dict.fromkeys([*watcher.rules, *wildcards]))
+
+    def _watch(self, scope: Construct, images: Sequence[Watched]) -> None:
+        """What makes the function look at these images."""
         document = {"images": [_input(*each) for each in images]}
         if hearing := [each for each in images if each[2].on_announcement]:
-            self._listen({"images": [_input(*each) for each in hearing]})
-        self._on_changes(document, [image.build for image, _, rules in images if rules.on_change])
-        self._rule("Daily", document, schedule_expression="rate(1 day)")
+            self._listen(scope, {"images": [_input(*each) for each in hearing]})
+        self._on_changes(scope, document, [image.build for image, _, rules in images if rules.on_change])
+        self._rule(scope, "Daily", document, schedule_expression="rate(1 day)")
         self._rule(
+            scope,
             "Scanned",
             document,
             event_pattern={
@@ -120,8 +143,14 @@ class ImageWatch(Construct):
             },
         )
 
-    def _listen(self, document: dict[str, Any]) -> None:
+    def _listen(self, scope: Construct, document: dict[str, Any]) -> None:
         """Looks when AWS announces images. A message says nothing that is used: it goes on as an event without one."""
+        if not self.node.try_find_child("Announcements"):
+            self._subscribe()
+        pattern = {"source": [EVENT_SOURCE], "detail-type": [EVENT_TYPE]}
+        self._rule(scope, "Announced", document, event_pattern=pattern)
+
+    def _subscribe(self) -> None:
         announcements = Construct(self, "Announcements")
         sns.CfnSubscription(
             announcements,
@@ -140,7 +169,6 @@ class ImageWatch(Construct):
             "HfSageMaker::Control-71",
             "Serverless::Serverless-SNSRedrivePolicy",
         )
-        self._rule("Announced", document, event_pattern={"source": [EVENT_SOURCE], "detail-type": [EVENT_TYPE]})
 
     def _permit(self, scope: Construct, construct_id: str, service: str, source_arn: str) -> Construct:
         return lambda_.CfnPermission(
@@ -152,11 +180,12 @@ class ImageWatch(Construct):
             source_arn=source_arn,
         )
 
-    def _on_changes(self, document: dict[str, Any], builds: Sequence[ImageBuild]) -> None:
+    def _on_changes(self, scope: Construct, document: dict[str, Any], builds: Sequence[ImageBuild]) -> None:
         """A deployment writes what it wants into a parameter of each image, and does not wait for what follows."""
         if not builds:
             return
         ready = self._rule(
+            scope,
             "Changed",
             document,
             event_pattern={
@@ -172,10 +201,10 @@ class ImageWatch(Construct):
             # Or the first deployment would write them before anybody hears it.
             build.wanted.node.add_dependency(self.function, *ready)
 
-    def _rule(self, construct_id: str, document: dict[str, Any], **when: Any) -> list[Construct]:
+    def _rule(self, scope: Construct, construct_id: str, document: dict[str, Any], **when: Any) -> list[Construct]:
         """The rule, and what lets it call the function."""
         rule = events.CfnRule(
-            self,
+            scope,
             construct_id,
             targets=[
                 events.CfnRule.TargetProperty(
@@ -190,7 +219,7 @@ class ImageWatch(Construct):
             **when,
         )
         self.failures.keep_for(rule)
-        return [rule, self._permit(self, f"{construct_id}Permission", "events.amazonaws.com", rule.attr_arn)]
+        return [rule, self._permit(scope, f"{construct_id}Permission", "events.amazonaws.com", rule.attr_arn)]
 
 
 def _input(image: ExtendedImage, base: BaseImage, rules: RebuildRules) -> dict[str, Any]:
@@ -213,12 +242,8 @@ def _input(image: ExtendedImage, base: BaseImage, rules: RebuildRules) -> dict[s
     }
 
 
-def _permissions(
-    scope: Construct,
-    images: Sequence[tuple[ExtendedImage, BaseImage, RebuildRules]],
-    failures: BuildFailures,
-    keys: EnvironmentKeys,
-) -> list[allow.Permission]:
+def _permissions(scope: Construct, images: Sequence[Watched]) -> list[allow.Permission]:
+    """What the function may do for these images."""
     builds = [image.build for image, _, _ in images]
     bases = {(base.account, base.repository) for _, base, _ in images}
     return [
@@ -237,8 +262,6 @@ def _permissions(
             *(p.parameter_arn for build in builds for p in (build.digest, build.base_digest, build.blocked)),
         ),
         allow.write_parameters(*(p for build in builds for p in (build.blocked, build.rebuild))),
-        allow.allow(["sns:Publish"], failures.topic.topic_arn),
-        allow.use_key_through(scope, keys.operations, "sns"),
         *(
             [
                 allow.allow(

@@ -148,9 +148,9 @@ _OBJECTS = (
 )
 _COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 _RESOURCES = (
-    "cloudformation:{place}:stack/*",
-    "codebuild:{place}:project/*",
-    "ec2:{place}:*",  # network interfaces, security groups and subnets: the actions know no other resources
+    "cloudformation:{place}:*",
+    "codebuild:{place}:*",
+    "ec2:{place}:*",
     "ecr:{place}:repository/hf-sagemaker/{environment}/*",
     "events:{place}:rule/StepFunctionsGetEvent*",
     "kms:{place}:key/*",

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+# Without ports, which the protocol does not have: the CDK's own `esp()` names some, and EC2 ignores them.
+_ESP = ec2.Port(protocol=ec2.Protocol.ESP, string_representation="ESP")
+
 
 class WorkloadGroup(ec2.SecurityGroup):
     """Members may open connections on port 443.
@@ -28,6 +31,6 @@ class WorkloadGroup(ec2.SecurityGroup):
     def connect_members(self) -> None:
         """Lets members reach each other, for distributed training: frameworks choose their TCP ports, and SageMaker's
         encryption between instances is IPsec (IKE on UDP 500, and ESP). EFA would need every protocol."""
-        for port in (ec2.Port.all_tcp(), ec2.Port.udp(500), ec2.Port.esp()):
+        for port in (ec2.Port.all_tcp(), ec2.Port.udp(500), _ESP):
             self.add_ingress_rule(self, port, "Instances of one training job")
             self.add_egress_rule(self, port, "Instances of one training job")

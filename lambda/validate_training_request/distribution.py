@@ -28,7 +28,7 @@ _GONE = {
     "deepspeed": "DeepSpeed goes through accelerate: {'accelerate': {'enabled': true, 'config': …}}.",
     "fsdp": "FSDP goes through accelerate: {'accelerate': {'enabled': true, 'config': …}}.",
 }
-_EVERYWHERE = "it uses NCCL on every instance type with a GPU"
+_EFA = "NCCL uses EFA by itself on every instance type that has it, where the network allows it"
 _CONFIG_FILE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*\.(ya?ml|json)$")
 _TYPES = ("NO", "MULTI_GPU", "MULTI_CPU", "FSDP", "DEEPSPEED")
 _SECTIONS = {"fsdp_config": "FSDP", "deepspeed_config": "DEEPSPEED"}
@@ -147,7 +147,7 @@ def _data_parallel(instance_type: str, library: bool) -> list[str]:
     if not library:
         found.append(
             "distribution.smdistributed.dataparallel needs SageMaker's library in the image, and this job type's image "
-            f"has none: AWS made the last one for PyTorch 2.3. Use torch_distributed: {_EVERYWHERE}."
+            f"has none: AWS made the last one for PyTorch 2.3. Use torch_distributed: {_EFA}."
         )
     return found
 

@@ -59,7 +59,7 @@ def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any
     blocked = blocked_text(found)
     if reasons and newest.runs and newest.tag == wanted:
         # What it was started for is not known: the next look, at its scan or the day after, sees what it made.
-        return {"project": watched.project, "reasons": reasons, "blocked": told}
+        return _said(watched, reasons, told)
     if reasons:
         if blocked not in (told, NOT_BUILT):
             mark = f"{datetime.now(UTC):%Y%m%d}"
@@ -70,6 +70,10 @@ def _look(watched: Watched, codebuild: Any, ecr: Any, ssm: Any) -> dict[str, Any
     # After the build was started: if that failed, it is tried again the next time.
     if blocked != told:
         ssm.put_parameter(Name=watched.blocked, Value=blocked, Overwrite=True)
+    return _said(watched, reasons, blocked)
+
+
+def _said(watched: Watched, reasons: list[str], blocked: str) -> dict[str, Any]:
     result = {"project": watched.project, "reasons": reasons, "blocked": blocked}
     print(result)
     return result

@@ -14,12 +14,25 @@ from stacks.settings_files import load_environments
 ROOT = Path(__file__).parents[2]
 CHANGES: dict[str, dict[str, Any]] = {
     "dev": {"disposable": False},
-    "prod": {"images": [{"name": name, "promoted_from": "dev"} for name in ("training", "inference")]},
+    "prod": {
+        "images": [{"name": name, "promoted_from": "dev"} for name in ("training", "inference")],
+        "hub": {"models": [{"id": "team/tiny", "revision": "a" * 40}]},
+        "inference": {
+            "endpoints": [
+                {
+                    "name": "tiny",
+                    "min_instances": 2,
+                    "max_instances": 3,
+                    "model": {"hub": f"team/tiny@{'a' * 40}", "task": "fill-mask"},
+                }
+            ],
+        },
+    },
 }
 
 
 def test_no_control_stands_against_promotion(tmp_path: Path, context: dict[str, Any], without_validation: None) -> None:
-    # Given the shipped environments, prod with dev's images
+    # Given the shipped environments, prod with dev's images, which jobs and an endpoint run
     for name, changes in CHANGES.items():
         content = yaml.safe_load((ROOT / f"environments/{name}.yaml").read_text(encoding="utf-8"))
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(content | changes), encoding="utf-8")

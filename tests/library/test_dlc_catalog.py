@@ -104,7 +104,7 @@ def test_every_image_of_the_sdk_is_there_in_each_of_its_regions(cell: Cell) -> N
         assert (image.version, image.framework, image.processor) == (cell.version, cell.framework, cell.processor)
 
 
-@pytest.mark.parametrize("cell", CELLS[::7], ids=lambda cell: "-".join(cell.words))
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: "-".join(cell.words))
 def test_where_the_sdk_has_no_image_the_nearest_region_is_named(cell: Cell) -> None:
     for region in DOMAINS.keys() - cell.registries.keys():
         with pytest.raises(UnknownImageError, match=f"is published in region '{region}'") as caught:

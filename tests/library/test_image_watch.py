@@ -135,6 +135,25 @@ def test_a_change_is_written_when_everything_that_follows_is_there(resources: di
         assert ({"AWS::Lambda::Permission", "AWS::Lambda::Function"} <= kinds) is on_change
 
 
+def test_many_images_are_watched_in_groups_that_policies_and_rules_can_hold(stack: Any) -> None:
+    # Given more images than one policy and one rule can hold
+    names = [f"image-{number}" for number in range(10)]
+    resources = _watch(stack, **dict.fromkeys(names, RebuildRules())).to_json()["Resources"]
+    # Then every policy has a length that IAM takes, and every rule hands on what EventBridge does
+    policies = [r["Properties"]["PolicyDocument"] for r in resources.values() if r["Type"] == "AWS::IAM::ManagedPolicy"]
+    assert all(len(json.dumps(policy)) < 12_000 for policy in policies)  # twice the limit: names are longer as tokens
+    inputs = [
+        json.dumps(target["Input"])
+        for r in resources.values()
+        if r["Type"] == "AWS::Events::Rule"
+        for target in r["Properties"]["Targets"]
+        if "Input" in target
+    ]
+    assert all(len(text) < 8192 for text in inputs)
+    # And each image is looked at every day
+    assert all(any(f"/team/{name}/" in text for text in inputs) for name in names)
+
+
 def test_where_people_start_all_builds_there_is_no_rule(stack: Any) -> None:
     rules = [
         resource

@@ -132,7 +132,7 @@ def test_an_image_that_is_named_is_the_one_that_runs(definition: dict[str, Any])
     assert ways == {"training": "training", "whisper": "whisper"}
     assert {way["And"][0]["Variable"] for way in _ways(states)} == {"$.job.image.name"}
     # And the model is served by the job type's
-    assert "Digest" in states["ReadInferenceImage"]["Parameters"]["Name"]
+    assert states["ReadInferenceImage"]["Parameters"]["Name"].endswith("/inference/digest")
     (way,) = states["InferenceImageBuilt"]["Choices"]
     assert _whose(way["StringMatches"]) == "inference"
 

@@ -232,10 +232,9 @@ def test_no_build_outlives_the_server(tmp_path: Path) -> None:
     buildspec = "version: 0.2\nphases:\n  build: {commands: ['echo $$ > %s', 'sleep 600']}\n" % (tmp_path / "pid")
     name, _ = projects.create({"Dockerfile": ""}, buildspec=buildspec)
     projects.codebuild.start_build(projectName=name)
-    pid = until((tmp_path / "pid").exists, bool) and int((tmp_path / "pid").read_text() or 0)
+    pid = int(until(lambda: (tmp_path / "pid").is_file() and (tmp_path / "pid").read_text().strip(), bool))
     # When the server is stopped
     assert running.stop() == 0
     # Then the build's processes are gone
-    assert pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)

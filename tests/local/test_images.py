@@ -148,7 +148,7 @@ def test_a_changed_requirement_gives_another_image_and_the_one_from_before_serve
 ) -> None:
     before = digests(environment)
     # When the same is deployed again, and then a changed requirement
-    deploy(environment, {"dev": settings_of_dev(FIRST)}, "dev/*")
+    deploy(environment, {"dev": settings_of_dev(FIRST)}, "dev/Images")
     deploy(environment, {"dev": settings_of_dev(SECOND)}, "dev/Images")
     # Then one build was started for the change, and none for what was the same
     assert builds(environment, "whisper", 2) == ["SUCCEEDED"] * 2, build_lines(environment)

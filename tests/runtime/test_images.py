@@ -41,7 +41,7 @@ def test_it_copies_only_what_its_build_context_holds(
 def test_it_installs_nothing_without_a_hash_and_no_dependencies(instructions: list[Instruction]) -> None:
     (install,) = [i.text for i in instructions if i.name == "RUN"]
 
-    assert install.startswith("pip install ")
+    assert install.startswith("--mount=type=secret,id=pip.conf pip install ")
     assert {"--no-deps", "--require-hashes"} <= set(install.split())
 
 

@@ -15,7 +15,9 @@ from hf_sagemaker.controls.templates import Resource, Templates
 
 _URI = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.[a-z.]+/"
-    r"(?P<repository>[^:@]+)(?::(?P<tag>[A-Za-z0-9_.-]+))?(?:@(?P<digest>sha256:(?:[0-9a-f]{64}|\*)))?"
+    r"(?P<repository>[^:@]+)(?::(?P<tag>[A-Za-z0-9_.-]+))?"
+    # A digest, or what follows the @ in what only a deployment knows: a digest, or the address is none.
+    r"(?:@(?P<digest>sha256:(?:[0-9a-f]{64}|\*)|\$\{[^}]+\[@1\]\}))?"
 )
 _ONLY_DIGEST_OPEN = re.compile(r"[^*]+@sha256:\*")
 

@@ -8,6 +8,8 @@ from tests.compliance.iam.requests import World
 from tests.compliance.iam.simulator import Request, decide
 
 IDLE = {
+    r".*#PushImages without StringEquals aws:ResourceAccount": "Its resources are repositories of this account, by "
+    "ARN. The condition says it again, because control 87 asks every statement for it.",
     r".*#UnencryptedOutput without Null sagemaker:OutputKmsKey": "Documents give the key this name or the other, and "
     "the simulator knows the other one only. Without this condition, a service that uses this name would refuse all.",
 }

@@ -39,7 +39,6 @@ class TrainingCluster:
         self._compute = compute
         self._request = request
         self._environment = compute.environment(region, account)
-        self._s3 = compute.client("s3", region)
         self.failed: Instance | None = None
         self._instances: list[Instance] = []
         name, began = request["TrainingJobName"], int(time.time())
@@ -48,6 +47,7 @@ class TrainingCluster:
             image = compute.image(request["AlgorithmSpecification"]["TrainingImage"], request["RoleArn"], log.write)
             container = compute.container(image, f"training job {name} on {host}")
             self._instances.append(Instance(host, container, log))
+        self._s3 = compute.client("s3", region)
 
     def download(self) -> None:
         """Brings data and checkpoints to every instance. NoSuchDataError: a channel has none."""

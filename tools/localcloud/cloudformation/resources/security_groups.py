@@ -15,9 +15,11 @@ from localcloud.cloudformation.resources.network import retag, tag_specification
 def ip_permission(rule: Properties) -> dict[str, Any]:
     """A rule of a template as EC2's API writes it."""
     permission: dict[str, Any] = {"IpProtocol": str(rule["IpProtocol"])}
+    # Protocols by number have no ports, and EC2 asks for none; moto does.
+    portless = permission["IpProtocol"].isdigit()
     for port in ("FromPort", "ToPort"):
-        if port in rule:
-            permission[port] = int(rule[port])
+        if port in rule or portless:
+            permission[port] = int(rule.get(port, -1))
     described = {"Description": rule["Description"]} if "Description" in rule else {}
     group = rule.get("SourceSecurityGroupId") or rule.get("DestinationSecurityGroupId")
     prefixes = rule.get("SourcePrefixListId") or rule.get("DestinationPrefixListId")
