@@ -151,11 +151,7 @@ _COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 _RESOURCES = (
     "cloudformation:{place}:*",
     "codebuild:{place}:*",
-<<<<<<< HEAD
     "ec2:{place}:*",  # network interfaces, security groups and subnets: the actions know no other resources
-=======
-    "ec2:{place}:*",
->>>>>>> request
     "ecr:{place}:repository/hf-sagemaker/{environment}/*",
     "events:{place}:rule/StepFunctionsGetEvent*",
     "kms:{place}:key/*",
