@@ -45,13 +45,13 @@ def build(localcloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Build:
             ssm.put_parameter(Name=f"{parameter}/{name}", Value="none", Type="String")
         context = tmp_path_factory.mktemp("context")
         extension.write_context(context)
-        name, _ = projects.create(
+        name, image = projects.create(
             {str(file.relative_to(context)): file.read_text() for file in context.rglob("*") if file.is_file()},
             buildspec=json.dumps(BUILD_SPECIFICATION, indent=1),
+            tag="inputs",
             variables={
                 "BASE_IMAGE": extension.base.uri,
                 "BASE_REGISTRY": extension.base.registry,
-                "IMAGE_TAG": "inputs",
                 "DOCKERFILE": extension.dockerfile_path,
                 "PURPOSE": extension.purpose,
                 "SERVER": extension.server,
@@ -59,10 +59,12 @@ def build(localcloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Build:
                 "DIGEST_PARAMETER": f"{parameter}/digest",
                 "BASE_DIGEST_PARAMETER": f"{parameter}/base-digest",
                 "REBUILD_PARAMETER": f"{parameter}/rebuild",
+                "WANTED_PARAMETER": f"{parameter}/wanted",
                 "PIP_NO_INDEX": "1",
                 "PIP_FIND_LINKS": str(wheels),
             },
         )
+        ssm.put_parameter(Name=f"{parameter}/wanted", Value=image, Type="String")
         record = projects.build(name)
         uri = ssm.get_parameter(Name=f"{parameter}/digest")["Parameter"]["Value"]
         key = f"bills-of-materials/tests/{name}/{uri.rpartition('@')[2].replace(':', '-')}.json"

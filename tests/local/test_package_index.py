@@ -57,15 +57,17 @@ class Builds:
         }
         variables = {
             "BASE_IMAGE": f"{REGISTRY}/huggingface-pytorch-training:{unique}",
-            "IMAGE_TAG": "inputs",
             "DOCKERFILE": "Dockerfile",
             "OWN_DOCKERFILE": "own/Dockerfile",
             "PURPOSE": "training",
             "ARTIFACTS_BUCKET": self._projects.bucket,
             **{f"{name}_PARAMETER": parameter for name, parameter in parameters.items()},
+            "WANTED_PARAMETER": f"/tests/{unique}/wanted",
             **sources.variables,
         }
-        name, _ = self._projects.create(files, buildspec=json.dumps(BUILD_SPECIFICATION, indent=1), variables=variables)
+        specification = json.dumps(BUILD_SPECIFICATION, indent=1)
+        name, image = self._projects.create(files, buildspec=specification, tag="inputs", variables=variables)
+        self._ssm.put_parameter(Name=f"/tests/{unique}/wanted", Value=image, Type="String")
         record = self._projects.build(name)
         log = "\n".join(self._projects.log(record))
         images = self._projects.ecr.batch_get_image(repositoryName=f"tests/{name}", imageIds=self._ids(name))["images"]

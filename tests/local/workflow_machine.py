@@ -66,7 +66,7 @@ def functions() -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for package in ("validate_training_request", "evaluate_model"):
-            for file in (ROOT / "lambda" / package).glob("*.py"):
+            for file in (ROOT / "lambda" / package).glob("*.*"):
                 archive.write(file, f"{package}/{file.name}")
     return packed.getvalue()
 
