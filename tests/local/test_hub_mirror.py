@@ -36,7 +36,9 @@ words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "was", "go
 open(f"{folder}/words.txt", "w").write("\\n".join(words))
 config = DistilBertConfig(vocab_size=len(words), dim=24, n_layers=1, n_heads=2, hidden_dim=32)
 DistilBertForSequenceClassification(config).save_pretrained(folder)
-BertTokenizerFast(vocab_file=f"{folder}/words.txt", model_max_length=64).save_pretrained(folder)
+inputs = ["input_ids", "attention_mask"]  # DistilBERT knows no other
+tokenizer = BertTokenizerFast(vocab_file=f"{folder}/words.txt", model_max_length=64, model_input_names=inputs)
+tokenizer.save_pretrained(folder)
 """
 
 
