@@ -170,7 +170,7 @@ class HubSettings(Settings):
     """What `hfsm mirror` brings, and nothing else. Omitted: there is no mirror."""
     endpoint: HttpsUrl | None = None
     """Another server that speaks the Hub's API, for example an Artifactory or Nexus that is a proxy of it. The token is
-    sent to it. Omitted: huggingface.co."""
+    sent to it. Omitted: the Hugging Face Hub."""
     token_secret_arn: SecretArn | None = None
     """ARN of the Secrets Manager secret that holds the Hub token. Only the mirroring role may read it, at run time.
     Omitted: public models only."""

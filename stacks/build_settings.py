@@ -29,8 +29,8 @@ class BuildSettings(Settings):
     the environment's network, where it reaches what the network's routes lead to. Omitted: vpc where `package_index`
     or `codeartifact` is named, else internet."""
     package_index: HttpsUrl | None = None
-    """Address of the package index to use in place of pypi.org, as pip's --index-url takes it; without user name and
-    password. Omitted: pypi.org, or `codeartifact`."""
+    """Address of the package index to use in place of PyPI, as pip's --index-url takes it; without user name and
+    password. Omitted: PyPI, or `codeartifact`."""
     package_index_secret_arn: SecretArn | None = None
     """ARN of the Secrets Manager secret with the index's credentials, {"username": …, "password": …}. Only the building
     role may read it, at run time. Omitted: the index asks for none."""
@@ -119,7 +119,7 @@ def _way_problems(builds: BuildSettings, network: NetworkSettings, images: Seque
                 "network",
                 "vpc",
                 f"must be internet, or builds.package_index or builds.codeartifact must name a package index: with "
-                f"network.egress: {network.egress} nothing leads from the network to pypi.org, from which every image "
+                f"network.egress: {network.egress} nothing leads from the network to PyPI, from which every image "
                 "installs the project's own requirements",
             )
         )

@@ -94,7 +94,7 @@ class HubMirror(Construct):
             of this account, what its role may.
         token_secret_arn: the secret with the Hub's token, as plain text, which the role may read. Omitted: public
             models only.
-        endpoint: address of another server that speaks the Hub's API; it gets the token. Omitted: huggingface.co.
+        endpoint: address of another server that speaks the Hub's API; it gets the token. Omitted: the Hugging Face Hub.
         removal_policy: of the logs. Omitted: they are kept.
         """
         super().__init__(scope, construct_id)

@@ -81,7 +81,7 @@ class ImageBuild(Construct):
         artifacts: gets the images' bills of materials, `bills-of-materials/<repository>/sha256-….json`; the role must
             be able to write them.
         parameter_path: the parameters are `<path>/uri` (wanted), `/digest`, `/base-digest`, `/rebuild` and `/blocked`.
-        packages: where packages come from. Omitted: from pypi.org and Debian.
+        packages: where packages come from. Omitted: from PyPI and Debian.
         placement: where it runs; the network must let builds pass. Omitted: outside every VPC, where it reaches the
             internet and, of this account, what its role may.
         removal_policy: of the log group. Omitted: it is kept.

@@ -36,7 +36,7 @@ class CodeArtifact:
 class PackageSources:
     """Where a build gets packages from.
 
-    index: address of a package index, by https and without credentials. Omitted: pypi.org.
+    index: address of a package index, by https and without credentials. Omitted: PyPI.
     secret_arn: secret with the credentials of the index, {"username": …, "password": …}. Omitted: it asks for none.
     secret_key_arn: KMS key of that secret. Omitted: aws/secretsmanager.
     code_artifact: in place of `index`; builds get a token in their role.
