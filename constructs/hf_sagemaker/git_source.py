@@ -6,16 +6,14 @@ from pathlib import Path
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
-from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.fetching_build import FetchingBuild
 from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Placement
 
@@ -73,57 +71,19 @@ class GitSource(Construct):
         removal_policy: of the logs. Omitted: they are kept.
         """
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
-            self,
-            "Logs",
-            encryption_key=keys.logs,
-            retention=logs.RetentionDays.ONE_YEAR,
-            removal_policy=removal_policy,
-        )
-        source = assets.Asset(self, "Source", path=str(_CODE), exclude=["__pycache__"])
-        access = allow.DutyPolicy(
-            self,
-            "Policy",
-            role=role,
-            permissions=[
-                allow.allow(
-                    ["s3:GetObject", "s3:GetObjectVersion"], source.bucket.arn_for_objects(source.s3_object_key)
-                ),
-                allow.allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], source.bucket.bucket_arn),
-                allow.write_build_logs(log_group),
-            ],
-        )
         variables = {"MODELS_BUCKET": bucket.bucket_name, "ALLOWED_REPOSITORIES": " ".join(allowed_repositories)}
         if token_secret_arn:
             variables["GIT_SECRET_ARN"] = token_secret_arn
-        self.project = codebuild.Project(
-            self,
-            "Project",
+        build = FetchingBuild(
             description="Brings training code from Git into the models bucket",
-            role=role.without_policy_updates(),
-            source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
-            environment=codebuild.BuildEnvironment(
-                build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5, compute_type=codebuild.ComputeType.SMALL
-            ),
-            environment_variables={
-                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
-            },
-            encryption_key=kms.Key.from_key_arn(self, "Key", keys.images.key_arn),
-            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
+            source=assets.Asset(self, "Source", path=str(_CODE), exclude=["__pycache__"]),
+            variables=variables,
+            specification=_BUILD,
+            compute_type=codebuild.ComputeType.SMALL,
             timeout=Duration.minutes(_BUILD_MINUTES),
             queued_timeout=Duration.minutes(_QUEUE_MINUTES),
-            build_spec=codebuild.BuildSpec.from_object(_BUILD),
         )
-        self.project.node.add_dependency(access)
-        if placement:
-            placement.apply_to(self.project)
-        acknowledge(
-            self.project,
-            "Its source is an archive in S3, read in its own role: the rule on OAuth is for GitHub and Bitbucket, and "
-            "asks every project.",
-            "HIPAA.Security::HIPAA.Security-CodeBuildProjectSourceRepoUrl",
-            "PCI.DSS.321::PCI.DSS.321-CodeBuildProjectSourceRepoUrl",
-        )
+        self.project = build.project(self, keys=keys, role=role, placement=placement, removal_policy=removal_policy)
 
 
 class BringCode(Construct):

@@ -10,15 +10,12 @@ from tempfile import TemporaryDirectory
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
-from hf_sagemaker import permissions as allow
-from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.fetching_build import FetchingBuild
 from hf_sagemaker.placement import Placement
 
 MODELS_VARIABLE = "MODELS"
@@ -98,42 +95,21 @@ class HubMirror(Construct):
         removal_policy: of the logs. Omitted: they are kept.
         """
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
-            self,
-            "Logs",
-            encryption_key=keys.logs,
-            retention=logs.RetentionDays.ONE_YEAR,
-            removal_policy=removal_policy,
-        )
-        source = self._source(models)
-        access = allow.DutyPolicy(
-            self,
-            "Policy",
-            role=role,
-            permissions=[
-                allow.allow(
-                    ["s3:GetObject", "s3:GetObjectVersion"], source.bucket.arn_for_objects(source.s3_object_key)
-                ),
-                allow.allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], source.bucket.bucket_arn),
-                allow.write_build_logs(log_group),
-            ],
-        )
         variables = {"MODELS_BUCKET": bucket.bucket_name}
         if token_secret_arn:
             variables["HUB_SECRET_ARN"] = token_secret_arn
         if endpoint:
             variables["HF_ENDPOINT"] = endpoint.rstrip("/")
-        self.project = self._project(source, variables, keys, role, log_group)
-        self.project.node.add_dependency(access)
-        if placement:
-            placement.apply_to(self.project)
-        acknowledge(
-            self.project,
-            "Its source is an archive in S3, read in its own role: the rule on OAuth is for GitHub and Bitbucket, and "
-            "asks every project.",
-            "HIPAA.Security::HIPAA.Security-CodeBuildProjectSourceRepoUrl",
-            "PCI.DSS.321::PCI.DSS.321-CodeBuildProjectSourceRepoUrl",
+        build = FetchingBuild(
+            description="Brings models of the Hugging Face Hub into the models bucket",
+            source=self._source(models),
+            variables=variables,
+            specification=_BUILD,
+            compute_type=codebuild.ComputeType.MEDIUM,  # 128 GB of disk; one file at a time lies there
+            timeout=Duration.hours(8),  # the longest; what it has not brought, the next one does
+            queued_timeout=Duration.hours(1),
         )
+        self.project = build.project(self, keys=keys, role=role, placement=placement, removal_policy=removal_policy)
 
     def _source(self, models: Sequence[HubModel]) -> assets.Asset:
         """The code together with the models: what a build may bring is decided where it is deployed."""
@@ -142,31 +118,3 @@ class HubMirror(Construct):
             entries = json.dumps([asdict(model) for model in models], indent=2)
             (Path(folder) / "models.json").write_text(entries, encoding="utf-8")
             return assets.Asset(self, "Source", path=folder)
-
-    def _project(
-        self,
-        source: assets.Asset,
-        variables: dict[str, str],
-        keys: EnvironmentKeys,
-        role: iam.Role,
-        log_group: logs.ILogGroup,
-    ) -> codebuild.Project:
-        return codebuild.Project(
-            self,
-            "Project",
-            description="Brings models of the Hugging Face Hub into the models bucket",
-            role=role.without_policy_updates(),
-            source=codebuild.Source.s3(bucket=source.bucket, path=source.s3_object_key),
-            environment=codebuild.BuildEnvironment(
-                build_image=codebuild.LinuxBuildImage.AMAZON_LINUX_2023_5,
-                compute_type=codebuild.ComputeType.MEDIUM,  # 128 GB of disk; one file at a time lies there
-            ),
-            environment_variables={
-                name: codebuild.BuildEnvironmentVariable(value=value) for name, value in variables.items()
-            },
-            encryption_key=kms.Key.from_key_arn(self, "Key", keys.images.key_arn),
-            logging=codebuild.LoggingOptions(cloud_watch=codebuild.CloudWatchLoggingOptions(log_group=log_group)),
-            timeout=Duration.hours(8),  # the longest; what it has not brought, the next one does
-            queued_timeout=Duration.hours(1),
-            build_spec=codebuild.BuildSpec.from_object(_BUILD),
-        )
