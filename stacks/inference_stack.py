@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import Duration, RemovalPolicy, Stack
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.alarms import let_alarms_publish
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
@@ -44,15 +44,7 @@ class InferenceStack(Stack):
         self._environment, self._settings, self._data, self._images = environment, settings, data, images
         self._removal_policy = removal_policy
         self.alarm_topic = sns.Topic(self, "AlarmTopic", master_key=data.keys.operations, enforce_ssl=True)
-        # The policy that enforces TLS replaces the topic's default one, by which alarms were allowed to publish.
-        self.alarm_topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.alarm_topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": self.account}},
-            )
-        )
+        let_alarms_publish(self.alarm_topic)
         served = [(endpoint, endpoint.model) for endpoint in settings.inference.endpoints if endpoint.model]
         built = self._built_images([endpoint.image for endpoint, model in served if not model.is_registered])
         sources = self._sources(served, built)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -13,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from hf_sagemaker.place import place_of
+from hf_sagemaker.alarms import let_alarms_publish, tell_of_letters
 
 _ENDS = ("FAILED", "FAULT", "STOPPED", "TIMED_OUT")
 _MESSAGE = (
@@ -86,25 +84,14 @@ class BuildFailures(Construct):
 
     def _watch_queue(self) -> None:
         """What lies in the queue is a message that nobody got, or a look that never was: people are told of it."""
-        alarm = self._queue.metric_approximate_number_of_messages_visible(
-            statistic="Maximum", period=Duration.minutes(5)
-        ).create_alarm(
+        tell_of_letters(
             self,
             "Undelivered",
-            alarm_description="Messages about builds, or looks at images, that reached nobody are in the queue",
-            threshold=1,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            queue=self._queue,
+            description="Messages about builds, or looks at images, that reached nobody are in the queue",
+            topics=[self.topic],
         )
-        alarm.add_alarm_action(actions.SnsAction(self.topic))
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                actions=["sns:Publish"],
-                resources=[self.topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": place_of(self).account}},
-            )
-        )
+        let_alarms_publish(self.topic)
 
     @property
     def dead_letters(self) -> events.CfnRule.DeadLetterConfigProperty:

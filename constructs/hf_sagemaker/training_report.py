@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy, Stack
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -17,6 +15,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.alarms import let_alarms_publish, tell_of_letters
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.build_failures import QUEUE_RULE, REASON, let_rule
 from hf_sagemaker.compliance import acknowledge
@@ -157,30 +156,17 @@ class TrainingReport(Construct):
 
     def _watch(self, queue: sqs.Queue, topics: Sequence[sns.ITopic]) -> None:
         """What lies in the queue is a run of whose end nobody was told."""
-        alarm = queue.metric_approximate_number_of_messages_visible(
-            statistic="Maximum", period=Duration.minutes(5)
-        ).create_alarm(
+        tell_of_letters(
             self,
             "Unreported",
-            alarm_description="Training runs have ended and could not be reported: the dead letters name them",
-            threshold=1,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            queue=queue,
+            description="Training runs have ended and could not be reported: the dead letters name them",
+            topics=topics,
         )
-        for topic in topics:
-            alarm.add_alarm_action(actions.SnsAction(topic))
 
     def _topics_that_take_alarms(self, workflows: Sequence[ReportedWorkflow]) -> list[sns.ITopic]:
         for each in workflows:
-            # The policy that demands TLS replaces the one by which alarms may publish.
-            each.topic.add_to_resource_policy(
-                iam.PolicyStatement(
-                    principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
-                    actions=["sns:Publish"],
-                    resources=[each.topic.topic_arn],
-                    conditions={"StringEquals": {"aws:SourceAccount": place_of(self).account}},
-                )
-            )
+            let_alarms_publish(each.topic)
         return [each.topic for each in workflows]
 
 
