@@ -24,8 +24,8 @@ from stacks.access_settings import (
 from stacks.base_image_settings import BaseImageSettings
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import Environment, environment_problems
-from stacks.git_settings import GitSettings
 from stacks.image_settings import ImageSettings, image_problems
+from stacks.job_type_settings import JobTypeSettings, TrainingSettings
 from stacks.model_settings import ModelSettings, model_problems
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.price_settings import PriceSettings
@@ -33,90 +33,6 @@ from stacks.settings_base import Name, Problem, Settings
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, for example eu-west-1")]
-Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
-
-
-class EvaluationSettings(Settings):
-    """The gate before the registry."""
-
-    metric: str = "eval_accuracy"
-    """Name of one of the job's metric definitions."""
-    minimum: float = 0.0
-    """The model is registered when the metric is at least this."""
-
-
-class JobTypeSettings(Settings):
-    """A kind of training that people of this environment may start; a request overrides what is a default here."""
-
-    name: Name
-    image: str = "training"
-    """Name of the training image under `images`, for requests that name none."""
-    allowed_images: list[str] | None = None
-    """Further training images that a request may name. Omitted: every one that fits all instance types, and whose
-    models the inference image can load."""
-    inference_image: str = "inference"
-    """Name of the image with which a trained model is registered."""
-    task: str = "text-classification"
-    """The transformers pipeline task that a trained model serves (HF_TASK)."""
-    instance_type: str = "ml.g4dn.xlarge"
-    """Default instance type."""
-    allowed_instance_types: list[str] = []
-    """Further instance types that a request may ask for."""
-    max_instance_count: Annotated[int, Field(ge=1, le=64)] = 1
-    """Most instances that a request may ask for."""
-    volume_size: Annotated[int, Field(ge=1, le=16384)] = 50
-    """GiB of storage per instance."""
-    use_spot_instances: bool = True
-    """Train on managed spot instances first."""
-    checkpoints: bool = True
-    """Keep checkpoints in S3. Without them an interruption starts again from nothing, so spot requires them."""
-    max_run: Seconds = 3600
-    """Seconds after which training is stopped."""
-    max_wait: Seconds | None = None
-    """Seconds for waiting and training on spot together. Omitted: twice `max_run`."""
-    max_keep_alive_period_in_seconds: Annotated[int, Field(ge=0, le=21600)] = 3600
-    """Seconds that a request on demand may keep its instances for another job like it, at most. They are paid for. 0:
-    no request may."""
-    evaluation: EvaluationSettings = EvaluationSettings()
-
-    @property
-    def all_instance_types(self) -> list[str]:
-        """Every instance type that a request may ask for, the default first."""
-        return list(dict.fromkeys([self.instance_type, *self.allowed_instance_types]))
-
-    @property
-    def effective_max_wait(self) -> int:
-        """`max_wait`, or its default, in seconds."""
-        return self.max_wait or 2 * self.max_run
-
-    # Field validators with the fields before them, not a model validator: that one is skipped as soon as any other
-    # field is wrong, and all problems are to be told at once.
-    @field_validator("checkpoints")
-    @classmethod
-    def _spot_needs_checkpoints(cls, value: bool, info: ValidationInfo) -> bool:
-        if not value and info.data.get("use_spot_instances"):
-            raise ValueError(
-                "must be true with use_spot_instances: true; without checkpoints an interruption starts from nothing"
-            )
-        return value
-
-    @field_validator("max_wait")
-    @classmethod
-    def _wait_covers_run(cls, value: int | None, info: ValidationInfo) -> int | None:
-        max_run = info.data.get("max_run")
-        if value is not None and max_run is not None and value < max_run:
-            raise ValueError(f"must be at least max_run ({max_run} s), since it counts waiting and training together")
-        return value
-
-
-class TrainingSettings(Settings):
-    """Training in this environment."""
-
-    job_types: list[JobTypeSettings] = []
-    notification_emails: list[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]] = []
-    """Who is told when a run ends. AWS asks each of them to confirm."""
-    git: GitSettings | None = None
-    """Where training code may come from besides S3. Omitted: from nowhere."""
 
 
 class EndpointSettings(Settings):

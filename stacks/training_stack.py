@@ -17,7 +17,8 @@ from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
 from stacks.contract import publish
 from stacks.data_stack import DataStack
 from stacks.git_settings import GitSettings
-from stacks.settings import EnvironmentSettings, JobTypeSettings
+from stacks.job_type_settings import JobTypeSettings
+from stacks.settings import EnvironmentSettings
 
 FUNCTIONS = Path(__file__).parent.parent / "lambda"
 

@@ -11,8 +11,8 @@ from constructs import Construct
 
 from hf_sagemaker.git_source import CODE, BringCode, GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
+from hf_sagemaker.model_registration import ModelRegistration
 from hf_sagemaker.pinned_images import PinnedImages
-from hf_sagemaker.place import place_of
 from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_attempt import TrainingAttempt
 from hf_sagemaker.training_failures import QUOTA, TrainingFailures, cause_matches
@@ -59,10 +59,15 @@ class TrainingStates(Construct):
         evaluation = self._evaluation(evaluate, trouble)
         passed = sfn.Choice(self, "GatePassed", state_name="GatePassed")
         evaluation.next(passed)
-        registration = self._registration(model_package_group_name, PinnedImages.inference_uri, task)
-        registration.add_catch(trouble, result_path="$.failure")
-        registration.next(self._done())
-        passed.when(sfn.Condition.boolean_equals("$.result.evaluation.passed", True), registration)
+        registration = ModelRegistration(
+            self,
+            "Registration",
+            group=model_package_group_name,
+            image=PinnedImages.inference_uri,
+            task=task,
+            failed=trouble,
+        )
+        passed.when(sfn.Condition.boolean_equals("$.result.evaluation.passed", True), registration.start)
         passed.otherwise(failures.gate_failed("GateFailed"))
 
         checkpoints = request_defaults["checkpoints"]
@@ -172,59 +177,6 @@ class TrainingStates(Construct):
             retry_on_service_exceptions=False,
         )
         return _until_answered(state, trouble)
-
-    def _registration(self, group: str, image: str, task: str) -> sfn.CustomState:
-        types = ["application/json"]
-        return sfn.CustomState(
-            self,
-            "Register",
-            state_json={
-                "Type": "Task",
-                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
-                "Parameters": {
-                    "ModelPackageGroupName": group,
-                    "ModelApprovalStatus": "PendingManualApproval",
-                    "ModelPackageDescription.$": "States.Format('Trained by {}', $.result.training.job_name)",
-                    "CustomerMetadataProperties.$": "$.result.metadata",
-                    "InferenceSpecification": {
-                        "Containers": [
-                            {
-                                "Image.$": image,
-                                "ModelDataUrl.$": "$.result.training.model_data",
-                                "Environment": {"HF_TASK": task, "HF_HUB_OFFLINE": "1"},
-                            }
-                        ],
-                        "SupportedContentTypes": types,
-                        "SupportedResponseMIMETypes": types,
-                    },
-                },
-                "ResultPath": "$.registration",
-                "TimeoutSeconds": _ANSWER_SECONDS,
-                "Retry": [
-                    {
-                        "ErrorEquals": ["SageMaker.SageMakerException", "SageMaker.SdkClientException"],
-                        "IntervalSeconds": 2,
-                        "BackoffRate": 2,
-                        "MaxAttempts": 4,
-                        "MaxDelaySeconds": 60,
-                        "JitterStrategy": "FULL",
-                    }
-                ],
-            },
-        )
-
-    def _done(self) -> sfn.Pass:
-        return sfn.Pass(
-            self,
-            "Done",
-            state_name="Done",
-            parameters={
-                "training.$": "$.result.training",
-                "evaluation.$": "$.result.evaluation",
-                "model_package_arn.$": "$.registration.ModelPackageArn",
-                "code.$": "$.job.code",
-            },
-        )
 
     def _why_spot_ended(self, on_demand: sfn.IChainable, trouble: sfn.IChainable) -> sfn.Choice:
         # Says so in what the execution carries, so that a redrive does not try spot again.

@@ -1,0 +1,82 @@
+"""The registration of a trained model as states: what the registry is told of it."""
+
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from hf_sagemaker.place import place_of
+
+_ANSWER_SECONDS = 120
+
+
+class ModelRegistration(Construct):
+    """Registers the model whose evaluation lies at `$.result`, and ends the run.
+
+    start: the first state.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, group: str, image: str, task: str, failed: sfn.IChainable
+    ) -> None:
+        """Creates the states.
+
+        group: name of the model package group. image: the path of the image that serves the model, by its digest.
+        task: becomes HF_TASK of the model. failed: follows an error, which lies at `$.failure`.
+        """
+        super().__init__(scope, construct_id)
+        registration = self._registration(group, image, task)
+        registration.add_catch(failed, result_path="$.failure")
+        registration.next(self._done())
+        self.start = registration
+
+    def _registration(self, group: str, image: str, task: str) -> sfn.CustomState:
+        types = ["application/json"]
+        return sfn.CustomState(
+            self,
+            "Register",
+            state_json={
+                "Type": "Task",
+                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
+                "Parameters": {
+                    "ModelPackageGroupName": group,
+                    "ModelApprovalStatus": "PendingManualApproval",
+                    "ModelPackageDescription.$": "States.Format('Trained by {}', $.result.training.job_name)",
+                    "CustomerMetadataProperties.$": "$.result.metadata",
+                    "InferenceSpecification": {
+                        "Containers": [
+                            {
+                                "Image.$": image,
+                                "ModelDataUrl.$": "$.result.training.model_data",
+                                "Environment": {"HF_TASK": task, "HF_HUB_OFFLINE": "1"},
+                            }
+                        ],
+                        "SupportedContentTypes": types,
+                        "SupportedResponseMIMETypes": types,
+                    },
+                },
+                "ResultPath": "$.registration",
+                "TimeoutSeconds": _ANSWER_SECONDS,
+                "Retry": [
+                    {
+                        "ErrorEquals": ["SageMaker.SageMakerException", "SageMaker.SdkClientException"],
+                        "IntervalSeconds": 2,
+                        "BackoffRate": 2,
+                        "MaxAttempts": 4,
+                        "MaxDelaySeconds": 60,
+                        "JitterStrategy": "FULL",
+                    }
+                ],
+            },
+        )
+
+    def _done(self) -> sfn.Pass:
+        return sfn.Pass(
+            self,
+            "Done",
+            state_name="Done",
+            parameters={
+                "training.$": "$.result.training",
+                "evaluation.$": "$.result.evaluation",
+                "model_package_arn.$": "$.registration.ModelPackageArn",
+                "code.$": "$.job.code",
+            },
+        )
