@@ -18,6 +18,7 @@ from moto.codebuild.exceptions import InvalidInputException, ResourceNotFoundExc
 from moto.codebuild.responses import CodeBuildResponse
 from moto.core.responses import ActionResult
 
+from localcloud.codebuild.aws_cli import AwsCli
 from localcloud.codebuild.build import Build, BuildRequest
 from localcloud.log_stream import LogStream
 from localcloud.settings import LocalCloud
@@ -50,6 +51,7 @@ class RunningCodeBuildResponse(CodeBuildResponse):
     """The operations that are different here. Projects and the list of builds stay moto's."""
 
     cloud: LocalCloud  # set by install()
+    aws_cli = AwsCli()
     builds: dict[str, Build] = {}  # noqa: RUF012  by ARN
     tokens: dict[tuple[str, str, Any], Started] = {}  # noqa: RUF012  by account, region and token
     _starting = threading.Lock()
@@ -91,7 +93,7 @@ class RunningCodeBuildResponse(CodeBuildResponse):
         )
         stream = identifier.partition(":")[2]
         log = LogStream(self.current_account, self.region, _log_group(project), stream)
-        build = Build(self.cloud, build_request, log, self._fetch)
+        build = Build(self.cloud, build_request, log, self._fetch, self.aws_cli)
         self.builds[arn] = build
         if token := request.get("idempotencyToken"):
             self.tokens[self.current_account, self.region, token] = Started(request, build, time.monotonic())
@@ -172,6 +174,7 @@ def shutdown() -> None:
         build.stop()
     for build in builds:
         build.wait()
+    RunningCodeBuildResponse.aws_cli.stop()
 
 
 def _overridden(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from moto.core.utils import utcnow
 from localcloud import events
 from localcloud.accounts import credentials
 from localcloud.codebuild import buildspec
+from localcloud.codebuild.aws_cli import AwsCli
 from localcloud.codebuild.shell import BuildShell
 from localcloud.images import docker
 from localcloud.log_stream import LogStream
@@ -51,12 +52,20 @@ class BuildRequest:
 class Build:
     """A build that runs in a thread of its own. record: what BatchGetBuilds answers, kept up to date."""
 
-    def __init__(self, cloud: LocalCloud, request: BuildRequest, log: LogStream, fetch: Callable[[str, Path], None]):
-        """fetch: downloads the object `bucket/key` to a file."""
+    def __init__(
+        self,
+        cloud: LocalCloud,
+        request: BuildRequest,
+        log: LogStream,
+        fetch: Callable[[str, Path], None],
+        aws_cli: AwsCli,
+    ):
+        """fetch: downloads the object `bucket/key` to a file. aws_cli: becomes the build's `aws`."""
         self._cloud = cloud
         self._request = request
         self._log = log
         self._fetch = fetch
+        self._aws_cli = aws_cli
         self._deadline = time.monotonic() + request.timeout
         self._shell: BuildShell | None = None
         self._stopped = threading.Event()
@@ -182,6 +191,7 @@ class Build:
         bin_folder = folder / "bin"
         bin_folder.mkdir()
         _write_docker(bin_folder / "docker")
+        self._aws_cli.write(bin_folder / "aws")
         unwanted = ("AWS_", "PYTHON", "VIRTUAL_ENV", "CODEBUILD_", "DOCKER_", "MOTO_")
         machine = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return {
