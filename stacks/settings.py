@@ -24,6 +24,7 @@ from stacks.access_settings import (
 from stacks.base_image_settings import BaseImageSettings
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import Environment, environment_problems
+from stacks.file_system_settings import file_system_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.job_type_settings import JobTypeSettings, TrainingSettings
 from stacks.model_settings import ModelSettings, model_problems
@@ -101,6 +102,7 @@ class EnvironmentSettings(Settings):
         return [
             *service_problems(self.region),
             *self.network.problems(self.region),
+            *file_system_problems(self.data.file_systems, self.network),
             *_duplicates("images", [image.name for image in self.images]),
             *image_problems(self.images, self.region),
             *build_problems(self.account, self.region, self.builds, self.network, self.images),

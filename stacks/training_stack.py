@@ -62,6 +62,7 @@ class TrainingStack(Stack):
                 isolated=settings.isolation,
                 git=source,
                 git_repositories=git.allowed_repositories if git else (),
+                file_systems=[each.file_system for each in settings.data.file_systems],
                 function_root=FUNCTIONS,
                 reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
