@@ -108,6 +108,7 @@ class EnvironmentSettings(Settings):
             *build_problems(self.account, self.region, self.builds, self.network, self.images),
             *self._job_type_problems(),
             *(self.training.git.problems() if self.training.git else []),
+            *(self.training.mlflow.problems(self.account, self.region) if self.training.mlflow else []),
             *self._endpoint_problems(),
             *self.prices.problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),

@@ -40,6 +40,8 @@ def _full(name: str) -> dict[str, Any]:
     else:
         group = f"model-package/{name}-text-classification/1"
         endpoint["model"] = {"model_package": f"arn:aws:sagemaker:{content['region']}:{content['account']}:{group}"}
+        server = f"arn:aws:sagemaker:{content['region']}:{content['account']}:mlflow-tracking-server/experiments"
+        content["training"]["mlflow"] = {"tracking_server_arn": server}
         data = {"object_lock_days": _OBJECT_LOCK_DAYS, "file_systems": _FILE_SYSTEMS}
         content["data"] = {**data, **content.get("data", {})}
     return content
