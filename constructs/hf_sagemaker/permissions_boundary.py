@@ -75,7 +75,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         )
         document = policy_document(
             f"permissions boundary of {environment}",
-            [*statements, *denials],
+            [*statements, *_possible(denials, statements)],
             longest=LONGEST_POLICY,
             mend="Name fewer instance types, read-only buckets or keys in its settings.",
         )
@@ -138,6 +138,13 @@ def _allowed(
         ),
         _allow([*_WITHOUT_RESOURCES, *(["sts:GetServiceBearerToken"] if packages else [])], "*"),
     ]
+
+
+def _possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -> list[Statement]:
+    """The denials, with the actions only that a bounded role could do at all: IAM counts letters."""
+    actions = {action for statement in allowed for action in statement["Action"]}
+    shortened = [{**each, "Action": [action for action in each["Action"] if action in actions]} for each in denials]
+    return [each for each in shortened if each["Action"]]
 
 
 _OBJECTS = (
