@@ -64,8 +64,8 @@ _REASONS = (
             "*Unable to mount*",
         ),
         "SageMaker could not read what a channel names. See that something lies there, and that the training role may "
-        "read the bucket and use its key; of a file system, that it admits the security group of jobs. Then redrive the "
-        "execution, or start again with other channels.",
+        "read the bucket and use its key; of a file system, that it admits the security group of jobs. Then redrive "
+        "the execution, or start again with other channels.",
     ),
 )
 

@@ -68,7 +68,9 @@ def log(
 
 def metrics(report: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]], end: int) -> list[dict[str, Any]]:
     """The last value of each metric of the last job that has any, and what the run cost."""
-    final = next((job["FinalMetricDataList"] for job in reversed(jobs) if job.get("FinalMetricDataList")), [])
+    final: list[Any] = next(
+        (job["FinalMetricDataList"] for job in reversed(jobs) if job.get("FinalMetricDataList")), []
+    )
     found = [(each["MetricName"], each["Value"], each.get("Timestamp")) for each in final]
     totals = {
         "training_seconds": report["training_seconds"],
@@ -127,7 +129,8 @@ def _code(execution: Mapping[str, Any]) -> dict[str, str]:
     if isinstance(done, dict) and done.get("code"):
         return dict(done["code"])
     git = _request(execution).get("git_config")
-    return {"git-repository": git.get("repo"), "git-commit": git.get("commit")} if isinstance(git, dict) else {}
+    named = {"git-repository": git.get("repo"), "git-commit": git.get("commit")} if isinstance(git, dict) else {}
+    return {name: str(value) for name, value in named.items() if value}
 
 
 def _channels(job: Mapping[str, Any]) -> dict[str, str]:
