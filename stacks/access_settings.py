@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from stacks.file_system_settings import FileSystemSettings
 from stacks.settings_base import HttpsUrl, Problem, Settings
 
 KeyArn = Annotated[
@@ -122,10 +123,12 @@ class ReplicationSettings(Settings):
 
 
 class DataSettings(Settings):
-    """Buckets."""
+    """Buckets, and file systems."""
 
     read_only_buckets: list[ReadOnlyBucket] = []
     """Buckets outside this environment that training jobs may read. Everything else outside is refused."""
+    file_systems: list[FileSystemSettings] = []
+    """EFS and FSx for Lustre file systems that training jobs may mount as channels. Omitted: none."""
     object_lock_days: Annotated[int, Field(ge=1, le=36500)] | None = None
     """Days for which nobody but a holder of s3:BypassGovernanceRetention can delete a model's version. Omitted: no
     Object Lock. Cannot be taken back once deployed."""

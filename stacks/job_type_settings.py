@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from stacks.git_settings import GitSettings
 from stacks.settings_base import Name, Settings
+from stacks.tracking_settings import MlflowSettings
 
 Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
 
@@ -91,3 +92,5 @@ class TrainingSettings(Settings):
     """Who is told when a run ends. AWS asks each of them to confirm."""
     git: GitSettings | None = None
     """Where training code may come from besides S3. Omitted: from nowhere."""
+    mlflow: MlflowSettings | None = None
+    """Experiment tracking in SageMaker managed MLflow. Omitted: runs have reports only."""

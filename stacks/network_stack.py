@@ -16,7 +16,9 @@ from hf_sagemaker.endpoint_policies import Perimeter
 from hf_sagemaker.network import PrivateNetwork
 from hf_sagemaker.placement import Network
 from hf_sagemaker.team_network import TeamNetwork
+from hf_sagemaker.workload_groups import let_mount
 from stacks.contract import repository_name
+from stacks.file_system_settings import FileSystemSettings
 from stacks.network_settings import NetworkSettings, TeamVpcSettings
 from stacks.settings import EnvironmentSettings
 
@@ -61,6 +63,8 @@ class NetworkStack(Stack):
             if team
             else self._own_network(settings.network, perimeter, settings.functions.reserved_concurrency, removal_policy)
         )
+        for i, file_system in enumerate(settings.data.file_systems, start=1):
+            self._open_way(file_system, f"FileSystemGroup{i}-")
 
     def _own_network(
         self,
@@ -129,6 +133,11 @@ class NetworkStack(Stack):
             flow_log_retention=_RETENTION[settings.flow_log_days],
             removal_policy=removal_policy,
         )
+
+    def _open_way(self, settings: FileSystemSettings, construct_id: str) -> None:
+        group = [settings.security_group_id] if settings.security_group_id else None
+        addresses = [ec2.Peer.ipv4(cidr) for cidr in settings.cidrs]
+        let_mount(self.network.jobs, settings.file_system, [*self._groups(construct_id, group), *addresses])
 
     def _groups(self, construct_id: str, group_ids: list[str] | None) -> list[ec2.ISecurityGroup]:
         return [

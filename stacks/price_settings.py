@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from hf_sagemaker.instance_types import UnknownInstanceTypeError, instance_type
+from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type
 from hf_sagemaker.prices import Price, price_table
 from stacks.settings_base import Problem, Settings
 
@@ -16,8 +16,10 @@ class PriceSettings(Settings):
     per_hour: dict[str, Annotated[float, Field(gt=0, le=10000)]] = {}
     """Instance type → US dollars per hour of training on demand, over the dated defaults, which are those of us-east-1
     (hf_sagemaker/prices.json; `hfsm prices` shows all)."""
+    hosting_per_hour: dict[str, Annotated[float, Field(gt=0, le=10000)]] = {}
+    """Instance type → US dollars per hour of hosting, for `hfsm prices monthly`. There are no defaults."""
     as_of: date | None = None
-    """The day on which `per_hour` was looked up; reports show it."""
+    """The day on which these were looked up; reports show it. `hfsm prices update` asks AWS and writes all three."""
 
     def table(self, region: str) -> dict[str, Price]:
         """Instance type → price."""
@@ -26,9 +28,14 @@ class PriceSettings(Settings):
     def problems(self) -> list[Problem]:
         """Prices of what there is not."""
         found: list[Problem] = []
-        for name in self.per_hour:
-            try:
-                instance_type(name, "training")
-            except UnknownInstanceTypeError as error:
-                found.append((f"prices.per_hour.{name}", name, str(error)))
+        uses: tuple[tuple[str, dict[str, float], Use], ...] = (
+            ("per_hour", self.per_hour, "training"),
+            ("hosting_per_hour", self.hosting_per_hour, "hosting"),
+        )
+        for field, prices, use in uses:
+            for name in prices:
+                try:
+                    instance_type(name, use)
+                except UnknownInstanceTypeError as error:
+                    found.append((f"prices.{field}.{name}", name, str(error)))
         return found

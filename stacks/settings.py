@@ -24,6 +24,7 @@ from stacks.access_settings import (
 from stacks.base_image_settings import BaseImageSettings
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import Environment, environment_problems
+from stacks.file_system_settings import file_system_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.job_type_settings import JobTypeSettings, TrainingSettings
 from stacks.model_settings import ModelSettings, model_problems
@@ -101,11 +102,13 @@ class EnvironmentSettings(Settings):
         return [
             *service_problems(self.region),
             *self.network.problems(self.region),
+            *file_system_problems(self.data.file_systems, self.network),
             *_duplicates("images", [image.name for image in self.images]),
             *image_problems(self.images, self.region),
             *build_problems(self.account, self.region, self.builds, self.network, self.images),
             *self._job_type_problems(),
             *(self.training.git.problems() if self.training.git else []),
+            *(self.training.mlflow.problems(self.account, self.region) if self.training.mlflow else []),
             *self._endpoint_problems(),
             *self.prices.problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),

@@ -62,6 +62,7 @@ class TrainingStack(Stack):
                 isolated=settings.isolation,
                 git=source,
                 git_repositories=git.allowed_repositories if git else (),
+                file_systems=[each.file_system for each in settings.data.file_systems],
                 function_root=FUNCTIONS,
                 reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
@@ -101,6 +102,7 @@ class TrainingStack(Stack):
                 buckets=data.buckets,
                 function_root=FUNCTIONS,
                 alarm_topic=alarm_topic,
+                tracking_server_arn=settings.training.mlflow.tracking_server_arn if settings.training.mlflow else None,
                 reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
             )

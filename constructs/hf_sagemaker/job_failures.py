@@ -55,9 +55,17 @@ _REASONS = (
     _Reason(
         "DataNotRead",
         "TrainingDataNotRead",
-        ("*Data download failed*", "*No S3 objects found*", "*AccessDenied*", "*Access denied*", "*NoSuchBucket*"),
+        (
+            "*Data download failed*",
+            "*No S3 objects found*",
+            "*AccessDenied*",
+            "*Access denied*",
+            "*NoSuchBucket*",
+            "*Unable to mount*",
+        ),
         "SageMaker could not read what a channel names. See that something lies there, and that the training role may "
-        "read the bucket and use its key. Then redrive the execution, or start again with other channels.",
+        "read the bucket and use its key; of a file system, that it admits the security group of jobs. Then redrive "
+        "the execution, or start again with other channels.",
     ),
 )
 

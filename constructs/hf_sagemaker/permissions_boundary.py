@@ -9,6 +9,7 @@ from constructs import Construct
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.guardrails import Statement, policy_document
 from hf_sagemaker.package_sources import CodeArtifact
+from hf_sagemaker.permissions.workflows import LOG_TO_MLFLOW
 from hf_sagemaker.place import place_of
 
 LONGEST_POLICY = 6144
@@ -41,6 +42,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         secrets: Sequence[str] = (),
         code_artifact: CodeArtifact | None = None,
         hears_announcements: bool = False,
+        tracks_runs: bool = False,
     ) -> None:
         """Creates the policy.
 
@@ -52,6 +54,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
         code_artifact: where builds read packages. Omitted: not from CodeArtifact.
         hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
+        tracks_runs: its functions may log runs on MLflow tracking servers of the account. Omitted: they may not.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -68,10 +71,11 @@ class PermissionsBoundary(iam.ManagedPolicy):
             secrets=secrets,
             code_artifact=code_artifact,
             hears_announcements=hears_announcements,
+            tracks_runs=tracks_runs,
         )
         document = policy_document(
             f"permissions boundary of {environment}",
-            [*statements, *denials],
+            [*statements, *_possible(denials, statements)],
             longest=LONGEST_POLICY,
             mend="Name fewer instance types, read-only buckets or keys in its settings.",
         )
@@ -100,6 +104,7 @@ def _allowed(
     secrets: Sequence[str],
     code_artifact: CodeArtifact | None,
     hears_announcements: bool,
+    tracks_runs: bool,
 ) -> list[dict[str, Any]]:
     region, account = place.split(":")
     # Domain and repository in one: IAM counts letters, and takes no wildcard for a part of the kind of resource.
@@ -108,6 +113,7 @@ def _allowed(
         *(["secretsmanager:GetSecretValue"] if secrets else []),
         *(["codeartifact:GetAuthorizationToken", "codeartifact:ReadFromRepository"] if packages else []),
         *(["events:PutEvents"] if hears_announcements else []),
+        *(LOG_TO_MLFLOW if tracks_runs else []),
     ]
     foreign = [f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")]
     return [
@@ -132,6 +138,13 @@ def _allowed(
         ),
         _allow([*_WITHOUT_RESOURCES, *(["sts:GetServiceBearerToken"] if packages else [])], "*"),
     ]
+
+
+def _possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -> list[Statement]:
+    """The denials, with the actions only that a bounded role could do at all: IAM counts letters."""
+    actions = {action for statement in allowed for action in statement["Action"]}
+    shortened = [{**each, "Action": [action for action in each["Action"] if action in actions]} for each in denials]
+    return [each for each in shortened if each["Action"]]
 
 
 _OBJECTS = (

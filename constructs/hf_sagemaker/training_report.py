@@ -61,6 +61,7 @@ class TrainingReport(Construct):
         buckets: EnvironmentBuckets,
         function_root: Path,
         alarm_topic: sns.ITopic | None = None,
+        tracking_server_arn: str | None = None,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -70,6 +71,8 @@ class TrainingReport(Construct):
         role: of the function, `ExecutionRoles.reporting`, which may write reports.
         alarm_topic: told when something lies in the queue: another topic than those of runs, since it is there when one
             of those is gone. Omitted: the topics of runs.
+        tracking_server_arn: of a SageMaker managed MLflow tracking server, which gets to know of every run. Omitted:
+            none does.
         function_root, reserved_concurrency, removal_policy: as `PythonFunction` takes them.
         """
         super().__init__(scope, construct_id)
@@ -89,7 +92,10 @@ class TrainingReport(Construct):
             description="Reports how training runs ended",
             key=keys.logs,
             role=role,
-            permissions=_permissions(self, environment, workflows, queue, keys),
+            permissions=[
+                *_permissions(self, environment, workflows, queue, keys),
+                *([allow.log_to_mlflow(tracking_server_arn)] if tracking_server_arn else []),
+            ],
             # It waits for a job that is stopped with its execution.
             timeout=Duration.minutes(5),
             failures=queue,
@@ -99,7 +105,7 @@ class TrainingReport(Construct):
         )
         acknowledge(self, REASON + reporter.reason, QUEUE_RULE, *reporter.rules)
         self.function = reporter.function
-        rule = self._rule(environment, workflows, prices, queue, buckets)
+        rule = self._rule(environment, workflows, prices, queue, buckets, tracking_server_arn)
         queue.add_to_resource_policy(let_rule("sqs:SendMessage", queue.queue_arn, rule))
         lambda_.CfnPermission(
             self,
@@ -118,6 +124,7 @@ class TrainingReport(Construct):
         prices: Mapping[str, Price],
         queue: sqs.Queue,
         buckets: EnvironmentBuckets,
+        tracking_server_arn: str | None,
     ) -> events.CfnRule:
         document = {
             **{name: f"<{name}>" for name in _FROM_EVENT},
@@ -128,6 +135,7 @@ class TrainingReport(Construct):
                 each.state_machine.state_machine_arn: {"job_type": each.job_type, "topic": each.topic.topic_arn}
                 for each in workflows
             },
+            **({"tracking_server": tracking_server_arn} if tracking_server_arn else {}),
         }
         return events.CfnRule(
             self,

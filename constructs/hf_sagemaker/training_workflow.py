@@ -27,6 +27,7 @@ from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.execution_roles import GIT_PREFIX, HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
+from hf_sagemaker.file_system import FileSystem
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.git_source import GitSource, bring_code
 from hf_sagemaker.image_by_digest import ImageByDigest
@@ -101,6 +102,7 @@ class HuggingFaceTraining(Construct):
         unfit_images: Mapping[str, str] | None = None,
         git: GitSource | None = None,
         git_repositories: Sequence[str] = (),
+        file_systems: Sequence[FileSystem] = (),
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -117,6 +119,7 @@ class HuggingFaceTraining(Construct):
         unfit_images: further names, and in a sentence why a request may not name them. Omitted: none.
         git: brings the code of requests that name a repository; git_repositories: patterns of those that it brings.
             Omitted: requests cannot.
+        file_systems: which channels may name. `let_mount` opens the way to them. Omitted: none.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         reserved_concurrency: of each function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept.
@@ -190,6 +193,7 @@ class HuggingFaceTraining(Construct):
                 **_request_defaults(job_type, environment, defaults, buckets, keys.models),
                 "isolated": isolated,
                 "git_repositories": list(git_repositories),
+                "file_systems": [each.as_request_default for each in file_systems],
                 "image": next(iter(training_images)),
                 "images": {name: each.parameter_name for name, each in training_images.items()},
                 "unfit_images": dict(unfit_images or {}),

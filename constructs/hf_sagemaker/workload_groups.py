@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
+from hf_sagemaker.file_system import FileSystem
+from hf_sagemaker.placement import Placement
+
 # Without ports, which the protocol does not have: the CDK's own `esp()` names some, and EC2 ignores them.
 _ESP = ec2.Port(protocol=ec2.Protocol.ESP, string_representation="ESP")
 
@@ -34,3 +37,18 @@ class WorkloadGroup(ec2.SecurityGroup):
         for port in (ec2.Port.all_tcp(), ec2.Port.udp(500), _ESP):
             self.add_ingress_rule(self, port, "Instances of one training job")
             self.add_egress_rule(self, port, "Instances of one training job")
+
+
+def let_mount(placement: Placement, file_system: FileSystem, peers: Sequence[ec2.IPeer]) -> None:
+    """Lets what runs here reach a file system: these security groups or addresses, on the file system's ports only.
+
+    Groups that were imported as they are get no rule. That the file system's own group admits the workload is for its
+    owner to say.
+    """
+    ports = [ec2.Port.tcp_range(first, last) for first, last in file_system.ports]
+    for group in placement.security_groups:
+        for peer in peers:
+            for port in ports:
+                group.add_egress_rule(peer, port, f"File system {file_system.name}")
+                if file_system.opens_connections:
+                    group.add_ingress_rule(peer, port, f"File system {file_system.name}")

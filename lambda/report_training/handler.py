@@ -4,9 +4,10 @@ from typing import Any
 
 import boto3
 
-from report_training import message, metrics, reading
+from report_training import message, metrics, reading, tracking
 from report_training.logic import Subject, make_report
 from report_training.record import Record
+from report_training.tracking_server import TrackingServer
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -22,6 +23,10 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     jobs = reading.ended_jobs(clients["sagemaker"], list(attempts))
     lines = reading.progress(clients["logs"], jobs)
     report = make_report(subject, execution, jobs, attempts, lines)
+    if subject.tracking_server:
+        # Before the report, which says how this went. Where an event comes twice it means the same run of MLflow.
+        server = TrackingServer(subject.tracking_server, boto3.Session().get_credentials())
+        report["mlflow"] = tracking.log(server, report, execution, jobs, record.uri)
     report["text"] = message.text(report, record.uri)
     if record.write(report):
         # One line of the log, which CloudWatch makes metrics of: the embedded metric format.

@@ -27,6 +27,7 @@ class Subject:
 
     execution: ARN. status: how it ended. redrives: how often it was redriven before.
     topic: whom to tell. bucket: of the report. prices: instance type → {per_hour, as_of}, in US dollars.
+    tracking_server: ARN of the MLflow tracking server that gets to know of the run. None: none does.
     """
 
     execution: str
@@ -37,10 +38,11 @@ class Subject:
     topic: str
     bucket: str
     prices: Mapping[str, Mapping[str, Any]]
+    tracking_server: str | None = None
 
     @classmethod
     def from_input(cls, event: Mapping[str, Any]) -> "Subject":
-        """event: {execution, machine, status, redrives, environment, bucket, prices, machines}.
+        """event: {execution, machine, status, redrives, environment, bucket, prices, machines, tracking_server}.
 
         machines: ARN of a state machine → {job_type, topic}.
         """
@@ -52,6 +54,7 @@ class Subject:
             environment=event["environment"],
             bucket=event["bucket"],
             prices=event["prices"],
+            tracking_server=event.get("tracking_server"),
             **event["machines"][event["machine"]],
         )
 
@@ -75,7 +78,7 @@ def make_report(
     """
     jobs = [Job(each) for each in described]
     output = _output(execution)
-    cause = _cut(_SECRETS.sub("[removed]", str(execution.get("cause") or "")))
+    cause = _cut(without_secrets(str(execution.get("cause") or "")))
     return {
         "schema_version": "1",
         "environment": subject.environment,
@@ -98,6 +101,11 @@ def make_report(
         "this_attempt": totals([job for job in jobs if attempts.get(job.name, 0) == subject.redrives], subject.prices),
         "links": links(subject.execution, jobs[-1].name if jobs else None),
     }
+
+
+def without_secrets(text: str) -> str:
+    """The text, with what looks like a token taken out."""
+    return _SECRETS.sub("[removed]", text)
 
 
 def totals(jobs: Sequence[Job], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ def text(report: dict[str, Any], uri: str) -> str:
         f"What to do: {report['what_to_do']}",
         _cost(report),
         _interruptions(report),
+        _tracked(report),
         "\n".join([*(f"{name}: {url}" for name, url in report["links"].items()), f"report: {uri}"]),
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
@@ -86,3 +87,13 @@ def _interruptions(report: dict[str, Any]) -> str:
     if report["steps_lost"] is not None:
         found += f"; {report['steps_lost']} steps were done twice"
     return f"{found}."
+
+
+def _tracked(report: dict[str, Any]) -> str:
+    """How MLflow got to know of the run, where it is to."""
+    mlflow = report.get("mlflow")
+    if not mlflow:
+        return ""
+    if "problem" in mlflow:
+        return f"MLflow does not have all of this run (experiment {mlflow['experiment']}): {mlflow['problem']}"
+    return f"MLflow: run {mlflow['run_id']} of experiment {mlflow['experiment']}."

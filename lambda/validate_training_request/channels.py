@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from validate_training_request.fields import MIRRORED_MODEL
+from validate_training_request.file_systems import FileSystems, data_source, is_file_system
 
 CODE_CHANNEL = "code"
 """The source archive arrives as a channel, so that a job needs no network to fetch its code."""
@@ -17,7 +18,7 @@ Channel = dict[str, Any]
 
 
 def channels(request: dict[str, Any]) -> dict[str, Channel]:
-    """By name, each with `s3_data`, as the SDK's TrainingInput has it."""
+    """By name, each with `s3_data`, as the SDK's TrainingInput has it, or as its FileSystemInput."""
     named = request.get("channels", {})
     return {name: {"s3_data": each} if isinstance(each, str) else each for name, each in named.items()}
 
@@ -27,6 +28,7 @@ def places(request: dict[str, Any]) -> dict[str, str]:
     found = {
         f"channels.{name}" + ("" if isinstance(request["channels"][name], str) else ".s3_data"): each["s3_data"]
         for name, each in channels(request).items()
+        if not is_file_system(each)
     }
     source = request.get("source_dir", "")
     return {**found, **({"source_dir": source} if source.startswith("s3://") else {})}
@@ -42,6 +44,8 @@ def channel_problems(request: dict[str, Any]) -> list[str]:
     if MODEL_CHANNEL in request.get("channels", {}) and "model" in request:
         found.append(f"model and channels.{MODEL_CHANNEL} are both given: each is the model to start from.")
     for name, channel in channels(request).items():
+        if is_file_system(channel):
+            continue
         found += [f"channels.{name}{problem}" for problem in _problems(channel, _mode(request, channel), request)]
     return found
 
@@ -94,9 +98,14 @@ def manifest_of(uri: str, models_bucket: str) -> str | None:
     return f"{match[1]}.json" if match else None
 
 
-def input_data(request: dict[str, Any], models_bucket: str, code: str | None) -> list[dict[str, Any]]:
+def input_data(
+    request: dict[str, Any], models_bucket: str, code: str | None, file_systems: FileSystems
+) -> list[dict[str, Any]]:
     """`InputDataConfig`. code: S3 URI of the source archive, None for the image's own code."""
-    found = [_channel(name, each, _mode(request, each)) for name, each in channels(request).items()]
+    found = [
+        _mounted(name, each, file_systems) if is_file_system(each) else _channel(name, each, _mode(request, each))
+        for name, each in channels(request).items()
+    ]
     if match := MIRRORED_MODEL.match(request.get("model", "")):
         folder = f"{MIRROR_PREFIX}{match['id'].replace('/', '--')}/{match['commit']}/"
         found.append(_channel(MODEL_CHANNEL, {"s3_data": f"s3://{models_bucket}/{folder}"}, "File"))
@@ -123,3 +132,9 @@ def _channel(name: str, channel: Channel, mode: str) -> dict[str, Any]:
     if "record_wrapping" in channel:
         made["RecordWrapperType"] = channel["record_wrapping"]
     return made
+
+
+def _mounted(name: str, channel: Channel, file_systems: FileSystems) -> dict[str, Any]:
+    """A file system is mounted, which SageMaker calls File, whatever the request's `input_mode` is for S3."""
+    made = {"ChannelName": name, "InputMode": "File", "DataSource": data_source(channel, file_systems)}
+    return {**made, **({"ContentType": channel["content_type"]} if "content_type" in channel else {})}

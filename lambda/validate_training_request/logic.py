@@ -21,6 +21,7 @@ from validate_training_request.channels import (
     mirror_problems,
 )
 from validate_training_request.fields import is_s3_uri, problems_of_fields, sound
+from validate_training_request.file_systems import file_system_problems
 from validate_training_request.git_code import archive_key, build_variables, git_problems, resolved
 from validate_training_request.precision import precision_problems
 
@@ -61,6 +62,7 @@ class Defaults:
     git_repositories: patterns of the addresses from which training code may come.
     data_parallel_images: names of those of `images` that carry SageMaker's data-parallel library.
     precision: what the GPUs of which instance types lack, see `precision`.
+    file_systems: those that channels may name, see `file_systems`.
     """
 
     job_type: str
@@ -87,6 +89,7 @@ class Defaults:
     git_repositories: list[str] = field(default_factory=list)
     data_parallel_images: list[str] = field(default_factory=list)
     precision: list[dict[str, Any]] = field(default_factory=list)
+    file_systems: list[dict[str, str]] = field(default_factory=list)
 
 
 def training_job(request: Request, defaults: Defaults, execution_id: str, commit: str | None = None) -> dict[str, Any]:
@@ -123,7 +126,9 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "spot_job_name": f"{name}-spot",
         "on_demand_job_name": f"{name}-demand",
         "hyper_parameters": _hyper_parameters(request, instance_type),
-        "input_data": input_data(request, defaults.models_bucket, _code(request, defaults, commit)),
+        "input_data": input_data(
+            request, defaults.models_bucket, _code(request, defaults, commit), defaults.file_systems
+        ),
         "resources": resources,
         "max_run": _max_run(request, defaults),
         "max_wait": _max_wait(request, defaults),
@@ -149,7 +154,7 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     readable = [*defaults.data_buckets, defaults.models_bucket, defaults.checkpoints_bucket]
     problems += _limits(fit, defaults) + channel_problems(fit) + bucket_problems(fit, readable)
     problems += mirror_problems(fit, defaults.models_bucket) + git_problems(fit, defaults.git_repositories)
-    problems += _distribution(request, fit, defaults)
+    problems += file_system_problems(fit, defaults.file_systems) + _distribution(request, fit, defaults)
     problems += precision_problems(fit, fit.get("instance_type", defaults.instance_type), defaults.precision)
     return problems + _spot(fit, defaults) + _secrets(fit)
 
@@ -267,7 +272,8 @@ def mirror_manifests(job: dict[str, Any], defaults: Defaults) -> dict[str, str]:
 
     job: from `training_job`. A manifest is written when all files of a model are there: without it, it is not whole.
     """
-    uris = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in job["input_data"]]
+    sources = [channel["DataSource"].get("S3DataSource") for channel in job["input_data"]]
+    uris = [source["S3Uri"] for source in sources if source]
     manifests = {uri: manifest_of(uri, defaults.models_bucket) for uri in uris}
     return {uri: key for uri, key in manifests.items() if key}
 

@@ -100,6 +100,7 @@ _RULES: dict[str, Callable[[Any, Any], bool]] = {
     "maximum": lambda value, said: not _is_number(value) or value <= said,
     "minItems": lambda value, said: not isinstance(value, list) or len(value) >= said,
     "maxItems": lambda value, said: not isinstance(value, list) or len(value) <= said,
+    "anyOf": lambda value, said: any(not list(violations(value, each)) for each in said),
     # Read where members and items are.
     **dict.fromkeys(("properties", "required", "additionalProperties", "propertyNames", "items"), lambda *_: True),
 }

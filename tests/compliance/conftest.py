@@ -18,6 +18,16 @@ from stacks.settings_files import load_environments
 ROOT = Path(__file__).parents[2]
 # What the shipped environments leave out, and controls judge.
 _OBJECT_LOCK_DAYS = 30
+_FILE_SYSTEMS = [
+    {"name": "corpora", "type": "EFS", "id": "fs-0a1b2c3d", "security_group_id": "sg-0a1b2c3d"},
+    {
+        "name": "cache",
+        "type": "FSxLustre",
+        "id": "fs-0a1b2c3e",
+        "directory_path": "/a1b2c3d4",
+        "cidrs": ["10.0.1.17/32"],
+    },
+]
 
 
 def _full(name: str) -> dict[str, Any]:
@@ -30,7 +40,10 @@ def _full(name: str) -> dict[str, Any]:
     else:
         group = f"model-package/{name}-text-classification/1"
         endpoint["model"] = {"model_package": f"arn:aws:sagemaker:{content['region']}:{content['account']}:{group}"}
-        content["data"] = {"object_lock_days": _OBJECT_LOCK_DAYS, **content.get("data", {})}
+        server = f"arn:aws:sagemaker:{content['region']}:{content['account']}:mlflow-tracking-server/experiments"
+        content["training"]["mlflow"] = {"tracking_server_arn": server}
+        data = {"object_lock_days": _OBJECT_LOCK_DAYS, "file_systems": _FILE_SYSTEMS}
+        content["data"] = {**data, **content.get("data", {})}
     return content
 
 

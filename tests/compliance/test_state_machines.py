@@ -268,6 +268,11 @@ WAYS: dict[str, tuple[dict[str, Any], str | None, str]] = {
         "TrainingDataNotRead",
         "channel",
     ),
+    "a file system cannot be mounted": (
+        {"TrainOnSpot": _job_failure("ClientError: Unable to mount file system: fs-0a1b2c3d, directory path: /a.")},
+        "TrainingDataNotRead",
+        "admits the security group of jobs",
+    ),
     "the job runs too long": ({"TrainOnSpot": TOO_LONG}, "TrainingRanTooLong", "max_run"),
     "the job runs too long, which is an error": (
         {"TrainOnSpot": _failure("States.TaskFailed", json.dumps(TOO_LONG))},

@@ -305,3 +305,17 @@ def test_where_the_topic_is_gone_the_report_stays_and_the_next_attempt_tells(aws
     # And Lambda's next attempt tells, once the topic is there again
     assert handle(_event(), None)["told"] is True
     assert len(aws.told()) == 1
+
+
+def test_a_tracking_server_that_is_gone_keeps_nobody_from_being_told(
+    aws: _Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an environment that tracks its runs in MLflow, whose server does not answer
+    monkeypatch.setattr("report_training.tracking_server.address", lambda arn: "http://127.0.0.1:1")
+    server = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/experiments"
+    # When a run is reported; then people are told, and the report says what MLflow lacks
+    assert handle(_event(tracking_server=server), None)["told"] is True
+    (told,) = aws.told()
+    assert "does not answer" in told["mlflow"]["problem"]
+    assert aws.report()["mlflow"] == told["mlflow"]
+    assert "MLflow does not have all of this run" in aws.report()["text"]

@@ -33,6 +33,13 @@ WHOLE: dict[str, Any] = {
             "record_wrapping": "RecordIO",
             "attribute_names": ["text", "label"],
         },
+        "corpus": {
+            "file_system_id": "fs-0a1b2c3d",
+            "file_system_type": "FSxLustre",
+            "directory_path": "/a1b2c3d4/reviews",
+            "file_system_access_mode": "ro",
+        },
+        "cache": {"file_system": "cache"},
     },
     "input_mode": "FastFile",
     "model": "hub/team/small@" + "a" * 40,

@@ -150,7 +150,7 @@ def test_both_attempts_share_the_checkpoints_and_not_the_name() -> None:
         ({"source_dir": "src"}, "source_dir is 'src': without git_config it must be s3://"),
         ({"input_mode": "Stream"}, "must be File, FastFile or Pipe"),
         ({"input_mode": "Pipe"}, "channels.train has input_mode Pipe, and the image's own code reads files"),
-        ({"channels": {"train": {"s3_uri": "s3://data/"}}}, "channels.train.s3_data is missing"),
+        ({"channels": {"train": {"s3_uri": "s3://data/"}}}, "an object with s3_data, or one with file_system"),
         ({"channels": {"train": {"s3_data": "s3://data/", "input": 1}}}, "Did you mean input_mode?"),
         (
             {"channels": {"train": {"s3_data": "s3://data/a", "s3_data_type": "AugmentedManifestFile"}}},

@@ -114,3 +114,27 @@ def test_without_another_topic_the_alarm_tells_those_of_runs(template: Template)
     for policy in _properties(template, "SNS::TopicPolicy"):
         (statement,) = [s for s in policy["PolicyDocument"]["Statement"] if "cloudwatch" in json.dumps(s["Principal"])]
         assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
+def _mlflow_statements(template: Template) -> list[dict[str, Any]]:
+    return [
+        statement
+        for policy in _properties(template, "IAM::ManagedPolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "mlflow" in json.dumps(statement["Action"])
+    ]
+
+
+def test_runs_are_logged_on_the_tracking_server_that_is_named_and_on_no_other(new_stack: Any) -> None:
+    assert _mlflow_statements(_report(new_stack(), "text")) == []
+    # Given a workflow whose runs a tracking server is to know
+    server = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-tracking-server/experiments"
+    template = _report(new_stack(), "text", tracking_server_arn=server)
+    # Then the function may log there, and neither delete nor read models, and it is told which server that is
+    (statement,) = _mlflow_statements(template)
+    assert statement["Resource"] == server
+    assert "sagemaker-mlflow:LogBatch" in statement["Action"]
+    assert not [action for action in statement["Action"] if "Delete" in action or "Model" in action]
+    (rule,) = _properties(template, "Events::Rule")
+    event = json.loads(_text(rule["Targets"][0]["InputTransformer"]["InputTemplate"]))
+    assert event["tracking_server"] == server

@@ -96,6 +96,27 @@ def test_local_data_and_code_are_uploaded_and_the_outcome_is_printed(
     assert execution["name"].startswith("sentiment-")
 
 
+def test_a_channel_of_a_file_system_is_passed_on_as_it_is(
+    hfsm: Any, deploy: Any, request_file: Callable[..., Path]
+) -> None:
+    aws = deploy()
+    mounted = {"file_system": "corpora", "directory_path": "/shared/reviews"}
+    assert hfsm("train", request_file(channels={"train": "data", "corpus": mounted})).code == 0
+    [execution] = executions(aws)
+    assert json.loads(execution["input"])["channels"]["corpus"] == mounted
+
+
+def test_a_path_that_leads_up_in_a_file_system_is_told_before_anything_is_uploaded(
+    hfsm: Any, deploy: Any, request_file: Callable[..., Path]
+) -> None:
+    aws = deploy()
+    mounted = {"file_system": "corpora", "directory_path": "/shared/../private"}
+    result = hfsm("train", request_file(channels={"train": "data", "corpus": mounted}))
+    assert result.code == 2
+    assert "channels.corpus.directory_path is '/shared/../private'" in result.err
+    assert uploaded(aws) == []
+
+
 def test_the_same_data_is_uploaded_once(hfsm: Any, deploy: Any, request_file: Callable[..., Path]) -> None:
     aws = deploy()
     path = request_file()

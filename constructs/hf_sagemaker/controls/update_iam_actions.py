@@ -38,6 +38,7 @@ SERVICES = (
     "route53",
     "s3",
     "sagemaker",
+    "sagemaker-mlflow",
     "secretsmanager",
     "sns",
     "sqs",

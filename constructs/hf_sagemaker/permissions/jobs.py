@@ -89,7 +89,10 @@ def sagemaker_arn(scope: Construct, resource: str) -> str:
 def train_in_place(
     scope: Construct, subnet_ids: Sequence[str], security_group_ids: Sequence[str], instance_types: Sequence[str]
 ) -> Permission:
-    """Start training jobs by oneself, as a notebook does: in these subnets, isolated, on these instance types only."""
+    """Start training jobs by oneself, as a notebook does: in these subnets, isolated, on these instance types only.
+
+    They mount no file system: where these security groups reach one, only training requests are held to its folders.
+    """
     conditions: dict[str, Any] = {
         # "For all values" is true of none at all: the Null conditions ask for some.
         "ForAllValues:StringEquals": {
@@ -97,7 +100,11 @@ def train_in_place(
             "sagemaker:VpcSecurityGroupIds": list(security_group_ids),
             "sagemaker:InstanceTypes": list(instance_types),
         },
-        "Null": {"sagemaker:VpcSubnets": "false", "sagemaker:VpcSecurityGroupIds": "false"},
+        "Null": {
+            "sagemaker:VpcSubnets": "false",
+            "sagemaker:VpcSecurityGroupIds": "false",
+            "sagemaker:FileSystemId": "true",
+        },
         "Bool": {"sagemaker:NetworkIsolation": "true", "sagemaker:InterContainerTrafficEncryption": "true"},
     }
     jobs = sagemaker_arn(scope, "training-job/*")

@@ -26,6 +26,15 @@ XRAY_WRITE = (
     "xray:PutTraceSegments",
 )
 
+LOG_TO_MLFLOW = (
+    "sagemaker-mlflow:CreateExperiment",
+    "sagemaker-mlflow:CreateRun",
+    "sagemaker-mlflow:GetExperimentByName",
+    "sagemaker-mlflow:LogBatch",
+    "sagemaker-mlflow:SearchRuns",
+    "sagemaker-mlflow:UpdateRun",
+)
+
 
 def run_jobs(scope: Construct, kind: JobKind, name_pattern: str) -> Permission:
     """What Step Functions needs to run jobs of this kind, with names of that pattern, to their end (`.sync`).
@@ -135,3 +144,8 @@ def _executions(state_machine: sfn.StateMachine, on_machine: list[str], *on_exec
         ],
         "Executions of one state machine: whoever starts them names them.",
     )
+
+
+def log_to_mlflow(tracking_server_arn: str) -> Permission:
+    """Log runs on one tracking server: find or make an experiment, find or make a run, add to it, end it."""
+    return allow(LOG_TO_MLFLOW, tracking_server_arn)

@@ -50,6 +50,8 @@ def _everything(name: str) -> dict[str, Any]:
         "allowed_repositories": ["https://github.com/team/*"],
         "token_secret_arn": f"arn:aws:secretsmanager:{region}:{account}:secret:git-a1b2c3",
     }
+    server = f"arn:aws:sagemaker:{region}:{account}:mlflow-tracking-server/experiments"
+    content["training"]["mlflow"] = {"tracking_server_arn": server}
     package = f"arn:aws:sagemaker:{region}:{account}:model-package/{name}-text-classification/1"
     (endpoint,) = content["inference"]["endpoints"]
     served = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from localcloud.images.paths import Paths
 from localcloud.images.process_tree import ProcessTree
 from localcloud.images.store import Image
-from localcloud.images.trees import link_tree, stack_venv
+from localcloud.images.trees import link_tree, remove_tree, stack_venv
 
 # What a container may know of this machine: how to reach a package index. Never anybody's credentials.
 _SHARED = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
@@ -109,6 +109,6 @@ class Container:
         """Kills it and removes its folder."""
         self._removed = True
         self.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
         if self._temporary:
             shutil.rmtree(self._temporary, ignore_errors=True)

@@ -28,6 +28,15 @@ def link_tree(source: Path, target: Path) -> None:
                 shutil.copy2(entry.path, path, follow_symlinks=False)
 
 
+def remove_tree(folder: Path) -> None:
+    """Removes a folder and what is below it, also below folders that nobody may write."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir():
+        for path, _, _ in os.walk(folder):
+            Path(path).chmod(0o700)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def link_venv(source: Path, target: Path) -> None:
     """A copy of a virtual environment that works at its new place: its programs name its own interpreter."""
     link_tree(source, target)

@@ -52,7 +52,8 @@ class TrainingCluster:
     def download(self) -> None:
         """Brings data and checkpoints to every instance. NoSuchDataError: a channel has none."""
         for instance in self._instances:
-            training_input.download(self._s3, self._request, instance.container, instance.host)
+            file_systems = self._compute.cloud.state_dir / "file-systems"
+            training_input.download(self._s3, self._request, instance.container, file_systems, instance.host)
             if checkpoints := self._checkpoints:
                 download_prefix(self._s3, checkpoints["S3Uri"], self._checkpoint_folder(instance))
 

@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+from pathlib import Path
 from typing import Any
 
 from localcloud.images.container import Container
+from localcloud.sagemaker.file_systems import mount
 from localcloud.sagemaker.s3 import NoSuchDataError, download_manifest, download_prefix
 
 LONGEST_REASON = 1024  # characters of a FailureReason
@@ -15,13 +17,19 @@ def host_names(request: dict[str, Any]) -> list[str]:
     return sorted(f"algo-{number + 1}" for number in range(request["ResourceConfig"].get("InstanceCount") or 1))
 
 
-def download(s3: Any, request: dict[str, Any], container: Container, host: str = "algo-1") -> None:
-    """Folders, channels and configuration files of one instance. NoSuchDataError: a channel has no data."""
+def download(s3: Any, request: dict[str, Any], container: Container, file_systems: Path, host: str = "algo-1") -> None:
+    """Folders, channels and configuration files of one instance. NoSuchDataError: a channel has no data.
+
+    file_systems: where the file systems lie that channels name.
+    """
     hosts = host_names(request)
     root = container.opt_ml
     for name in ("input/config", "model", "output/data", "code", "checkpoints"):
         (root / name).mkdir(parents=True, exist_ok=True)
     for channel in request.get("InputDataConfig") or []:
+        if mounted := channel["DataSource"].get("FileSystemDataSource"):
+            mount(mounted, file_systems, root / "input/data" / channel["ChannelName"])
+            continue
         source = channel["DataSource"]["S3DataSource"]
         uri = source["S3Uri"]
         sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
@@ -62,7 +70,7 @@ def _config_files(request: dict[str, Any], container: Container, host: str) -> d
         "inputdataconfig.json": {
             channel["ChannelName"]: {
                 "TrainingInputMode": channel.get("InputMode", "File"),
-                "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
+                "S3DistributionType": (channel["DataSource"].get("S3DataSource") or {}).get(
                     "S3DataDistributionType", "FullyReplicated"
                 ),
                 "RecordWrapperType": "None",

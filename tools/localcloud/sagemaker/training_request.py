@@ -18,6 +18,7 @@ def check(request: dict[str, Any]) -> None:
         *_time_problems(request),
         *_hyperparameter_problems(request.get("HyperParameters") or {}),
         *_channel_problems(request.get("InputDataConfig") or []),
+        *_mount_problems(request),
         *_local_problems(request),
     ]
     if problems:
@@ -57,6 +58,25 @@ def _channel_problems(channels: list[dict[str, Any]]) -> list[str]:
     return [f"channel {name!r} is given twice" for name in sorted(set(names)) if names.count(name) > 1]
 
 
+def _mount_problems(request: dict[str, Any]) -> list[str]:
+    """A file system is reached from inside the VPC, and mounted as it is."""
+    mounted = [
+        channel for channel in request.get("InputDataConfig") or [] if channel["DataSource"].get("FileSystemDataSource")
+    ]
+    problems = [
+        f"channel {channel['ChannelName']!r}: a FileSystemDataSource needs InputMode File"
+        for channel in mounted
+        if channel.get("InputMode", "File") != "File"
+    ]
+    if mounted and not request.get("VpcConfig"):
+        problems.append("VpcConfig is required where a channel has a FileSystemDataSource")
+    return problems + [
+        f"channel {channel['ChannelName']!r}: give one of S3DataSource and FileSystemDataSource"
+        for channel in mounted
+        if channel["DataSource"].get("S3DataSource")
+    ]
+
+
 def _local_problems(request: dict[str, Any]) -> list[str]:
     """What AWS can do and the embedded one cannot: better said than half done."""
     problems = []
@@ -69,6 +89,8 @@ def _local_problems(request: dict[str, Any]) -> list[str]:
     if instances > MOST_INSTANCES:
         problems.append(f"InstanceCount {instances}: the embedded AWS runs {MOST_INSTANCES} instances per job at most")
     for channel in request.get("InputDataConfig") or []:
+        if channel["DataSource"].get("FileSystemDataSource"):
+            continue
         source = channel["DataSource"].get("S3DataSource") or {}
         kind, mode = source.get("S3DataType"), channel.get("InputMode", "File")
         if (
