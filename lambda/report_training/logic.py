@@ -18,6 +18,8 @@ _SECRETS = re.compile(
     r"\bhf_[A-Za-z0-9]{16,}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|(?<=X-Amz-Signature=)\w+|(?<=Token=)[\w%/+=]+"
 )
 _START = re.compile(r"hfsm\.start .*?resumed_from_step=(\d+)")
+# As `start_training.names` makes them; a person who starts a run could give it such a name too.
+_TRIGGERED = re.compile(r"(?P<trigger>[a-z][a-z0-9-]*)_(?P<kind>schedule|data|alarm|hand)_\w+")
 _STEP = re.compile(r"hfsm\.(?:step|interrupted) step=(\d+)")
 
 
@@ -81,6 +83,7 @@ def make_report(
         "environment": subject.environment,
         "job_type": subject.job_type,
         "name": subject.name,
+        "started_by": started_by(subject.name),
         "status": subject.status,
         "error": execution.get("error"),
         "cause": cause or None,
@@ -98,6 +101,12 @@ def make_report(
         "this_attempt": totals([job for job in jobs if attempts.get(job.name, 0) == subject.redrives], subject.prices),
         "links": links(subject.execution, jobs[-1].name if jobs else None),
     }
+
+
+def started_by(name: str) -> dict[str, str] | None:
+    """Trigger and kind, where the execution's name is one that triggers give. None: it is not."""
+    found = _TRIGGERED.fullmatch(name)
+    return found.groupdict() if found else None
 
 
 def totals(jobs: Sequence[Job], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
