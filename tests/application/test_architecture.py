@@ -28,6 +28,8 @@ WITHOUT_CDK = [
     "stacks/model_settings.py",
     "stacks/price_settings.py",
     "stacks/settings_files.py",
+    "stacks/trigger_problems.py",
+    "stacks/trigger_settings.py",
     "constructs/hf_sagemaker/dlc_catalog.py",
     "constructs/hf_sagemaker/nearest_regions.py",
     "constructs/hf_sagemaker/base_image.py",
@@ -37,7 +39,10 @@ WITHOUT_CDK = [
     "constructs/hf_sagemaker/inference_code.py",
     "constructs/hf_sagemaker/requirements.py",
     "constructs/hf_sagemaker/instance_types.py",
+    "constructs/hf_sagemaker/metric_definitions.py",
     "constructs/hf_sagemaker/prices.py",
+    "constructs/hf_sagemaker/schedule_expression.py",
+    "constructs/hf_sagemaker/trigger_request.py",
     "constructs/hf_sagemaker/service_regions.py",
 ]
 
