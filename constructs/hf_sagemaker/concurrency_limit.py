@@ -16,17 +16,18 @@ from hf_sagemaker.place import place_of
 
 TOO_MANY_RUNS = "TooManyRuns"
 """The error with which `validate_training_request` says that it is not a run's turn."""
-_LONGEST_PAUSE = 300
+_LONGEST_PAUSE = 1800
 """Seconds."""
-_LOOKS = 300
+_GROWTH = 1.1
+_LOOKS = 99
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConcurrencyLimit:
     """runs: as many go on at a time, over all machines that the parameter of that name lists.
 
-    first_pause: seconds between the first two looks whether it is a run's turn; each pause is a fifth longer than the
-        one before, up to five minutes. Omitted: 60. A run waits for about a day.
+    first_pause: seconds between the first two looks whether it is a run's turn, at most; each pause may be a tenth
+        longer than the one before, up to half an hour. Omitted: 60, with which a run waits for 18 hours on average.
     """
 
     runs: int
@@ -44,8 +45,9 @@ class ConcurrencyLimit:
 
     @property
     def longest(self) -> Duration:
-        """More than a run waits at most."""
-        return Duration.seconds(_LONGEST_PAUSE * _LOOKS).plus(Duration.hours(1))
+        """As long as a run waits at most, and what the looks themselves take."""
+        pauses = sum(min(self.first_pause * _GROWTH**look, _LONGEST_PAUSE) for look in range(_LOOKS))
+        return Duration.seconds(round(pauses)).plus(Duration.hours(1))
 
 
 def wait_for_turn(state: tasks.LambdaInvoke, limit: ConcurrencyLimit) -> None:
@@ -53,11 +55,11 @@ def wait_for_turn(state: tasks.LambdaInvoke, limit: ConcurrencyLimit) -> None:
     state.add_retry(
         errors=[TOO_MANY_RUNS],
         interval=Duration.seconds(limit.first_pause),
-        backoff_rate=1.2,
+        backoff_rate=_GROWTH,
         max_attempts=_LOOKS,
         max_delay=Duration.seconds(_LONGEST_PAUSE),
-        # No jitter: whose turn it is does not depend on who asks first.
-        jitter_strategy=sfn.JitterType.NONE,
+        # Whose turn it is does not depend on who asks first.
+        jitter_strategy=sfn.JitterType.FULL,
     )
 
 

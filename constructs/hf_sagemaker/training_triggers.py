@@ -218,18 +218,14 @@ def _permissions(
     place = place_of(scope)
     machines = {each.job_type: each.state_machine.state_machine_arn for each in triggers}
     looked_at = {
-        each.job_type: each.state_machine.state_machine_arn
-        for each in triggers
-        if not isinstance(each.on, OnSchedule)
+        each.job_type: each.state_machine.state_machine_arn for each in triggers if not isinstance(each.on, OnSchedule)
     }
     data = [each.on for each in triggers if isinstance(each.on, OnNewData)]
     prefixes: dict[str, list[str]] = {}
     for each in data:
         prefixes.setdefault(bucket_arn(each.bucket), []).append(f"{each.prefix}*")
     return [
-        allow.allow(
-            ["ssm:GetParameter"], *(place.arn("ssm", f"parameter{each.parameter_name}") for each in triggers)
-        ),
+        allow.allow(["ssm:GetParameter"], *(place.arn("ssm", f"parameter{each.parameter_name}") for each in triggers)),
         allow.allow(["states:StartExecution"], *machines.values()),
         *([allow.allow(["states:ListExecutions"], *looked_at.values())] if looked_at else []),
         *(

@@ -38,6 +38,7 @@ from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
 
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingDefaults:
     """What a request need not say, and how far it may go.

@@ -48,7 +48,7 @@ def _problems(folder: Path, *triggers: Any, request: Any = REQUEST) -> list[str]
 @pytest.mark.parametrize(
     ("trigger", "words"),
     [
-        (SCHEDULE | {"schedule": "cron(0 25 * * ? *)"}, "triggers.0.schedule is \"cron(0 25 * * ? *)\": hours is 25"),
+        (SCHEDULE | {"schedule": "cron(0 25 * * ? *)"}, 'triggers.0.schedule is "cron(0 25 * * ? *)": hours is 25'),
         (SCHEDULE | {"schedule": "every night"}, "must be rate"),
         (SCHEDULE | {"request": "requests/none.json"}, "cannot be read"),
         (SCHEDULE | {"new_data": {"prefix": "a/"}}, "must have exactly one of schedule, new_data and alarm"),
@@ -169,7 +169,8 @@ def test_operators_find_triggers_by_their_names(asked: tuple[EnvironmentSettings
 def test_a_limit_waits_in_the_first_state_and_adds_none(
     asked: tuple[EnvironmentSettings, dict[str, Any]],
 ) -> None:
-    states = _definition(asked[1])["States"]
+    definition = _definition(asked[1])
+    states = definition["States"]
     validate = states["Validate"]
     assert validate["Parameters"]["limit"] == {
         "runs": 2,
@@ -178,8 +179,11 @@ def test_a_limit_waits_in_the_first_state_and_adds_none(
     }
     (retry,) = [each for each in validate["Retry"] if each["ErrorEquals"] == ["TooManyRuns"]]
     assert retry["IntervalSeconds"] == 60
-    # About a day, and then it fails in words
-    assert 24 * 3600 * 0.95 < retry["MaxAttempts"] * retry["MaxDelaySeconds"] < 26 * 3600
+    # For 18 hours on average, since a pause is half as long as it may be; and then it fails in words
+    pauses = [min(60 * retry["BackoffRate"] ** look, retry["MaxDelaySeconds"]) for look in range(retry["MaxAttempts"])]
+    assert 17 < sum(pauses) / 2 / 3600 < 19
+    # And the machine's own time limit has room for the longest wait
+    assert definition["TimeoutSeconds"] > 4 * 3600 + sum(pauses)
     # The code of Git is brought when the turn has come: no second wait
     assert "limit" not in states["MakeJobOfCode"]["Parameters"]
 

@@ -84,9 +84,7 @@ class WorkflowMachine(Stack):
             app,
             "Workflow",
             env=Environment(account="123456789012", region="us-east-1"),
-            synthesizer=DefaultStackSynthesizer(
-                generate_bootstrap_version_rule=False, file_assets_bucket_name=bucket
-            ),
+            synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False, file_assets_bucket_name=bucket),
         )
         self._bucket = s3.Bucket.from_bucket_name(self, "Bucket", bucket)
         image = ImageByDigest(
