@@ -1,4 +1,4 @@
-"""Whether new data lies below a prefix: S3's listing on one side, the names of earlier executions on the other. Pure."""
+"""Whether new data lies below a prefix: S3's listing on one side, names of earlier executions on the other. Pure."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -54,8 +54,8 @@ def listing(objects: Iterable[Mapping[str, Any]]) -> Listing | None:
 def why_not(found: Listing | None, seen: Listing | None, *, now: datetime, quiet: timedelta) -> str | None:
     """In a sentence, why no run is started. None: one is.
 
-    found: what lies there. seen: what the trigger's newest run has seen; None: it has started none since `found.newest`.
-    quiet: how long nothing must have come.
+    found: what lies there. seen: what the trigger's newest run has seen. None: it has started none since the newest
+    object came. quiet: how long nothing must have come.
     """
     if found is None:
         return "Nothing lies there."

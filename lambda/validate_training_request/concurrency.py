@@ -32,10 +32,11 @@ class Run:
         return self.arn.rsplit(":", 1)[-1]
 
 
-def wait_for_turn(limit: Mapping[str, Any], execution_id: str, clients: Callable[[str], Any], sleep: Any) -> None:
+def wait_for_turn(limit: Mapping[str, Any], execution_id: str, clients: Any, sleep: Callable[[float], None]) -> None:
     """Raises TooManyRuns while as many older runs go on as the limit allows at a time.
 
     limit: {runs, machines: name of the parameter with the ARNs of all machines, started: when this one was}.
+    clients: `boto3.client`. sleep: `time.sleep`.
     """
     stated = clients("ssm").get_parameter(Name=limit["machines"])["Parameter"]["Value"]
     states = clients("stepfunctions")

@@ -188,6 +188,26 @@ def test_a_limit_waits_in_the_first_state_and_adds_none(
     assert "limit" not in states["MakeJobOfCode"]["Parameters"]
 
 
+def test_every_job_types_function_counts_the_runs_of_all(tmp_path: Path) -> None:
+    # Given two job types and a limit
+    content: dict[str, Any] = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
+    (job,) = content["training"]["job_types"]
+    content["training"] |= {"max_concurrent_runs": 1, "job_types": [job, job | {"name": "audio"}]}
+    (tmp_path / "dev.yaml").write_text(yaml.safe_dump(content))
+    resources = _training(load_environments(tmp_path)["dev"])["Resources"]
+    machines = [name for name, each in resources.items() if each["Type"] == "AWS::StepFunctions::StateMachine"]
+    assert len(machines) == 2
+    # Then one parameter lists both machines
+    (listed,) = [each for name, each in resources.items() if name.startswith("LimitedRunsMachines")]
+    assert [part["Ref"] for part in listed["Properties"]["Value"]["Fn::Join"][1] if part != ","] == machines
+    # And the role of each function may list both's executions
+    policies = [each["Properties"] for name, each in resources.items() if name.startswith("LimitedRunsCountPolicy")]
+    assert len({policy["Roles"][0]["Ref"] for policy in policies}) == 2
+    for policy in policies:
+        (listing,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"] == "states:ListExecutions"]
+        assert [each["Ref"] for each in listing["Resource"]] == machines
+
+
 def test_an_environment_that_asks_for_nothing_gets_nothing(tmp_path: Path) -> None:
     template = _training(_load(tmp_path))
     text = json.dumps(template)

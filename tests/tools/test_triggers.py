@@ -67,7 +67,7 @@ def test_a_name_that_is_no_triggers_is_told_with_those_that_are(hfsm: Any, trigg
 
 
 def test_a_name_of_two_job_types_needs_the_job_type(hfsm: Any, triggers: Any, put_parameters: Any) -> None:
-    states, machine = triggers
+    _, machine = triggers
     document = {"name": "nightly", "job_type": "audio", "state_machine": machine, "request": REQUEST}
     schedule = {"schedule": {"expression": "rate(1 day)"}}
     put_parameters({"training/audio/triggers/nightly": json.dumps(document | schedule)})
