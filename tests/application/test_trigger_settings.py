@@ -205,7 +205,7 @@ def test_every_job_types_function_counts_the_runs_of_all(tmp_path: Path) -> None
     assert len({policy["Roles"][0]["Ref"] for policy in policies}) == 2
     for policy in policies:
         (listing,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Action"] == "states:ListExecutions"]
-        assert [each["Ref"] for each in listing["Resource"]] == machines
+        assert sorted(each["Ref"] for each in listing["Resource"]) == sorted(machines)
 
 
 def test_an_environment_that_asks_for_nothing_gets_nothing(tmp_path: Path) -> None:
