@@ -52,7 +52,7 @@ def alarmed(trigger: Trigger, time: datetime) -> str:
 
     All of one minimum interval, counted from 1970, have the same: two events that overtake each other start one run.
     """
-    seconds = int(trigger.minimum_interval.total_seconds())
+    seconds = max(1, int(trigger.minimum_interval.total_seconds()))
     begin = datetime.fromtimestamp(int(time.timestamp()) // seconds * seconds, UTC)
     return names.execution_name(trigger.name, names.ALARM, names.to_second(begin))
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 _SHOWN = 5
 """Names of runs in a message."""
 _LOOKS = 4
@@ -73,7 +75,16 @@ def message(ahead: Sequence[Run], limit: int) -> str:
 
 
 def _running(states: Any, machine: str) -> Iterator[Run]:
+    """Raises TooManyRuns where Step Functions answers nobody for now, too: a run must not fail of that."""
     pages = states.get_paginator("list_executions")
-    for page in pages.paginate(stateMachineArn=machine, statusFilter="RUNNING"):
-        for each in page["executions"]:
-            yield Run(each["executionArn"], each["startDate"])
+    try:
+        for page in pages.paginate(stateMachineArn=machine, statusFilter="RUNNING"):
+            for each in page["executions"]:
+                yield Run(each["executionArn"], each["startDate"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ThrottlingException":
+            raise
+        raise TooManyRuns(
+            "the running executions could not be counted, since Step Functions throttles. No job was started. Redrive "
+            "this execution later."
+        ) from None

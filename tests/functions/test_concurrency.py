@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from validate_training_request.concurrency import Run, TooManyRuns, message, older, wait_for_turn
 
@@ -97,3 +98,13 @@ def test_the_message_names_the_runs_ahead_and_says_what_to_do() -> None:
     assert said.startswith("7 runs are ahead of this one, and the environment lets 3 go on at a time")
     assert "run-0, run-1, run-2, run-3, run-4 and 2 more" in said
     assert "redrive" in said
+
+
+@pytest.mark.parametrize(("code", "raised"), [("ThrottlingException", TooManyRuns), ("AccessDenied", ClientError)])
+def test_who_cannot_be_counted_for_now_waits_too(code: str, raised: type[Exception]) -> None:
+    class Refusing(Cloud):
+        def paginate(self, **asked: str) -> Any:
+            raise ClientError({"Error": {"Code": code, "Message": "Rate exceeded"}}, "ListExecutions")
+
+    with pytest.raises(raised):
+        _wait(Refusing(), _run("a", 0), 1)
