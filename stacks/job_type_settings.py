@@ -7,6 +7,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from stacks.git_settings import GitSettings
 from stacks.settings_base import Name, Settings
 from stacks.tracking_settings import MlflowSettings
+from stacks.trigger_settings import TriggerSettings
 
 Seconds = Annotated[int, Field(ge=1, le=28 * 24 * 3600)]
 
@@ -53,6 +54,8 @@ class JobTypeSettings(Settings):
     """Seconds that a request on demand may keep its instances for another job like it, at most. They are paid for. 0:
     no request may."""
     evaluation: EvaluationSettings = EvaluationSettings()
+    triggers: Annotated[list[TriggerSettings], Field(max_length=20)] = []
+    """What starts runs besides people."""
 
     @property
     def all_instance_types(self) -> list[str]:
@@ -90,6 +93,8 @@ class TrainingSettings(Settings):
     job_types: list[JobTypeSettings] = []
     notification_emails: list[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]] = []
     """Who is told when a run ends. AWS asks each of them to confirm."""
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Runs that go on at a time, of all job types together; the others wait, the oldest first. Omitted: no limit."""
     git: GitSettings | None = None
     """Where training code may come from besides S3. Omitted: from nowhere."""
     mlflow: MlflowSettings | None = None

@@ -31,6 +31,7 @@ from stacks.model_settings import ModelSettings, model_problems
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.price_settings import PriceSettings
 from stacks.settings_base import Name, Problem, Settings
+from stacks.trigger_problems import trigger_problems
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, for example eu-west-1")]
@@ -153,6 +154,14 @@ class EnvironmentSettings(Settings):
         ]
         return f"{problems[0][0]} {problems[0][1]}" if problems else ""
 
+    def unfit_images(self, job: JobTypeSettings) -> dict[str, str]:
+        """The training images that only do not fit, with why: what a request is told that names one."""
+        if job.allowed_images is not None:
+            return {}
+        training = [image.name for image in self.images if image.base.purpose == "training"]
+        reasons = {name: self.why_unfit(job, name) for name in training}
+        return {name: f"It does not fit: {reason}." for name, reason in reasons.items() if reason}
+
     def _job_type_problems(self) -> list[Problem]:
         found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
         for i, job in enumerate(self.training.job_types):
@@ -168,6 +177,7 @@ class EnvironmentSettings(Settings):
                 found += unknown
                 if not unknown and (reason := self.why_unfit(job, name)):
                     found.append((f"{path}.allowed_images.{k}", name, f"must fit this job type: {reason}"))
+            found += trigger_problems(self, job, path)
         return found
 
     def _endpoint_problems(self) -> list[Problem]:

@@ -8,17 +8,20 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
+from hf_sagemaker.concurrency_limit import ConcurrencyLimit, LimitedRuns
 from hf_sagemaker.git_source import GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prices import Price
 from hf_sagemaker.training_report import ReportedWorkflow, TrainingReport
+from hf_sagemaker.training_triggers import TrainingTriggers
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
-from stacks.contract import publish
+from stacks.contract import parameter_path, publish
 from stacks.data_stack import DataStack
 from stacks.git_settings import GitSettings
 from stacks.job_type_settings import JobTypeSettings
 from stacks.settings import EnvironmentSettings
+from stacks.triggers import triggers_of
 
 FUNCTIONS = Path(__file__).parent.parent / "lambda"
 
@@ -43,6 +46,7 @@ class TrainingStack(Stack):
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         git = settings.training.git
         source = self._git(git, network, data, removal_policy) if git else None
+        limit = _limit(environment, settings)
         self.workflows: dict[str, HuggingFaceTraining] = {}
         for job in settings.training.job_types:
             nameable = settings.nameable_images(job)
@@ -54,7 +58,7 @@ class TrainingStack(Stack):
                 defaults=_defaults(job),
                 training_images={name: images[name] for name in nameable},
                 inference_image=images[job.inference_image],
-                unfit_images=_unfit(settings, job),
+                unfit_images=settings.unfit_images(job),
                 roles=data.roles,
                 placement=network.jobs,
                 keys=data.keys,
@@ -64,6 +68,7 @@ class TrainingStack(Stack):
                 git_repositories=git.allowed_repositories if git else (),
                 file_systems=[each.file_system for each in settings.data.file_systems],
                 function_root=FUNCTIONS,
+                limit=limit,
                 reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
             )
@@ -106,6 +111,24 @@ class TrainingStack(Stack):
                 reserved_concurrency=settings.functions.reserved_concurrency,
                 removal_policy=removal_policy,
             )
+        counted = self._count(limit) if limit and self.workflows else None
+        if triggers := triggers_of(environment, settings, self.workflows, data.buckets):
+            made = TrainingTriggers(
+                self,
+                "Triggers",
+                triggers=triggers,
+                keys=data.keys,
+                function_root=FUNCTIONS,
+                alarm_topic=alarm_topic,
+                reserved_concurrency=settings.functions.reserved_concurrency,
+                removal_policy=removal_policy,
+            )
+            if counted:
+                made.node.add_dependency(counted)
+
+    def _count(self, limit: ConcurrencyLimit) -> LimitedRuns:
+        machines = [(each.state_machine, each.validating_role) for each in self.workflows.values()]
+        return LimitedRuns(self, "LimitedRuns", limit=limit, machines=machines)
 
     def _git(
         self, settings: GitSettings, network: Network, data: DataStack, removal_policy: RemovalPolicy
@@ -130,13 +153,11 @@ def _prices(settings: EnvironmentSettings) -> dict[str, Price]:
     return {name: price for name, price in settings.prices.table(settings.region).items() if name in wanted}
 
 
-def _unfit(settings: EnvironmentSettings, job: JobTypeSettings) -> dict[str, str]:
-    """The training images that only do not fit, with why: what a request is told that names one."""
-    if job.allowed_images is not None:
-        return {}
-    training = [image.name for image in settings.images if image.base.purpose == "training"]
-    reasons = {name: settings.why_unfit(job, name) for name in training}
-    return {name: f"It does not fit: {reason}." for name, reason in reasons.items() if reason}
+def _limit(environment: str, settings: EnvironmentSettings) -> ConcurrencyLimit | None:
+    runs = settings.training.max_concurrent_runs
+    if not runs:
+        return None
+    return ConcurrencyLimit(runs=runs, machines_parameter=parameter_path(environment, "limits/state-machines"))
 
 
 def _defaults(job: JobTypeSettings) -> TrainingDefaults:

@@ -9,6 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from hf_sagemaker.concurrency_limit import ConcurrencyLimit, wait_for_turn
 from hf_sagemaker.git_source import CODE, BringCode, GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.model_registration import ModelRegistration
@@ -43,10 +44,12 @@ class TrainingStates(Construct):
         inference_image: ImageByDigest,
         task: str,
         git: GitSource | None = None,
+        limit: ConcurrencyLimit | None = None,
     ) -> None:
         """Creates the states.
 
         git: brings the code of requests that have git_config. Omitted: there is none.
+        limit: how many runs go on at a time; the others wait in `Validate`. Omitted: all.
 
         training_images: those that a request may name. inference_image: of every model. The digests of the two that a
             run needs are read when it begins: what is built meanwhile is for the next one.
@@ -104,7 +107,10 @@ class TrainingStates(Construct):
             chosen="$.job.image",
             next_state=way,
         )
-        self.start = self._validation("Validate", validate, payload, refused)
+        turn = {"limit": limit.payload} if limit else {}
+        self.start = self._validation("Validate", validate, {**payload, **turn}, refused)
+        if limit:
+            wait_for_turn(self.start, limit)
         self.start.next(images.start)
         # The images are read anew: one that was built since may be what mends the failure.
         failures.when_redriven(

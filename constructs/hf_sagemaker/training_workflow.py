@@ -25,6 +25,7 @@ from hf_sagemaker import compatibility
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
+from hf_sagemaker.concurrency_limit import ConcurrencyLimit
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.execution_roles import GIT_PREFIX, HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
 from hf_sagemaker.file_system import FileSystem
@@ -32,19 +33,11 @@ from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.git_source import GitSource, bring_code
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.instance_types import instance_type
+from hf_sagemaker.metric_definitions import METRIC_DEFINITIONS
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
-
-METRIC_DEFINITIONS: tuple[Mapping[str, str], ...] = (
-    {"Name": "loss", "Regex": r"hfsm\.step step=[0-9]+ loss=([0-9.]+)"},
-    {"Name": "eval_accuracy", "Regex": r"eval_accuracy=([0-9.]+)"},
-    {"Name": "eval_loss", "Regex": r"eval_loss=([0-9.]+)"},
-    {"Name": "majority_baseline", "Regex": r"majority_baseline=([0-9.]+)"},
-    {"Name": "final_step", "Regex": r"final_step=([0-9]+)"},
-)
-"""What the training code of this library prints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +74,7 @@ class HuggingFaceTraining(Construct):
     model_package_group, model_package_group_name: trained models that passed the gate are registered
         here, to be approved by a person.
     topic: told about every end of a run.
+    validating_role: of the function that checks requests.
     """
 
     def __init__(
@@ -103,6 +97,7 @@ class HuggingFaceTraining(Construct):
         git: GitSource | None = None,
         git_repositories: Sequence[str] = (),
         file_systems: Sequence[FileSystem] = (),
+        limit: ConcurrencyLimit | None = None,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -120,6 +115,8 @@ class HuggingFaceTraining(Construct):
         git: brings the code of requests that name a repository; git_repositories: patterns of those that it brings.
             Omitted: requests cannot.
         file_systems: which channels may name. `let_mount` opens the way to them. Omitted: none.
+        limit: how many runs of the environment go on at a time; `LimitedRuns` then lets `validating_role` count them.
+            Omitted: all.
         function_root: folder with the packages `validate_training_request` and `evaluate_model`.
         reserved_concurrency: of each function, as `PythonFunction` takes it.
         removal_policy: of the logs. Omitted: they are kept.
@@ -207,12 +204,15 @@ class HuggingFaceTraining(Construct):
             inference_image=inference_image,
             task=defaults.task,
             git=git,
+            limit=limit,
         )
+        self.validating_role = functions["validate_training_request"].role
         if not isolated:
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
         images = [*training_images.values(), inference_image]
         policy = self._orchestration(environment, roles, keys, list(functions.values()), images, git)
-        self.state_machine = self._state_machine(states, roles, keys, removal_policy)
+        waiting = limit.longest if limit else Duration.hours(0)
+        self.state_machine = self._state_machine(states, roles, keys, waiting, removal_policy)
         self.state_machine.node.add_dependency(policy)
 
     def _orchestration(
@@ -247,6 +247,7 @@ class HuggingFaceTraining(Construct):
         states: TrainingStates,
         roles: ExecutionRoles,
         keys: EnvironmentKeys,
+        waiting: Duration,
         removal_policy: RemovalPolicy,
     ) -> sfn.StateMachine:
         log_group = logs.LogGroup(
@@ -268,7 +269,7 @@ class HuggingFaceTraining(Construct):
                 kms.Key.from_key_arn(self, "StateKey", keys.operations.key_arn)
             ),
             # Spot until it gave up, then on demand in full, then some hours for retries and everything around them.
-            timeout=Duration.seconds(TIMEOUT * 2).plus(Duration.hours(4)),
+            timeout=Duration.seconds(TIMEOUT * 2).plus(Duration.hours(4)).plus(waiting),
         )
 
 

@@ -18,6 +18,8 @@ _SECRETS = re.compile(
     r"\bhf_[A-Za-z0-9]{16,}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|(?<=X-Amz-Signature=)\w+|(?<=Token=)[\w%/+=]+"
 )
 _START = re.compile(r"hfsm\.start .*?resumed_from_step=(\d+)")
+# As `start_training.names` makes them; a person who starts a run could give it such a name too.
+_TRIGGERED = re.compile(r"(?P<trigger>[a-z][a-z0-9-]*)_(?P<kind>schedule|data|alarm|hand)_\w+")
 _STEP = re.compile(r"hfsm\.(?:step|interrupted) step=(\d+)")
 
 
@@ -84,6 +86,7 @@ def make_report(
         "environment": subject.environment,
         "job_type": subject.job_type,
         "name": subject.name,
+        "started_by": started_by(subject.name),
         "status": subject.status,
         "error": execution.get("error"),
         "cause": cause or None,
@@ -106,6 +109,12 @@ def make_report(
 def without_secrets(text: str) -> str:
     """The text, with what looks like a token taken out."""
     return _SECRETS.sub("[removed]", text)
+
+
+def started_by(name: str) -> dict[str, str] | None:
+    """Trigger and kind, where the execution's name is one that triggers give. None: it is not."""
+    found = _TRIGGERED.fullmatch(name)
+    return found.groupdict() if found else None
 
 
 def totals(jobs: Sequence[Job], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

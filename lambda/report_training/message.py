@@ -10,6 +10,7 @@ _ENDS = {
     "TIMED_OUT": "took too long and was ended",
     "ABORTED": "was stopped",
 }
+_KINDS = {"schedule": "its time had come", "data": "new data", "alarm": "an alarm", "hand": "by hand"}
 _LONGEST_SUBJECT = 99
 """Characters, ASCII only, that SNS takes."""
 
@@ -30,7 +31,8 @@ def parts(report: dict[str, Any], uri: str) -> dict[str, str]:
 def text(report: dict[str, Any], uri: str) -> str:
     """Outcome, cause, what to do, cost, where to look."""
     paragraphs = [
-        f"Training run {report['name']} ({report['job_type']} in {report['environment']}) {_ENDS[report['status']]}.",
+        f"Training run {report['name']} ({report['job_type']} in {report['environment']}) {_ENDS[report['status']]}."
+        f"{_started_by(report)}",
         _why(report),
         _judged(report),
         f"What to do: {report['what_to_do']}",
@@ -40,6 +42,11 @@ def text(report: dict[str, Any], uri: str) -> str:
         "\n".join([*(f"{name}: {url}" for name, url in report["links"].items()), f"report: {uri}"]),
     ]
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _started_by(report: dict[str, Any]) -> str:
+    by = report["started_by"]
+    return f" The trigger {by['trigger']} has started it ({_KINDS[by['kind']]})." if by else ""
 
 
 def _why(report: dict[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """Lambda entry point."""
 
+import time
 from typing import Any
 
 import boto3
 
+from validate_training_request.concurrency import TooManyRuns, wait_for_turn
 from validate_training_request.logic import (
     REFUSED,
     Defaults,
@@ -17,9 +19,10 @@ from validate_training_request.logic import (
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Input: {request, defaults, execution_id}, and where a build has brought the code `code`, the variables that it
-    exports. Output: see `training_job`.
+    exports; and where runs may have to wait `limit`, see `wait_for_turn`. Output: see `training_job`.
 
-    Raises InvalidTrainingRequest, whose name and text the state machine passes on to people.
+    Raises InvalidTrainingRequest, whose name and text the state machine passes on to people; and for a sound request
+    whose turn has not come TooManyRuns, after which the state machine calls again.
     """
     defaults = Defaults(**event["defaults"])
     commit = _commit(event["request"], defaults, event.get("code"))
@@ -31,6 +34,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
             "Hub, or not whole. Name the model under hub.models in the environment's settings, deploy, and run `hfsm "
             "mirror`; `hfsm mirror --list` shows what is there."
         )
+    if limit := event.get("limit"):
+        wait_for_turn(limit, event["execution_id"], boto3.client, time.sleep)
     return job
 
 
@@ -55,4 +60,4 @@ def _is_there(bucket: str, key: str) -> bool:
     return bool(listed["KeyCount"])
 
 
-__all__ = ["InvalidTrainingRequest", "handle"]
+__all__ = ["InvalidTrainingRequest", "TooManyRuns", "handle"]

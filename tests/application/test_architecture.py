@@ -30,6 +30,8 @@ WITHOUT_CDK = [
     "stacks/file_system_settings.py",
     "stacks/tracking_settings.py",
     "stacks/settings_files.py",
+    "stacks/trigger_problems.py",
+    "stacks/trigger_settings.py",
     "constructs/hf_sagemaker/dlc_catalog.py",
     "constructs/hf_sagemaker/nearest_regions.py",
     "constructs/hf_sagemaker/base_image.py",
@@ -40,7 +42,10 @@ WITHOUT_CDK = [
     "constructs/hf_sagemaker/inference_code.py",
     "constructs/hf_sagemaker/requirements.py",
     "constructs/hf_sagemaker/instance_types.py",
+    "constructs/hf_sagemaker/metric_definitions.py",
     "constructs/hf_sagemaker/prices.py",
+    "constructs/hf_sagemaker/schedule_expression.py",
+    "constructs/hf_sagemaker/trigger_request.py",
     "constructs/hf_sagemaker/service_regions.py",
 ]
 

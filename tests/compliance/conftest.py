@@ -33,6 +33,14 @@ _FILE_SYSTEMS = [
 def _full(name: str) -> dict[str, Any]:
     content: dict[str, Any] = yaml.safe_load((ROOT / "environments" / f"{name}.yaml").read_text(encoding="utf-8"))
     (endpoint,) = content["inference"]["endpoints"]
+    request = str(ROOT / "tests/environments/requests/nightly.json")
+    triggers = [
+        {"name": "nightly", "request": request, "schedule": "cron(0 3 * * ? *)"},
+        {"name": "corpus", "request": request, "new_data": {"prefix": "reviews/"}},
+        {"name": "drift", "request": request, "alarm": {"name": "accuracy"}},
+    ]
+    content["training"] |= {"max_concurrent_runs": 2}
+    content["training"]["job_types"][0]["triggers"] = triggers
     content["hub"] = {"models": [{"id": "google-bert/bert-base-uncased", "revision": "main"}]}
     if content["disposable"]:
         hub = f"google-bert/bert-base-uncased@{'a' * 40}"

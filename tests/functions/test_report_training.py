@@ -95,6 +95,15 @@ def test_a_run_on_spot_says_what_it_cost_and_saved() -> None:
     assert f"approve it for deployment or reject it: {PACKAGE}" in said
 
 
+def test_a_run_that_a_trigger_has_started_says_so() -> None:
+    report = _report(_job(), event=_event(execution=f"{EXECUTION.rpartition(':')[0]}:nightly_schedule_20261121T0300"))
+    assert report["started_by"] == {"trigger": "nightly", "kind": "schedule"}
+    assert "succeeded. The trigger nightly has started it (its time had come)." in message.text(report, "s3://b/k")
+    # And nothing is said of any other
+    assert _report(_job())["started_by"] is None
+    assert "trigger" not in message.text(_report(_job()), "s3://b/k")
+
+
 def test_two_instances_are_billed_twice() -> None:
     report = _report(_job(ResourceConfig={"InstanceType": "ml.g4dn.xlarge", "InstanceCount": 2}))
     assert report["billable_seconds"] == 600

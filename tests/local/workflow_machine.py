@@ -15,6 +15,7 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 
 from hf_sagemaker import dlc_catalog
+from hf_sagemaker.concurrency_limit import ConcurrencyLimit
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.training_job_task import TrainingJobPlace
@@ -72,15 +73,18 @@ def functions() -> bytes:
 
 
 class WorkflowMachine(Stack):
-    """The state machine. bucket: holds the functions' code as `functions.zip`, data, checkpoints and models."""
+    """The state machine. bucket: holds the functions' code as `functions.zip`, data, checkpoints and models.
 
-    def __init__(self, *, repository: str, bucket: str) -> None:
+    limit: how many runs go on at a time. Omitted: all.
+    """
+
+    def __init__(self, *, repository: str, bucket: str, limit: ConcurrencyLimit | None = None) -> None:
         app = App(builtin_cloud_formation_validation=False, analytics_reporting=False)
         super().__init__(
             app,
             "Workflow",
             env=Environment(account="123456789012", region="us-east-1"),
-            synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
+            synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False, file_assets_bucket_name=bucket),
         )
         self._bucket = s3.Bucket.from_bucket_name(self, "Bucket", bucket)
         image = ImageByDigest(
@@ -91,20 +95,24 @@ class WorkflowMachine(Stack):
             missing="built yet: run hfsm build",
         )
         buckets = {"checkpoints_bucket": bucket, "data_buckets": [bucket], "models_bucket": bucket}
+        self.validate = self._function("Validate", "validate_training_request")
         states = TrainingStates(
             self,
             "States",
             place=self._place(),
-            validate=self._function("Validate", "validate_training_request"),
+            validate=self.validate,
             request_defaults=DEFAULTS | buckets,
             evaluate=self._function("Evaluate", "evaluate_model"),
             model_package_group_name=GROUP,
             training_images={"training": image},
             inference_image=image,
             task="text-classification",
+            limit=limit,
         )
-        machine = sfn.StateMachine(self, "Machine", definition_body=sfn.DefinitionBody.from_chainable(states.start))
-        CfnOutput(self, "Arn", value=machine.state_machine_arn)
+        self.machine = sfn.StateMachine(
+            self, "Machine", definition_body=sfn.DefinitionBody.from_chainable(states.start)
+        )
+        CfnOutput(self, "Arn", value=self.machine.state_machine_arn)
 
     @property
     def template(self) -> str:

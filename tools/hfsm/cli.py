@@ -1,10 +1,12 @@
-"""The commands of `hfsm`: their arguments, nothing else."""
+"""The commands of `hfsm`: their arguments, nothing else. Those that belong together have a module of their own."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hfsm import image_commands, local_commands, price_commands, trigger_commands
+from hfsm.options import Environment, Local
 from hfsm.progress import make_console
 
 app = typer.Typer(
@@ -14,22 +16,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-local_app = typer.Typer(no_args_is_help=True, help="The embedded AWS of this machine.")
-app.add_typer(local_app, name="local")
-images_app = typer.Typer(help="The container images of an environment, and what `latest` stands for.")
-app.add_typer(images_app, name="images")
-prices_app = typer.Typer(help="What instances cost, and what a deployment costs by the month.")
-app.add_typer(prices_app, name="prices")
-
-Environment = Annotated[str, typer.Option("--env", help="The environment: a file's name in environments/.")]
-Local = Annotated[bool, typer.Option("--local", help="Use the embedded AWS that `hfsm local up` started.")]
-Settings = Annotated[
-    Path | None, typer.Option("--environments", help="Folder of the settings. Left out: the project's.")
-]
-StateDir = Annotated[
-    Path | None,
-    typer.Option(envvar="HFSM_LOCAL_DIR", help="Folder of the embedded AWS. Left out: .localcloud/ in the project."),
-]
+app.add_typer(local_commands.app, name="local")
+app.add_typer(image_commands.app, name="images")
+app.add_typer(price_commands.app, name="prices")
 
 
 @app.command()
@@ -100,82 +89,6 @@ def build(
 
     parameters = cloud.Parameters(cloud.connect(local), environment)
     container_images.build(images or [], parameters, make_console())
-
-
-@images_app.callback(invoke_without_command=True)
-def images(
-    context: typer.Context,
-    environment: Environment = "dev",
-    local: Local = False,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
-) -> None:
-    """List the images of an environment: base, tag, digest, age, findings of the scan, and what runs each."""
-    if context.invoked_subcommand is not None:
-        return
-    from hfsm import cloud, image_list
-
-    found = image_list.list_images(cloud.Parameters(cloud.connect(local), environment))
-    if json:
-        typer.echo(found.model_dump_json(indent=2))
-    else:
-        image_list.show(found, make_console())
-
-
-@images_app.command("update")
-def update_images(
-    environments: Annotated[list[str] | None, typer.Argument(metavar="[ENV...]", help="Which. Left out: all.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--environments", help="Folder of the settings. Left out: the project's.")
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Change the file without asking.")] = False,
-) -> None:
-    """Pin what `latest` stands for in the settings to the newest images of the catalogue, after showing what changes.
-
-    Asks nothing of AWS. Exit code 1: not changed, because nobody said yes.
-    """
-    from hfsm.image_pins import PinUpdate
-    from hfsm.local import PROJECT_ROOT
-
-    update = PinUpdate(folder or PROJECT_ROOT / "environments", environments or [])
-    if not update.changes:
-        typer.echo(f"{update.file} is current.")
-        return
-    typer.echo("\n".join(update.changes))
-    if not yes and not typer.confirm(f"Change {update.file}?"):
-        typer.echo("Not changed.")
-        raise typer.Exit(1)
-    update.apply()
-    typer.echo(f"Changed {update.file}. Deploy it: that builds the images.")
-
-
-@images_app.command("promote")
-def promote_image(
-    name: Annotated[str, typer.Argument(help="An image whose settings say promoted_from.")],
-    to: Annotated[str, typer.Option("--to", help="The environment that is to run it.")],
-    source: Annotated[
-        str | None, typer.Option("--from", help="The environment that builds it. Left out: as the settings say.")
-    ] = None,
-    digest: Annotated[
-        str | None, typer.Option(help="sha256:… to promote, or to go back to. Left out: what the source runs now.")
-    ] = None,
-    from_profile: Annotated[str | None, typer.Option(help="AWS profile for the environment that builds it.")] = None,
-    to_profile: Annotated[str | None, typer.Option(help="AWS profile for the environment that is to run it.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    local: Local = False,
-) -> None:
-    """Run an image in an environment as another one has built it: the same digest, nothing is built.
-
-    Refused when its scan is not complete, or found what nobody accepts today. Exit code 1: not promoted.
-    """
-    from hfsm import cloud, promotion
-
-    destination = cloud.Parameters(cloud.connect(local, to_profile), to)
-    wanted = promotion.prepare(name, destination, source, cloud.connect(local, from_profile), digest)
-    typer.echo("\n".join(wanted.shown()))
-    if not yes and not typer.confirm("Promote it?"):
-        typer.echo("Not promoted.")
-        raise typer.Exit(1)
-    typer.echo(wanted.ask())
 
 
 @app.command()
@@ -284,71 +197,7 @@ def report(
     typer.echo(dumps(found, indent=2) if json else "\n\n".join(each["text"] for each in found))
 
 
-@prices_app.callback(invoke_without_command=True)
-def prices(context: typer.Context, environment: Environment = "dev", folder: Settings = None) -> None:
-    """Show what an hour of an instance costs by the settings, as reports of training runs use it.
-
-    Asks nothing of AWS.
-    """
-    if context.invoked_subcommand is not None:
-        return
-    from hfsm import price_list
-    from hfsm.local import PROJECT_ROOT
-
-    found = price_list.read(folder or PROJECT_ROOT / "environments", environment)
-    price_list.show(found.region, found.table, make_console())
-
-
-@prices_app.command("update")
-def update_prices(
-    environment: Environment = "dev",
-    folder: Settings = None,
-    profile: Annotated[str | None, typer.Option(help="AWS profile that may ask for prices.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Change the file without asking.")] = False,
-) -> None:
-    """Ask AWS's Price List API for what jobs and endpoints of an environment may run on; write it into the settings.
-
-    These are list prices: they replace those of a contract. Exit code 1: not changed.
-    """
-    from datetime import UTC, datetime
-
-    from hfsm import price_list, price_update
-    from hfsm.local import PROJECT_ROOT
-
-    found = price_list.read(folder or PROJECT_ROOT / "environments", environment)
-    update = price_update.PriceUpdate(found, price_update.client(profile), datetime.now(UTC).date())
-    for name in update.unpriced:
-        typer.echo(f"AWS lists no price for {name} in {found.region}.")
-    typer.echo("\n".join(update.changes) or "No number changes, the day does.")
-    if not yes and not typer.confirm(f"Change {found.file}?"):
-        typer.echo("Not changed.")
-        raise typer.Exit(1)
-    if not update.apply():
-        typer.echo(f"Not changed: `prices` in {found.file} has comments or a form that would be lost. It should be:")
-        typer.echo(update.block)
-        raise typer.Exit(1)
-    typer.echo(f"Changed {found.file}. Reports have these prices when it is deployed.")
-
-
-@prices_app.command("monthly")
-def monthly_cost(
-    environment: Environment = "dev",
-    folder: Settings = None,
-    templates: Annotated[
-        Path | None, typer.Option(help="Folder of the synthesised templates. Left out: the project's cdk.out.")
-    ] = None,
-) -> None:
-    """Show what a deployment costs in a month when nobody uses it, each line with where its price is from.
-
-    Counts what the templates create (`make synth`). Asks nothing of AWS.
-    """
-    from hfsm import monthly_cost as cost
-    from hfsm import price_list
-    from hfsm.local import PROJECT_ROOT
-
-    found = price_list.read(folder or PROJECT_ROOT / "environments", environment)
-    lines = cost.estimate(cost.read(templates or PROJECT_ROOT / "cdk.out", environment), found)
-    cost.show(lines, found, make_console())
+app.command()(trigger_commands.triggers)
 
 
 @app.command()
@@ -378,54 +227,3 @@ def demo(
     from hfsm.demo.command import run_demo
 
     raise typer.Exit(run_demo(data, model, keep=keep, console=make_console()))
-
-
-@local_app.command()
-def up(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="TCP port of 127.0.0.1.")] = 4566,
-    state_dir: StateDir = None,
-) -> None:
-    """Start the embedded AWS in the background."""
-    from hfsm import local
-
-    folder = (state_dir or local.default_state_dir()).resolve()
-    daemon, started = local.up(port, folder)
-    typer.echo(
-        f"The embedded AWS {'listens' if started else 'already runs'} at {daemon.endpoint_url} "
-        f"(process {daemon.pid}, since {daemon.started_at}, log {local.log_file(folder)})."
-    )
-    if daemon.port != port:
-        typer.echo(f"Port {port} was not used: one runs already. `hfsm local down` first to move it.")
-    typer.echo(local.how_to_use(daemon))
-
-
-@local_app.command()
-def down(state_dir: StateDir = None) -> None:
-    """Stop the embedded AWS and everything that runs in it."""
-    from hfsm import local
-
-    daemon = local.down((state_dir or local.default_state_dir()).resolve())
-    if daemon is None:
-        typer.echo("No embedded AWS is running.")
-    else:
-        typer.echo(f"Stopped the embedded AWS at {daemon.endpoint_url} (process {daemon.pid}).")
-
-
-@local_app.command("status")
-def local_status(state_dir: StateDir = None) -> None:
-    """Show what runs in the embedded AWS. Exit code 1 where none runs."""
-    from hfsm import local
-
-    folder = (state_dir or local.default_state_dir()).resolve()
-    daemon = local.running(folder)
-    state = local.control(daemon.port) if daemon is not None else None
-    if daemon is None or state is None:
-        typer.echo("No embedded AWS is running. Start one with `hfsm local up`.")
-        raise typer.Exit(1)
-    typer.echo(f"Runs at {daemon.endpoint_url} since {daemon.started_at} (process {daemon.pid}, state {folder}).")
-    for job in state.get("training_jobs", []):
-        typer.echo(f"  training job {job['name']}: {job['status']}, {job['interruptions']} interruptions")
-    for endpoint in state.get("endpoints", []):
-        typer.echo(f"  endpoint {endpoint['name']}: {endpoint['status']}")
-    typer.echo(f"  containers: {len(state.get('containers', []))}")
-    typer.echo(local.how_to_use(daemon))

@@ -35,13 +35,17 @@ def start(cloud: Cloud, state_machine_arn: str, name: str, request: dict[str, An
 
 @dataclass(frozen=True)
 class Look:
-    """What an execution is doing. lines: what the training job logged since the last look."""
+    """What an execution is doing. lines: what the training job logged since the last look.
+
+    waits: in words, for whom, while the environment lets no more runs go on.
+    """
 
     status: str
     state: str | None
     job: str | None
     job_status: str | None
     lines: list[str] = field(default_factory=list)
+    waits: str = ""
 
     @property
     def running(self) -> bool:
@@ -87,7 +91,7 @@ class Execution:
                 self._tails[job] = LogTail(self.cloud.client("logs"), TRAINING_JOBS_GROUP, f"{job}/")
             for tail in self._tails.values():
                 lines += tail.new_lines()
-        return Look(status, _state(events), job, self._job_status(job), lines)
+        return Look(status, _state(events), job, self._job_status(job), lines, _waits(events))
 
     def output(self) -> dict[str, Any]:
         """The last state's output of an execution that succeeded."""
@@ -134,6 +138,17 @@ class Execution:
 def _state(events: list[dict[str, Any]]) -> str | None:
     entered = [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
     return entered[-1] if entered else None
+
+
+def _waits(events: list[dict[str, Any]]) -> str:
+    """`2 runs are ahead of this one`, as the state says that waits now. Empty: none does."""
+    for event in reversed(events):
+        if "stateEnteredEventDetails" in event:
+            break
+        failed = event.get("lambdaFunctionFailedEventDetails") or event.get("taskFailedEventDetails") or {}
+        if failed.get("error") == "TooManyRuns":
+            return readable_cause(failed.get("cause") or "").partition(",")[0]
+    return ""
 
 
 def _failed_state(events: list[dict[str, Any]]) -> str:

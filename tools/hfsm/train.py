@@ -94,6 +94,8 @@ def follow(run: Execution, console: Console) -> str:
 
 def _headline(look: Look) -> str:
     state = look.state or "starting"
+    if look.waits:
+        return f"{state}: waits, {look.waits}"
     return f"{state}: {look.job}: {look.job_status}" if look.job and look.job_status else state
 
 

@@ -53,7 +53,7 @@ class ControlRoutes:
         if method == "POST" and (base := REPUBLISH.fullmatch(route)):
             return HTTPStatus.OK, {"digest": registry.republish(unquote(base[1]), unquote(base[2]))}
         if method == "POST" and (rule := TRIGGER.fullmatch(route)):
-            return self._trigger(unquote(rule[1]))
+            return self._trigger(unquote(rule[1]), json.loads(sent or b"{}").get("time"))
         if method == "POST" and (image := FIND.fullmatch(route)):
             registry.find(self._cloud, unquote(image[1]), image[2], json.loads(sent)["findings"])
             return HTTPStatus.ACCEPTED, {"message": f"the scan of {image[2]} is complete"}
@@ -89,9 +89,9 @@ class ControlRoutes:
             return HTTPStatus.CONFLICT, {"message": str(error)}
         return HTTPStatus.ACCEPTED, {"message": f"spot interruption of {job_name} begins"}
 
-    def _trigger(self, name: str) -> Answer:
+    def _trigger(self, name: str, time: str | None) -> Answer:
         try:
-            events.trigger(name, self._cloud)
+            events.trigger(name, self._cloud, time)
         except KeyError:
             known = ", ".join(events.rules(self._cloud)) or "none"
             return HTTPStatus.NOT_FOUND, {"message": f"there is no rule {name}; there are {known}"}

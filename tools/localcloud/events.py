@@ -44,10 +44,13 @@ def emit(arn: str, source: str, detail_type: str, detail: dict[str, Any]) -> Non
             threading.Thread(target=_send_to_targets, args=arguments, name=f"rule {rule.name}", daemon=True).start()
 
 
-def trigger(name: str, cloud: LocalCloud) -> None:
-    """Sends what a schedule sends when its time has come. KeyError: there is no such rule."""
+def trigger(name: str, cloud: LocalCloud, time: str | None = None) -> None:
+    """Sends what a schedule sends when its time has come. KeyError: there is no such rule.
+
+    time: of the event, as 2026-11-21T03:00:00Z; the same one again is a second delivery. Omitted: now.
+    """
     rule = events_backends[cloud.account][cloud.region].event_buses["default"].rules[name]
-    event = _envelope(rule.account_id, rule.region_name)
+    event = _envelope(rule.account_id, rule.region_name) | ({"time": time} if time else {})
     for target in rule.targets:
         _deliver(rule, target, {**event, "source": "aws.events", "detail-type": "Scheduled Event", "detail": {}})
 

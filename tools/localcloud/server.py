@@ -18,6 +18,7 @@ from werkzeug.serving import make_server
 
 from localcloud import (
     accounts,
+    alarms,
     cloudformation,
     codebuild,
     control,
@@ -76,7 +77,18 @@ def configure_moto(cloud: LocalCloud) -> None:
 
 def install_modules(cloud: LocalCloud) -> None:
     accounts.install()
-    modules = (cloudformation, stepfunctions, functions, codebuild, registry, parameters, events, topics, sagemaker)
+    modules = (
+        cloudformation,
+        stepfunctions,
+        functions,
+        codebuild,
+        registry,
+        parameters,
+        events,
+        alarms,
+        topics,
+        sagemaker,
+    )
     for module in modules:
         module.install(cloud)
 

@@ -52,6 +52,14 @@ def _everything(name: str) -> dict[str, Any]:
     }
     server = f"arn:aws:sagemaker:{region}:{account}:mlflow-tracking-server/experiments"
     content["training"]["mlflow"] = {"tracking_server_arn": server}
+    request = str(ROOT / "tests/environments/requests/nightly.json")
+    content["training"]["max_concurrent_runs"] = 2
+    content["training"]["job_types"][0]["triggers"] = [
+        {"name": "nightly", "request": request, "schedule": "cron(0 3 * * ? *)"},
+        {"name": "corpus", "request": request, "new_data": {"prefix": "reviews/"}},
+        {"name": "lake", "request": request, "new_data": {"prefix": "new/", "bucket": "the-teams-corpus"}},
+        {"name": "drift", "request": request, "alarm": {"name": "accuracy"}},
+    ]
     package = f"arn:aws:sagemaker:{region}:{account}:model-package/{name}-text-classification/1"
     (endpoint,) = content["inference"]["endpoints"]
     served = {
