@@ -97,4 +97,5 @@ def request_limits(settings: "EnvironmentSettings", job: JobTypeSettings) -> Def
         git_repositories=list(settings.training.git.allowed_repositories) if settings.training.git else [],
         data_parallel_images=[name for name in images if settings.described(name).data_parallel_library],
         precision=compatibility.hyperparameter_rules(types.values()),
+        file_systems=[each.file_system.as_request_default for each in settings.data.file_systems],
     )

@@ -31,7 +31,8 @@ def _load(folder: Path, *triggers: Any, request: Any = REQUEST, **training: Any)
     content: dict[str, Any] = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
     content["training"] |= training
     content["training"]["job_types"][0]["triggers"] = list(triggers)
-    content["data"] = {"read_only_buckets": [{"name": "the-lake"}]}
+    file_system = {"name": "corpora", "type": "EFS", "id": "fs-0a1b2c3d", "security_group_id": "sg-0a1b2c3d"}
+    content["data"] = {"read_only_buckets": [{"name": "the-lake"}], "file_systems": [file_system]}
     (folder / "dev.yaml").write_text(yaml.safe_dump(content))
     (folder / "requests").mkdir(exist_ok=True)
     text = request if isinstance(request, str) else json.dumps(request)
