@@ -9,7 +9,7 @@ _ANSWER_SECONDS = 120
 
 
 class ModelRegistration(Construct):
-    """Registers the model whose evaluation lies at `$.result`, and ends the run.
+    """Registers the model whose evaluation, and what the registry is told, lie at `$.result`, and ends the run.
 
     start: the first state.
     """
@@ -38,9 +38,14 @@ class ModelRegistration(Construct):
                 "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
                 "Parameters": {
                     "ModelPackageGroupName": group,
-                    "ModelApprovalStatus": "PendingManualApproval",
-                    "ModelPackageDescription.$": "States.Format('Trained by {}', $.result.training.job_name)",
-                    "CustomerMetadataProperties.$": "$.result.metadata",
+                    "ModelApprovalStatus.$": "$.result.registration.approval_status",
+                    "ModelPackageDescription.$": "$.result.registration.description",
+                    "CustomerMetadataProperties.$": "$.result.registration.metadata",
+                    "ModelCard": {
+                        # People have not looked at it yet, also where the metric has approved the model.
+                        "ModelCardStatus": "Draft",
+                        "ModelCardContent.$": "$.result.registration.card",
+                    },
                     "InferenceSpecification": {
                         "Containers": [
                             {
@@ -77,6 +82,7 @@ class ModelRegistration(Construct):
                 "training.$": "$.result.training",
                 "evaluation.$": "$.result.evaluation",
                 "model_package_arn.$": "$.registration.ModelPackageArn",
+                "model_approval_status.$": "$.result.registration.approval_status",
                 "code.$": "$.job.code",
             },
         )

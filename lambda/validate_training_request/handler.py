@@ -3,7 +3,9 @@
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
+from validate_training_request.data_versions import versions
 from validate_training_request.logic import (
     REFUSED,
     Defaults,
@@ -14,10 +16,13 @@ from validate_training_request.logic import (
     training_job,
 )
 
+# The function has 30 seconds, and a listing that nobody answers must not take them all.
+_IMPATIENT = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
+
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Input: {request, defaults, execution_id}, and where a build has brought the code `code`, the variables that it
-    exports. Output: see `training_job`.
+    exports. Output: see `training_job`; and `data`, what lies in the channels, once the job is whole.
 
     Raises InvalidTrainingRequest, whose name and text the state machine passes on to people.
     """
@@ -31,7 +36,12 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
             "Hub, or not whole. Name the model under hub.models in the environment's settings, deploy, and run `hfsm "
             "mirror`; `hfsm mirror --list` shows what is there."
         )
-    return job
+    # Last, so that what is listed is what the job finds: a job that still waits for its code is asked again.
+    return (
+        job
+        if "fetch_code" in job
+        else {**job, "data": versions(boto3.client("s3", config=_IMPATIENT), job["input_data"])}
+    )
 
 
 def _commit(request: Any, defaults: Defaults, exported: list[dict[str, str]] | None) -> str | None:
