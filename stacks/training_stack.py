@@ -150,4 +150,6 @@ def _defaults(job: JobTypeSettings) -> TrainingDefaults:
         metric=job.evaluation.metric,
         minimum=job.evaluation.minimum,
         task=job.task,
+        approve_at=job.evaluation.approve_at,
+        model_card=job.model_card.members,
     )

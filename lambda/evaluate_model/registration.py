@@ -38,12 +38,13 @@ def registration(event: dict[str, Any], result: dict[str, Any]) -> dict[str, Any
     event: see `evaluate_model.handler.handle`. result: of `evaluate`.
     """
     rules = Rules(**event["registry"])
-    origins = _origins(event, rules)
-    status = _approval(rules, result["evaluation"])
-    if status == APPROVED:
-        value = result["evaluation"]["metrics"][rules.metric]
-        origins["approved-by"] = f"{rules.metric} {value} reached approve_at {rules.approve_at}"
     evaluation = result["evaluation"]
+    origins = _origins(event, rules)
+    origins["gate"] = f"{evaluation['metric']} {evaluation['value']} minimum {evaluation['minimum']}"
+    status = _approval(rules, evaluation)
+    if status == APPROVED:
+        value = evaluation["metrics"][rules.metric]
+        origins["approved-by"] = f"{rules.metric} {value} reached approve_at {rules.approve_at}"
     return {
         "approval_status": status,
         "description": f"Trained by {result['training']['job_name']}: {evaluation['metric']} {evaluation['value']}",

@@ -111,6 +111,7 @@ def test_the_registry_knows_everything_that_a_model_was_made_of() -> None:
         "parent": "hub/google-bert/bert-base-uncased@" + "2" * 40,
         "data.test": f"sha256:{'c' * 64} objects:1 bytes:3 first-only s3://data/test",
         "data.train": f"sha256:{'b' * 64} objects:2 bytes:30 s3://data/train",
+        "gate": "eval_accuracy 0.9 minimum 0.5",
         "eval_accuracy": "0.9",
     }
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hfsm import model_commands
+from hfsm.options import Environment, Local
 from hfsm.progress import make_console
 
 app = typer.Typer(
@@ -18,9 +20,8 @@ local_app = typer.Typer(no_args_is_help=True, help="The embedded AWS of this mac
 app.add_typer(local_app, name="local")
 images_app = typer.Typer(help="The container images of an environment, and what `latest` stands for.")
 app.add_typer(images_app, name="images")
+model_commands.register(app)
 
-Environment = Annotated[str, typer.Option("--env", help="The environment: a file's name in environments/.")]
-Local = Annotated[bool, typer.Option("--local", help="Use the embedded AWS that `hfsm local up` started.")]
 StateDir = Annotated[
     Path | None,
     typer.Option(envvar="HFSM_LOCAL_DIR", help="Folder of the embedded AWS. Left out: .localcloud/ in the project."),
