@@ -76,6 +76,7 @@ class GuardrailsStack(Stack):
             secrets=[arn for arn in secrets if arn],
             code_artifact=settings.builds.sources(settings.account, settings.region).code_artifact,
             hears_announcements=hears_announcements(settings),
+            deploys_models=bool(settings.followed_job_types),
         )
 
 

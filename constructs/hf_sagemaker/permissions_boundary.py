@@ -41,6 +41,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         secrets: Sequence[str] = (),
         code_artifact: CodeArtifact | None = None,
         hears_announcements: bool = False,
+        deploys_models: bool = False,
     ) -> None:
         """Creates the policy.
 
@@ -52,6 +53,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
         code_artifact: where builds read packages. Omitted: not from CodeArtifact.
         hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
+        deploys_models: the function in the stack of endpoints may update that stack. Omitted: nobody may.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -69,6 +71,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
             code_artifact=code_artifact,
             hears_announcements=hears_announcements,
         )
+        if deploys_models:
+            statements.append(_stack_updates(f"arn:{place.partition}", place.region, place.account, environment, path))
         document = policy_document(
             f"permissions boundary of {environment}",
             [*statements, *denials],
@@ -132,6 +136,17 @@ def _allowed(
         ),
         _allow([*_WITHOUT_RESOURCES, *(["sts:GetServiceBearerToken"] if packages else [])], "*"),
     ]
+
+
+def _stack_updates(arn: str, region: str, account: str, environment: str, path: str) -> dict[str, Any]:
+    """Only of the stack of endpoints, and only by the roles in it: whoever updates a stack works in its role."""
+    stack = f"{environment}-Inference"
+    allowed = _allow(
+        ["cloudformation:UpdateStack", "ssm:GetParameters"],
+        f"{arn}:cloudformation:{region}:{account}:stack/{stack}/*",
+        f"{arn}:ssm:{region}:{account}:parameter/cdk-bootstrap/*",
+    )
+    return {**allowed, "Condition": {"ArnLike": {"aws:PrincipalArn": f"{arn}:iam::{account}:role{path}{stack}-*"}}}
 
 
 _OBJECTS = (
