@@ -35,7 +35,8 @@ def deploy(
 ) -> tuple[str, list[str]]:
     """(what was done, what to tell people).
 
-    stack: of DescribeStacks. resource_types: those that the update may change: this function's role can ask for no others.
+    stack: of DescribeStacks. resource_types: those that the update may change; the function's role can ask for no
+    others.
     failed: the stack has just been rolled back: not tried again now.
 
     Raises StackStuck, and whatever CloudFormation refuses: the event then is a dead letter, of which people are told.

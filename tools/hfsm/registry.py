@@ -36,8 +36,8 @@ class Model(BaseModel):
 
 
 class Models(BaseModel):
-    """Of an environment: by job type, the newest first. deployed: job type → ARN that endpoints are to serve, where
-    some follow it."""
+    """Of an environment: by job type, the newest first. deployed: job type → version that endpoints are to serve, where
+    some follow it, or `none`."""
 
     schema_version: str = "1"
     environment: str
@@ -118,7 +118,7 @@ def show(found: Models, console: Console) -> None:
     columns = ("job type", "version", "approval", "gate", "data", "image", "registered", "by", "note")
     table = Table(*columns, box=None, pad_edge=False)
     for model in found.models:
-        serves = " (deployed)" if found.deployed.get(model.job_type) == model.arn else ""
+        serves = " (deployed)" if found.deployed.get(model.job_type) == str(model.version) else ""
         table.add_row(
             model.job_type,
             str(model.version),
