@@ -117,7 +117,7 @@ class ModelDeployment(Construct):
         own = [place.arn("ssm", f"parameter{each.version_parameter}") for each in self._followed]
         read = [place.arn("ssm", f"parameter{name}") for name in read_parameters]
         return [
-            allow.update_stack(Stack.of(self).stack_id, self._types),
+            allow.update_stack(self, Stack.of(self).stack_name, self._types),
             allow.allow(
                 ["sagemaker:ListModelPackages"],
                 *(allow.sagemaker_arn(self, f"model-package/{each.group}/*") for each in self._followed),

@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     """Adds them."""
     app.command()(models)
     app.command()(approve)
+    app.command()(lineage)
 
 
 def models(
@@ -53,3 +54,25 @@ def approve(
         typer.echo("Nothing was changed.")
         raise typer.Exit(1)
     typer.echo(decision.make(approved=not reject, note=note))
+
+
+def lineage(
+    subject: Annotated[str, typer.Argument(help="ARN of a model package, <job type>/<version>, or an endpoint.")],
+    environment: Environment = "dev",
+    local: Local = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="List the data again, and say whether it is as it was.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """Show what a model was made of and how, and what came of it: data, code, image, job, package, endpoints.
+
+    Exit code 1 with --verify: some data is not as it was when the model was trained.
+    """
+    from hfsm import cloud
+    from hfsm import lineage as lineages
+
+    found = lineages.find(subject, cloud.Parameters(cloud.connect(local), environment), verify=verify)
+    typer.echo(found.model_dump_json(indent=2) if json else found.text())
+    if any(each.now == "changed" for each in found.data):
+        raise typer.Exit(1)
