@@ -267,7 +267,10 @@ def _now(parameters: Parameters, data: Data, *, is_prefix: bool) -> Literal["sam
         return "unknown"
     now = version(parameters.cloud.client("s3"), data.uri, is_prefix=is_prefix)
     then = {"sha256": data.sha256, "objects": data.objects, "whole": data.whole}
-    return {True: "same", False: "changed", None: "unknown"}[same(then, now)]
+    is_same = same(then, now)
+    if is_same is None:
+        return "unknown"
+    return "same" if is_same else "changed"
 
 
 def _data_text(data: Data) -> str:
