@@ -68,6 +68,7 @@ class TrainingStates(Construct):
             image=PinnedImages.inference_uri,
             task=task,
             failed=trouble,
+            approves="approve_at" in registry,
         )
         passed.when(sfn.Condition.boolean_equals("$.result.evaluation.passed", True), registration.start)
         passed.otherwise(failures.gate_failed("GateFailed"))
