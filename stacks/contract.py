@@ -30,6 +30,11 @@ def parameter_path(environment: str, path: str) -> str:
     return f"/hf-sagemaker/{environment}/{path}"
 
 
+def approved_parameter(environment: str, job_type: str) -> str:
+    """The parameter that says which version of a job type's models is to be served, by its number."""
+    return parameter_path(environment, f"models/{job_type}/approved")
+
+
 def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> None:
     """Writes `/hf-sagemaker/<environment>/<path>` for each value.
 

@@ -59,7 +59,6 @@ class GuardrailsStack(Stack):
         buckets = [bucket.name for bucket in data.read_only_buckets]
         if data.replication:
             keys.append(data.replication.key_arn)
-            buckets.append(data.replication.bucket)
         return PermissionsBoundary(
             self,
             "Boundary",
@@ -72,11 +71,13 @@ class GuardrailsStack(Stack):
             image_accounts=image_accounts(settings),
             promoted_repositories=promoted_repositories(settings),
             foreign_buckets=buckets,
+            replica_buckets=[data.replication.bucket] if data.replication else [],
             foreign_keys=sorted(set(keys)),
             secrets=[arn for arn in secrets if arn],
             code_artifact=settings.builds.sources(settings.account, settings.region).code_artifact,
             hears_announcements=hears_announcements(settings),
             tracks_runs=settings.training.mlflow is not None,
+            deploys_models=bool(settings.followed_job_types),
         )
 
 

@@ -9,15 +9,17 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.alarms import let_alarms_publish
+from hf_sagemaker.approved_model import ApprovedModel
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
 from hf_sagemaker.image_by_digest import ImageByDigest
+from hf_sagemaker.model_deployment import FollowedJobType, ModelDeployment
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Network
-from hf_sagemaker.prepared_models import ModelToPrepare, PreparedModels
+from hf_sagemaker.prepared_models import PREPARED_TYPE, ModelToPrepare, PreparedModels
 from stacks.container_settings import container_environment
-from stacks.contract import publish
+from stacks.contract import approved_parameter, parameter_path, publish
 from stacks.data_stack import DataStack
 from stacks.model_settings import ModelSettings
 from stacks.settings import EndpointSettings, EnvironmentSettings
@@ -47,6 +49,7 @@ class InferenceStack(Stack):
         let_alarms_publish(self.alarm_topic)
         served = [(endpoint, endpoint.model) for endpoint in settings.inference.endpoints if endpoint.model]
         built = self._built_images([endpoint.image for endpoint, model in served if not model.is_registered])
+        self._approved = {name: self._approved_model(name) for name in settings.followed_job_types}
         sources = self._sources(served, built)
         self.endpoints: dict[str, HuggingFaceEndpoint] = {}
         for endpoint, model in served:
@@ -65,6 +68,44 @@ class InferenceStack(Stack):
                     f"inference/{endpoint.name}/model": _described(model),
                 },
             )
+
+        if self._approved:
+            self._deploy_approved(prepares=bool(built))
+
+    def _approved_model(self, job_type: str) -> ApprovedModel:
+        return ApprovedModel(
+            self,
+            f"{_words(job_type)}Approved",
+            job_type=job_type,
+            group=f"{self._environment}-{job_type}",
+            version_parameter=approved_parameter(self._environment, job_type),
+        )
+
+    def _deploy_approved(self, *, prepares: bool) -> None:
+        """prepares: the stack also has models of other origins, whose preparation follows the images."""
+        ModelDeployment(
+            self,
+            "ModelDeployment",
+            followed=[
+                FollowedJobType(
+                    job_type=name,
+                    group=f"{self._environment}-{name}",
+                    version_parameter=approved_parameter(self._environment, name),
+                    model=model,
+                )
+                for name, model in self._approved.items()
+            ],
+            read_parameters=[
+                parameter_path(self._environment, "images/*"),
+                f"/cdk-bootstrap/{self.synthesizer.bootstrap_qualifier}/version",
+            ],
+            further_types=[PREPARED_TYPE] if prepares else [],
+            keys=self._data.keys,
+            topic=self.alarm_topic,
+            function_root=FUNCTIONS,
+            reserved_concurrency=self._settings.functions.reserved_concurrency,
+            removal_policy=self._removal_policy,
+        )
 
     def _built_images(self, names: Sequence[str]) -> dict[str, BuiltImage]:
         """By name: as a build has left them when this is deployed."""
@@ -109,6 +150,8 @@ class InferenceStack(Stack):
         return sources | dict(prepared.sources)
 
     def _source(self, model: ModelSettings) -> ModelSource:
+        if model.approved:
+            return self._approved[model.approved].source
         if model.model_package:
             return ModelSource.from_registry(model.model_package)
         buckets, keys = self._data.buckets, self._data.keys
@@ -165,6 +208,7 @@ class InferenceStack(Stack):
             ),
             alarm_topic=self.alarm_topic,
             latency_alarm=Duration.millis(endpoint.latency_alarm_ms),
+            exists=self._approved[model.approved].exists if model.approved else None,
         )
         if access:
             made.model.node.add_dependency(access)
@@ -173,6 +217,8 @@ class InferenceStack(Stack):
 
 def _described(model: ModelSettings) -> str:
     """What operators are told of where a model comes from."""
+    if model.approved:
+        return f"approved {model.approved}"
     source = model.model_package or (f"hub/{model.hub}" if model.hub else str(model.s3))
     return f"{source} with {model.code.name}/" if model.code else source
 

@@ -1,6 +1,6 @@
 """Settings of training: its job types, and who is told."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -19,6 +19,45 @@ class EvaluationSettings(Settings):
     """Name of one of the job's metric definitions."""
     minimum: float = 0.0
     """The model is registered when the metric is at least this."""
+    approve_at: float | None = None
+    """A registered model is approved by itself when the metric is at least this; no request can change it. The training
+    code reports the metric, so whoever may start a run may reach it. Omitted: a person approves every model."""
+
+    @field_validator("approve_at")
+    @classmethod
+    def _not_below_minimum(cls, value: float | None, info: ValidationInfo) -> float | None:
+        minimum = info.data.get("minimum")
+        if value is not None and minimum is not None and not value >= minimum:
+            raise ValueError(f"must be at least minimum ({minimum}): a model below that is not registered")
+        return value
+
+
+Text = Annotated[str, Field(min_length=1, max_length=2048)]
+
+
+class ModelCardSettings(Settings):
+    """What only people know of the models of a job type, by the names of SageMaker's model card; the rest of a card
+    comes from the run."""
+
+    model_creator: Annotated[str, Field(min_length=1, max_length=1024)] | None = None
+    """Who is responsible for the models. Omitted: the job type and its environment."""
+    purpose_of_model: Text | None = None
+    """Why the models are made."""
+    intended_uses: Text | None = None
+    """What they may be used for, and what not."""
+    factors_affecting_model_efficiency: Text | None = None
+    risk_rating: Literal["High", "Medium", "Low", "Unknown"] = "Unknown"
+    explanations_for_risk_rating: Text | None = None
+    business_problem: Text | None = None
+    business_stakeholders: Text | None = None
+    line_of_business: Text | None = None
+    ethical_considerations: Text | None = None
+    caveats_and_recommendations: Text | None = None
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Those that are said."""
+        return self.model_dump(exclude_none=True)
 
 
 class JobTypeSettings(Settings):
@@ -56,6 +95,7 @@ class JobTypeSettings(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     triggers: Annotated[list[TriggerSettings], Field(max_length=20)] = []
     """What starts runs besides people."""
+    model_card: ModelCardSettings = ModelCardSettings()
 
     @property
     def all_instance_types(self) -> list[str]:

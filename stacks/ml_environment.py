@@ -65,7 +65,7 @@ class MlEnvironment(Stage):
                 data=data,
                 removal_policy=removal_policy,
             )
-        TrainingStack(
+        training = TrainingStack(
             self,
             "Training",
             environment=name,
@@ -76,7 +76,7 @@ class MlEnvironment(Stage):
             alarm_topic=images.failures_topic,
             removal_policy=removal_policy,
         )
-        InferenceStack(
+        inference = InferenceStack(
             self,
             "Inference",
             environment=name,
@@ -86,6 +86,9 @@ class MlEnvironment(Stage):
             images=images.images,
             removal_policy=removal_policy,
         )
+        if settings.followed_job_types:
+            # Its template reads parameters that are made there.
+            inference.add_stack_dependency(training)
         self._limit_roles(guardrails, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)

@@ -14,7 +14,7 @@ from hf_sagemaker.dlc_catalog import Product
 from hf_sagemaker.inference_code import code_problems
 from stacks.access_settings import HubSettings, ReadOnlyBucket
 from stacks.image_settings import FOLDER
-from stacks.settings_base import Problem, Settings
+from stacks.settings_base import Name, Problem, Settings
 
 _PACKAGE = r"^arn:aws[a-z-]*:sagemaker:[a-z0-9-]+:\d{12}:model-package/[A-Za-z0-9-]+/\d+$"
 _HUB = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*@[0-9a-f]{40}$"
@@ -25,10 +25,13 @@ _TOOLKIT: tuple[Product, ...] = ("inference",)
 
 
 class ModelSettings(Settings):
-    """Where an endpoint's model comes from: one of `model_package`, `hub` and `s3`."""
+    """Where an endpoint's model comes from: one of `model_package`, `approved`, `hub` and `s3`."""
 
     model_package: Annotated[str, Field(pattern=_PACKAGE)] | None = None
     """ARN of an approved version in the model registry. It names image, task and code by itself."""
+    approved: Name | None = None
+    """A job type of this environment: the approved version of it that has the highest number. The endpoint follows each
+    approval and rejection by itself; it is there from the first approval on."""
     hub: Annotated[str, Field(pattern=_HUB, examples=["google-bert/bert-base-uncased@86b5e0934494…"])] | None = None
     """A model that the mirror has brought, with its commit: namespace/name@ and 40 hexadecimal digits. One of
     `hub.models`."""
@@ -57,7 +60,7 @@ class ModelSettings(Settings):
     @property
     def is_registered(self) -> bool:
         """Whether the registry names what it is served with."""
-        return self.model_package is not None
+        return self.model_package is not None or self.approved is not None
 
     @property
     def hub_model(self) -> tuple[str, str]:
@@ -84,16 +87,21 @@ def model_problems(
     isolated: bool,
     leaves_vpc: bool,
     product: Product | None,
+    job_types: list[str],
 ) -> list[Problem]:
     """What no field of a model can know.
 
     path: of the model in the file. isolated, leaves_vpc: see compatibility.isolation_problems.
     product: of the endpoint's image. None: it is not known, which is told elsewhere.
+    job_types: names of the environment's.
     """
-    sources = [name for name in ("model_package", "hub", "s3") if getattr(model, name) is not None]
+    sources = [name for name in ("model_package", "approved", "hub", "s3") if getattr(model, name) is not None]
     found: list[Problem] = []
     if len(sources) != 1:
-        found.append((path, sources, "must name exactly one of model_package, hub and s3"))
+        found.append((path, sources, "must name exactly one of model_package, approved, hub and s3"))
+    if model.approved and model.approved not in job_types:
+        known = ", ".join(job_types) or "none"
+        found.append((f"{path}.approved", model.approved, f"must be a job type of training.job_types: {known}"))
     if model.hub and not _is_mirrored(model, hub):
         name, commit = model.hub_model
         found.append(
@@ -129,9 +137,10 @@ def _is_mirrored(model: ModelSettings, hub: HubSettings) -> bool:
 
 def _of_registered(path: str, model: ModelSettings) -> list[Problem]:
     reasons = {
-        "task": "must be left out with model_package: the registered model names it",
-        "code": "must be left out with model_package: what was registered, and approved, is what is served. Pack the "
-        "model with its code (`hfsm package`), or let the training write code/ beside it, and register that",
+        "task": "must be left out with model_package and approved: the registered model names it",
+        "code": "must be left out with model_package and approved: what was registered, and approved, is what is "
+        "served. Pack the model with its code (`hfsm package`), or let the training write code/ beside it, and "
+        "register that",
     }
     return [(f"{path}.{name}", value, why) for name, why in reasons.items() if (value := getattr(model, name))]
 

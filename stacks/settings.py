@@ -126,6 +126,12 @@ class EnvironmentSettings(Settings):
         """Whether an endpoint serves a model that no registration describes."""
         return any(each.model and not each.model.is_registered for each in self.inference.endpoints)
 
+    @property
+    def followed_job_types(self) -> list[str]:
+        """The job types whose approved model an endpoint serves, in the order of the endpoints."""
+        followed = [each.model.approved for each in self.inference.endpoints if each.model and each.model.approved]
+        return list(dict.fromkeys(followed))
+
     def described(self, name: str) -> ContainerImage:
         """The image of that name, as compatibility is judged.
 
@@ -219,6 +225,7 @@ class EnvironmentSettings(Settings):
             isolated=self.isolation,
             leaves_vpc=self._leaves_vpc,
             product=product,
+            job_types=[job.name for job in self.training.job_types],
         )
 
     def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:

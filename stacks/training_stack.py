@@ -6,8 +6,10 @@ from pathlib import Path
 from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from hf_sagemaker.approved_model import NOT_APPROVED
 from hf_sagemaker.concurrency_limit import ConcurrencyLimit, LimitedRuns
 from hf_sagemaker.git_source import GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
@@ -16,7 +18,7 @@ from hf_sagemaker.prices import Price
 from hf_sagemaker.training_report import ReportedWorkflow, TrainingReport
 from hf_sagemaker.training_triggers import TrainingTriggers
 from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
-from stacks.contract import parameter_path, publish
+from stacks.contract import approved_parameter, parameter_path, publish
 from stacks.data_stack import DataStack
 from stacks.git_settings import GitSettings
 from stacks.job_type_settings import JobTypeSettings
@@ -91,6 +93,16 @@ class TrainingStack(Stack):
                     f"training/{job.name}/subnets": ",".join(network.jobs.subnet_ids),
                     f"training/{job.name}/security-groups": ",".join(network.jobs.security_group_ids),
                 },
+            )
+        for name in settings.followed_job_types:
+            # Here, since the stack of endpoints reads it before it makes anything. The function there writes it.
+            ssm.StringParameter(
+                self,
+                f"{''.join(word.capitalize() for word in name.split('-'))}Approved",
+                parameter_name=approved_parameter(environment, name),
+                string_value=NOT_APPROVED,
+                allowed_pattern=rf"^({NOT_APPROVED}|[1-9][0-9]*)$",
+                description=f"Version of {name} that endpoints are to serve",
             )
         if self.workflows and data.roles.reporting:
             TrainingReport(
@@ -173,4 +185,6 @@ def _defaults(job: JobTypeSettings) -> TrainingDefaults:
         metric=job.evaluation.metric,
         minimum=job.evaluation.minimum,
         task=job.task,
+        approve_at=job.evaluation.approve_at,
+        model_card=job.model_card.members,
     )

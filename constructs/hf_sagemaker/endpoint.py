@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Duration
+from aws_cdk import CfnCondition, CfnResource, Duration
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -74,6 +74,7 @@ class HuggingFaceEndpoint(Construct):
         scale: EndpointScaling | None = None,
         alarm_topic: sns.ITopic | None = None,
         latency_alarm: Duration | None = None,
+        exists: CfnCondition | None = None,
     ) -> None:
         """Creates the endpoint.
 
@@ -90,6 +91,7 @@ class HuggingFaceEndpoint(Construct):
         scale: omitted: one to two instances.
         alarm_topic: told when an alarm changes. Omitted: the alarms only show.
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
+        exists: the endpoint, and all that belongs to it, is there only where this is true. Omitted: it is there.
 
         Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type, and IncompatibleError with all
         reasons why the image cannot run there, and why a variable cannot be what it is. Raises ValueError when a model
@@ -165,6 +167,10 @@ class HuggingFaceEndpoint(Construct):
         )
         self._add_scaling(scale)
         self.alarms = self._add_alarms(latency_alarm or Duration.seconds(1), alarm_topic)
+        if exists:
+            for each in self.node.find_all():
+                if isinstance(each, CfnResource):
+                    each.cfn_options.condition = exists
 
     def metric(self, name: str, *, statistic: str, period: Duration | None = None) -> cloudwatch.Metric:
         """A metric of the endpoint in namespace AWS/SageMaker, for example `Invocations`. period: omitted: a minute."""

@@ -1,5 +1,7 @@
 """The registration of a trained model as states: what the registry is told of it."""
 
+from collections.abc import Mapping
+
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -9,26 +11,38 @@ _ANSWER_SECONDS = 120
 
 
 class ModelRegistration(Construct):
-    """Registers the model whose evaluation lies at `$.result`, and ends the run.
+    """Registers the model whose evaluation, and what the registry is told, lie at `$.result`, and ends the run.
 
     start: the first state.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, group: str, image: str, task: str, failed: sfn.IChainable
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        group: str,
+        image: str,
+        task: str,
+        failed: sfn.IChainable,
+        approves: bool = False,
     ) -> None:
         """Creates the states.
 
         group: name of the model package group. image: the path of the image that serves the model, by its digest.
         task: becomes HF_TASK of the model. failed: follows an error, which lies at `$.failure`.
+        approves: the evaluation may approve the model. Omitted: a person does, whatever the evaluation says.
         """
         super().__init__(scope, construct_id)
-        registration = self._registration(group, image, task)
+        status = {"ModelApprovalStatus": "PendingManualApproval"}
+        if approves:
+            status = {"ModelApprovalStatus.$": "$.result.registration.approval_status"}
+        registration = self._registration(group, image, task, status)
         registration.add_catch(failed, result_path="$.failure")
         registration.next(self._done())
         self.start = registration
 
-    def _registration(self, group: str, image: str, task: str) -> sfn.CustomState:
+    def _registration(self, group: str, image: str, task: str, status: Mapping[str, str]) -> sfn.CustomState:
         types = ["application/json"]
         return sfn.CustomState(
             self,
@@ -38,9 +52,14 @@ class ModelRegistration(Construct):
                 "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
                 "Parameters": {
                     "ModelPackageGroupName": group,
-                    "ModelApprovalStatus": "PendingManualApproval",
-                    "ModelPackageDescription.$": "States.Format('Trained by {}', $.result.training.job_name)",
-                    "CustomerMetadataProperties.$": "$.result.metadata",
+                    **status,
+                    "ModelPackageDescription.$": "$.result.registration.description",
+                    "CustomerMetadataProperties.$": "$.result.registration.metadata",
+                    "ModelCard": {
+                        # People have not looked at it yet, also where the metric has approved the model.
+                        "ModelCardStatus": "Draft",
+                        "ModelCardContent.$": "$.result.registration.card",
+                    },
                     "InferenceSpecification": {
                         "Containers": [
                             {
@@ -77,6 +96,7 @@ class ModelRegistration(Construct):
                 "training.$": "$.result.training",
                 "evaluation.$": "$.result.evaluation",
                 "model_package_arn.$": "$.registration.ModelPackageArn",
+                "model_approval_status.$": "$.result.registration.approval_status",
                 "code.$": "$.job.code",
             },
         )

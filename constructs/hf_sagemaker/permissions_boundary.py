@@ -38,11 +38,13 @@ class PermissionsBoundary(iam.ManagedPolicy):
         image_accounts: Sequence[str],
         promoted_repositories: Sequence[tuple[str, str]] = (),
         foreign_buckets: Sequence[str] = (),
+        replica_buckets: Sequence[str] = (),
         foreign_keys: Sequence[str] = (),
         secrets: Sequence[str] = (),
         code_artifact: CodeArtifact | None = None,
         hears_announcements: bool = False,
         tracks_runs: bool = False,
+        deploys_models: bool = False,
     ) -> None:
         """Creates the policy.
 
@@ -51,10 +53,12 @@ class PermissionsBoundary(iam.ManagedPolicy):
         denials: from hf_sagemaker.guardrails.
         image_accounts: accounts of the published base images.
         promoted_repositories: account and name of each repository of another environment whose images run in this one.
-        foreign_buckets: names of buckets outside the environment that its roles may use. foreign_keys, secrets: ARNs.
+        foreign_buckets: names of buckets outside the environment that its roles may read. foreign_keys, secrets: ARNs.
+        replica_buckets: names of those into which S3 copies.
         code_artifact: where builds read packages. Omitted: not from CodeArtifact.
         hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
         tracks_runs: its functions may log runs on MLflow tracking servers of the account. Omitted: they may not.
+        deploys_models: the function in the stack of endpoints may update that stack. Omitted: nobody may.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -67,12 +71,15 @@ class PermissionsBoundary(iam.ManagedPolicy):
             image_accounts=image_accounts,
             promoted_repositories=promoted_repositories,
             foreign_buckets=foreign_buckets,
+            replica_buckets=replica_buckets,
             foreign_keys=foreign_keys,
             secrets=secrets,
             code_artifact=code_artifact,
             hears_announcements=hears_announcements,
             tracks_runs=tracks_runs,
         )
+        if deploys_models:
+            statements.append(_stack_updates(f"arn:{place.partition}", place.region, place.account, environment))
         document = policy_document(
             f"permissions boundary of {environment}",
             [*statements, *_possible(denials, statements)],
@@ -100,6 +107,7 @@ def _allowed(
     image_accounts: Sequence[str],
     promoted_repositories: Sequence[tuple[str, str]],
     foreign_buckets: Sequence[str],
+    replica_buckets: Sequence[str],
     foreign_keys: Sequence[str],
     secrets: Sequence[str],
     code_artifact: CodeArtifact | None,
@@ -115,14 +123,18 @@ def _allowed(
         *(["events:PutEvents"] if hears_announcements else []),
         *(LOG_TO_MLFLOW if tracks_runs else []),
     ]
-    foreign = [f"{arn}:s3:::{name}{end}" for name in foreign_buckets for end in ("", "/*")]
+    foreign, replicas = (
+        [f"{arn}:s3:::{name}{end}" for name in names for end in ("", "/*")]
+        for names in (foreign_buckets, replica_buckets)
+    )
     return [
         # Bucket names are the whole world's: without the account another's could begin with the same word.
         {
             **_allow(_OBJECTS, f"{arn}:s3:::{environment}-*", f"{arn}:s3:::cdk-*-assets-{account}-{region}*"),
             "Condition": {"StringEquals": {"aws:ResourceAccount": account}},
         },
-        *([_allow([*_OBJECTS, *_COPIES], *foreign)] if foreign else []),
+        *([_allow(_READ, *foreign)] if foreign else []),
+        *([_allow([*_OBJECTS, *_COPIES], *replicas)] if replicas else []),
         # One statement for all services, since an action matches its own service's resources only: IAM counts letters.
         _allow(
             [*_WITH_RESOURCES, *asked_for, *(["ssm:GetParameterHistory"] if promoted_repositories else [])],
@@ -147,6 +159,18 @@ def _possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -
     return [each for each in shortened if each["Action"]]
 
 
+def _stack_updates(arn: str, region: str, account: str, environment: str) -> dict[str, Any]:
+    """Only of the stack of endpoints, and only by the roles in it: whoever updates a stack works in its role."""
+    stack = f"{environment}-Inference"
+    allowed = _allow(
+        ["cloudformation:UpdateStack", "ssm:GetParameters"],
+        f"{arn}:cloudformation:{region}:{account}:stack/{stack}/*",
+        f"{arn}:ssm:{region}:{account}:parameter/cdk-bootstrap/*",
+    )
+    # A boundary is a role's: what comes before the name is its account and path. IAM counts letters.
+    return {**allowed, "Condition": {"StringLike": {"aws:PrincipalArn": f"*/{stack}-*"}}}
+
+
 _OBJECTS = (
     "s3:AbortMultipartUpload",
     "s3:GetBucketAcl",
@@ -160,6 +184,7 @@ _OBJECTS = (
     "s3:ListBucket",
     "s3:PutObject",
 )
+_READ = ("s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket")
 _COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 _RESOURCES = (
     "cloudformation:{place}:*",

@@ -17,6 +17,8 @@ from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.inference_code import LEFT_OUT
 from hf_sagemaker.model_source import ModelData, ModelSource
 
+PREPARED_TYPE = "Custom::HuggingFaceModel"
+"""Of the resource that stands for a model that was looked at."""
 _ONE_PROCESSOR = 1769
 _LONGEST = Duration.minutes(15)
 """As long as Lambda lets a function run."""
@@ -118,7 +120,7 @@ class PreparedModels(Construct):
         resource = CustomResource(
             self,
             _words(model.name),
-            resource_type="Custom::HuggingFaceModel",
+            resource_type=PREPARED_TYPE,
             service_token=self._function.function.function_arn,
             service_timeout=Duration.minutes(20),
             properties=properties,

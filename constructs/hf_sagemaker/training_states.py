@@ -40,6 +40,7 @@ class TrainingStates(Construct):
         request_defaults: Mapping[str, Any],
         evaluate: lambda_.IFunction,
         model_package_group_name: str,
+        registry: Mapping[str, Any],
         training_images: Mapping[str, ImageByDigest],
         inference_image: ImageByDigest,
         task: str,
@@ -54,12 +55,13 @@ class TrainingStates(Construct):
         training_images: those that a request may name. inference_image: of every model. The digests of the two that a
             run needs are read when it begins: what is built meanwhile is for the next one.
         request_defaults: what `validate` fills in where a request is silent.
+        registry: what the environment decides of a registration, as `evaluate_model.registration.Rules` reads it.
         task: becomes HF_TASK of the registered model.
         """
         super().__init__(scope, construct_id)
         failures = TrainingFailures(self, "Failures")
         trouble = failures.caught
-        evaluation = self._evaluation(evaluate, trouble)
+        evaluation = self._evaluation(evaluate, registry, trouble)
         passed = sfn.Choice(self, "GatePassed", state_name="GatePassed")
         evaluation.next(passed)
         registration = ModelRegistration(
@@ -69,6 +71,7 @@ class TrainingStates(Construct):
             image=PinnedImages.inference_uri,
             task=task,
             failed=trouble,
+            approves="approve_at" in registry,
         )
         passed.when(sfn.Condition.boolean_equals("$.result.evaluation.passed", True), registration.start)
         passed.otherwise(failures.gate_failed("GateFailed"))
@@ -162,7 +165,9 @@ class TrainingStates(Construct):
         )
         return _until_answered(state, trouble, error_path="$")
 
-    def _evaluation(self, function: lambda_.IFunction, trouble: sfn.IChainable) -> tasks.LambdaInvoke:
+    def _evaluation(
+        self, function: lambda_.IFunction, registry: Mapping[str, Any], trouble: sfn.IChainable
+    ) -> tasks.LambdaInvoke:
         state = tasks.LambdaInvoke(
             self,
             "Evaluate",
@@ -174,6 +179,10 @@ class TrainingStates(Construct):
                     "training": sfn.JsonPath.object_at("$.training"),
                     "image": sfn.JsonPath.string_at("$.job.image.name"),
                     "code": sfn.JsonPath.object_at("$.job.code"),
+                    "data": sfn.JsonPath.object_at("$.job.data"),
+                    "request": sfn.JsonPath.object_at("$$.Execution.Input"),
+                    "execution": sfn.JsonPath.execution_id,
+                    "registry": registry,
                 }
             ),
             payload_response_only=True,

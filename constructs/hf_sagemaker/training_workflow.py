@@ -9,13 +9,14 @@ worked.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
@@ -27,7 +28,14 @@ from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.concurrency_limit import ConcurrencyLimit
 from hf_sagemaker.encryption_key import EnvironmentKeys
-from hf_sagemaker.execution_roles import GIT_PREFIX, HUB_PREFIX, TRAINED_PREFIX, ExecutionRoles
+from hf_sagemaker.execution_roles import (
+    GIT_PREFIX,
+    HUB_PREFIX,
+    REPORTS_PREFIX,
+    SOURCES_PREFIX,
+    TRAINED_PREFIX,
+    ExecutionRoles,
+)
 from hf_sagemaker.file_system import FileSystem
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.git_source import GitSource, bring_code
@@ -51,6 +59,8 @@ class TrainingDefaults:
     metric, minimum: the gate: a model is registered when the metric reaches the minimum.
     metric_definitions: name and regular expression of each metric. Omitted: those of this library's training code.
     task: the transformers pipeline task that a trained model serves.
+    approve_at: a model is approved by itself when the metric is at least this. Omitted: a person approves.
+    model_card: what only people know of a model, by the names of the model card's schema. Omitted: nothing.
     """
 
     instance_types: Sequence[str]
@@ -65,14 +75,17 @@ class TrainingDefaults:
     minimum: float = 0.0
     metric_definitions: Sequence[Mapping[str, str]] = METRIC_DEFINITIONS
     task: str = "text-classification"
+    approve_at: float | None = None
+    model_card: Mapping[str, str] = field(default_factory=dict)
 
 
 class HuggingFaceTraining(Construct):
     """The state machine of one job type, with its functions, its model package group and its topic.
 
-    state_machine: its input is a training request, its output {training, evaluation, model_package_arn}.
+    state_machine: its input is a training request, its output {training, evaluation, model_package_arn,
+        model_approval_status, code}.
     model_package_group, model_package_group_name: trained models that passed the gate are registered
-        here, to be approved by a person.
+        here, to be approved by a person, or by `approve_at`.
     topic: told about every end of a run.
     validating_role: of the function that checks requests.
     """
@@ -169,6 +182,9 @@ class HuggingFaceTraining(Construct):
                         allow.list_objects(buckets.models, HUB_PREFIX),
                         # Whether a commit's code is.
                         *([allow.list_objects(buckets.models, GIT_PREFIX)] if git else []),
+                        # Which versions of its data a run begins with. It lists them, and reads none.
+                        *(allow.list_objects(buckets.models, prefix) for prefix in (SOURCES_PREFIX, TRAINED_PREFIX)),
+                        *(allow.list_objects(each, "") for each in (buckets.data, *_of_the_team(buckets))),
                     ],
                 ),
                 ("evaluate_model", "EvaluateModel", "Holds a trained model against its gate", []),
@@ -200,6 +216,7 @@ class HuggingFaceTraining(Construct):
             },
             evaluate=functions["evaluate_model"].function,
             model_package_group_name=self.model_package_group_name,
+            registry=_registry(job_type, environment, defaults, buckets.models),
             training_images=training_images,
             inference_image=inference_image,
             task=defaults.task,
@@ -271,6 +288,22 @@ class HuggingFaceTraining(Construct):
             # Spot until it gave up, then on demand in full, then some hours for retries and everything around them.
             timeout=Duration.seconds(TIMEOUT * 2).plus(Duration.hours(4)).plus(waiting),
         )
+
+
+def _registry(job_type: str, environment: str, defaults: TrainingDefaults, models: s3.IBucket) -> dict[str, Any]:
+    """As `evaluate_model.registration.Rules` reads it."""
+    return {
+        "job_type": job_type,
+        "environment": environment,
+        "metric": defaults.metric,
+        **({} if defaults.approve_at is None else {"approve_at": defaults.approve_at}),
+        "card": dict(defaults.model_card),
+        "reports": models.s3_url_for_object(f"{REPORTS_PREFIX}{job_type}/"),
+    }
+
+
+def _of_the_team(buckets: EnvironmentBuckets) -> list[s3.IBucket]:
+    return [bucket for bucket, _ in buckets.read_only]
 
 
 def _request_defaults(

@@ -3,14 +3,18 @@
 from typing import Any
 
 from evaluate_model.logic import MetricMissing, evaluate
+from evaluate_model.registration import registration
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Input: {evaluation: {metric, minimum}, training: <DescribeTrainingJob>, image: name, code: {…}}.
+    """Input: {evaluation: {metric, minimum}, training: <DescribeTrainingJob>, image: name, code: {…}, and for the
+    registry request, execution: its ARN, data: see `validate_training_request.data_versions`, registry: see
+    `evaluate_model.registration.Rules`}.
 
-    code: of Git. Left out: it is the image's, or came from S3. Output: see `evaluate`.
+    code: of Git. Left out: it is the image's, or came from S3. Output: see `evaluate`, and `registration`.
     """
-    return evaluate(event["evaluation"], event["training"], event["image"], event.get("code", {}))
+    result = evaluate(event["evaluation"], event["training"])
+    return {**result, "registration": registration(event, result)}
 
 
 __all__ = ["MetricMissing", "handle"]

@@ -7,16 +7,14 @@ class MetricMissing(LookupError):  # noqa: N818 (the name is what people see in 
     """The training job printed no line that the gate's metric definition matches."""
 
 
-def evaluate(gate: dict[str, Any], job: dict[str, Any], image: str, code: dict[str, str]) -> dict[str, Any]:
+def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """What the workflow goes on with.
 
     gate: {metric, minimum}; the model passes when the metric is at least the minimum.
     job: the answer of DescribeTrainingJob for a completed job.
-    image: the name of the image that it ran in. code: repository, branch and commit of its code, where that is of Git.
 
-    Returns {training, evaluation, metadata}: `training` {job_name, training_seconds, billable_seconds, savings_percent,
-    model_data, spot}, `evaluation` {metric, value, minimum, passed, metrics}, and `metadata`, the same as texts for
-    the model registry.
+    Returns {training, evaluation}: `training` {job_name, training_seconds, billable_seconds, savings_percent,
+    model_data, spot}, `evaluation` {metric, value, minimum, passed, metrics}.
 
     Raises MetricMissing.
     """
@@ -44,7 +42,4 @@ def evaluate(gate: dict[str, Any], job: dict[str, Any], image: str, code: dict[s
         "passed": metrics[name] >= minimum,
         "metrics": metrics,
     }
-    metadata = {"training-job": training["job_name"], "training-image": image, **code} | {
-        key: str(value) for key, value in metrics.items()
-    }
-    return {"training": training, "evaluation": evaluation, "metadata": metadata}
+    return {"training": training, "evaluation": evaluation}

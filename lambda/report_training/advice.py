@@ -5,11 +5,15 @@ from collections.abc import Sequence
 from report_training.job import Job
 
 
-def what_to_do(status: str, execution: str, jobs: Sequence[Job], model_package: str | None) -> str:
-    """How to go on without losing what was trained."""
+def what_to_do(
+    status: str, execution: str, jobs: Sequence[Job], model_package: str | None, approval: str | None = None
+) -> str:
+    """How to go on without losing what was trained. approval: of the model. None: a person's to give."""
     if status == "SUCCEEDED":
         if not model_package:
             return "Nothing: no model was registered."
+        if approval == "Approved":
+            return f"Nothing: the model is approved, since its metric reached approve_at: {model_package}"
         return f"Look at the model, and approve it for deployment or reject it: {model_package}"
     redrive = f"aws stepfunctions redrive-execution --execution-arn {execution}"
     if not jobs:

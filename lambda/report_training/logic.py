@@ -90,7 +90,7 @@ def make_report(
         "status": subject.status,
         "error": execution.get("error"),
         "cause": cause or None,
-        "what_to_do": what_to_do(subject.status, subject.execution, jobs, output.get("model_package_arn")),
+        "what_to_do": what_to_do(subject.status, subject.execution, jobs, *_registered(output)),
         "execution_arn": subject.execution,
         "redrives": subject.redrives,
         "started": _text(execution.get("startDate")),
@@ -198,6 +198,11 @@ def _money(jobs: Sequence[Job], prices: Mapping[str, Mapping[str, Any]], *, know
 def _output(execution: Mapping[str, Any]) -> dict[str, Any]:
     output = json.loads(execution.get("output") or "{}")
     return output if isinstance(output, dict) else {}
+
+
+def _registered(output: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The model package, and its approval."""
+    return output.get("model_package_arn"), output.get("model_approval_status")
 
 
 def _cut(text: str) -> str:

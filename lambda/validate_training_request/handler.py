@@ -4,8 +4,10 @@ import time
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
 from validate_training_request.concurrency import TooManyRuns, wait_for_turn
+from validate_training_request.data_versions import versions
 from validate_training_request.logic import (
     REFUSED,
     Defaults,
@@ -16,10 +18,14 @@ from validate_training_request.logic import (
     training_job,
 )
 
+# The function has 30 seconds, and a listing that nobody answers must not take them all.
+_IMPATIENT = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
+
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Input: {request, defaults, execution_id}, and where a build has brought the code `code`, the variables that it
-    exports; and where runs may have to wait `limit`, see `wait_for_turn`. Output: see `training_job`.
+    exports; and where runs may have to wait `limit`, see `wait_for_turn`. Output: see `training_job`; and `data`, what
+    lies in the channels, once the job is whole.
 
     Raises InvalidTrainingRequest, whose name and text the state machine passes on to people; and for a sound request
     whose turn has not come TooManyRuns, after which the state machine calls again.
@@ -36,7 +42,12 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
         )
     if limit := event.get("limit"):
         wait_for_turn(limit, event["execution_id"], boto3.client, time.sleep)
-    return job
+    # Last, so that what is listed is what the job finds: a job that still waits for its code is asked again.
+    return (
+        job
+        if "fetch_code" in job
+        else {**job, "data": versions(boto3.client("s3", config=_IMPATIENT), job["input_data"])}
+    )
 
 
 def _commit(request: Any, defaults: Defaults, exported: list[dict[str, str]] | None) -> str | None:

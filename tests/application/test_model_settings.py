@@ -61,7 +61,7 @@ def _synthesise(settings: EnvironmentSettings) -> Stacks:
 @pytest.mark.parametrize(
     ("model", "field", "words"),
     [
-        ({"task": "fill-mask"}, "model", "must name exactly one of model_package, hub and s3"),
+        ({"task": "fill-mask"}, "model", "must name exactly one of model_package, approved, hub and s3"),
         (HUB | ARCHIVE, "model", "must name exactly one of"),
         (HUB | {"hub": f"team/other@{COMMIT}"}, "model.hub", f"add {{id: team/other, revision: {COMMIT}}}"),
         (HUB | {"hub": "team/tiny@main"}, "model.hub", "must be text matching"),
@@ -189,3 +189,58 @@ def test_another_source_replaces_no_endpoint(folder: Path) -> None:
         for model in (PACKAGE, HUB)
     )
     assert of_types(replaced(before, after), before, "AWS::SageMaker::Endpoint") == {}
+
+
+# --- endpoints that follow a job type -------------------------------------------------------------------------------
+
+
+def _resources_of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [each for each in template["Resources"].values() if each["Type"] == kind]
+
+
+def test_an_endpoint_may_follow_a_job_type_of_the_environment_only(folder: Path) -> None:
+    (problem,) = _problems(folder, {"approved": "speech"})
+    assert "must be a job type of training.job_types: text-classification" in problem
+    problems = _problems(folder, {"approved": "text-classification", "task": "text-classification"} | PACKAGE)
+    assert any("exactly one of model_package, approved, hub and s3" in each for each in problems)
+    assert any("must be left out with model_package and approved" in each for each in problems)
+
+
+def test_an_endpoint_that_follows_is_there_only_with_an_approved_model_and_serves_its_own_group(folder: Path) -> None:
+    stacks = _synthesise(_load(folder, {"approved": "text-classification"}))
+    template = stacks["dev-Inference"]
+    (name,) = [each for each in template["Parameters"] if each.startswith("TextClassificationApproved")]
+    # Then the number of the version is read by the deployment, and nothing else of what is served
+    assert template["Parameters"][name]["Type"] == "AWS::SSM::Parameter::Value<String>"
+    (model,) = _resources_of(template, "AWS::SageMaker::Model")
+    group = "arn:aws:sagemaker:us-east-1:123456789012:model-package/dev-text-classification/"
+    package = model["Properties"]["PrimaryContainer"]["ModelPackageName"]
+    assert package == {"Fn::Join": ["", [group, {"Ref": name}]]}
+    # And without one there is neither endpoint nor what belongs to it
+    ((condition, expression),) = template["Conditions"].items()
+    assert expression == {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, "none"]}]}
+    conditional = {each["Type"] for each in template["Resources"].values() if each.get("Condition") == condition}
+    assert conditional == {
+        "AWS::ApplicationAutoScaling::ScalableTarget",
+        "AWS::ApplicationAutoScaling::ScalingPolicy",
+        "AWS::CloudWatch::Alarm",
+        "AWS::SageMaker::Endpoint",
+        "AWS::SageMaker::EndpointConfig",
+        "AWS::SageMaker::Model",
+    }
+    # And the parameter is there before that stack, which may change those types and no others
+    assert "/hf-sagemaker/dev/models/text-classification/approved" in json.dumps(stacks["dev-Training"])
+    (rule,) = [
+        each for each in _resources_of(template, "AWS::Events::Rule") if "ModelPackageGroupName" in json.dumps(each)
+    ]
+    target = json.dumps(rule["Properties"]["Targets"])
+    assert all(each in target for each in conditional)
+
+
+def test_an_endpoint_that_names_a_version_needs_nobody_who_deploys(folder: Path) -> None:
+    stacks = _synthesise(_load(folder, PACKAGE))
+    assert not _resources_of(stacks["dev-Inference"], "AWS::Events::Rule")
+    assert "/approved" not in json.dumps(stacks["dev-Training"])
+    # And no role of the environment may update a stack
+    policies = [each for stack in stacks.values() for each in _resources_of(stack, "AWS::IAM::ManagedPolicy")]
+    assert "cloudformation:UpdateStack" not in json.dumps(policies)

@@ -173,3 +173,11 @@ def test_a_price_must_be_of_an_instance_that_trains_and_more_than_nothing(tmp_pa
     assert "Nearest: ml.g5.xlarge" in problem
     (problem,) = _problems(tmp_path, _dev() | {"prices": {"per_hour": {"ml.g5.xlarge": 0}}})
     assert "prices.per_hour.ml.g5.xlarge" in problem
+
+
+def test_a_model_is_not_approved_by_itself_below_the_gate(tmp_path: Path) -> None:
+    content = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
+    content["training"]["job_types"][0]["evaluation"] = {"metric": "eval_accuracy", "minimum": 0.6, "approve_at": 0.5}
+    (problem,) = _problems(tmp_path, content)
+    assert "evaluation.approve_at" in problem
+    assert "must be at least minimum (0.6)" in problem

@@ -20,8 +20,15 @@ def _job(**metrics: float) -> dict[str, Any]:
 
 
 def _evaluate(minimum: float, **metrics: float) -> dict[str, Any]:
-    gate = {"metric": "eval_accuracy", "minimum": minimum}
-    return handle({"evaluation": gate, "training": _job(**metrics), "image": "whisper"}, None)
+    event = {
+        "evaluation": {"metric": "eval_accuracy", "minimum": minimum},
+        "training": _job(**metrics),
+        "image": "whisper",
+        "request": {},
+        "execution": "arn:aws:states:us-east-1:123456789012:execution:machine:run-1",
+        "registry": {"environment": "dev", "job_type": "text", "metric": "eval_accuracy"},
+    }
+    return handle(event, None)
 
 
 @pytest.mark.parametrize(("value", "passed"), [(0.81, True), (0.8, True), (0.79, False)])
@@ -32,14 +39,6 @@ def test_a_model_passes_when_it_reaches_the_minimum(value: float, passed: bool) 
 def test_the_cost_of_the_run_is_told() -> None:
     training = _evaluate(0, eval_accuracy=1)["training"]
     assert (training["training_seconds"], training["billable_seconds"], training["savings_percent"]) == (200, 60, 70.0)
-
-
-def test_the_registry_gets_texts() -> None:
-    assert _evaluate(0, eval_accuracy=0.5)["metadata"] == {
-        "training-job": "dev-sentiment-1-spot",
-        "training-image": "whisper",
-        "eval_accuracy": "0.5",
-    }
 
 
 def test_a_missing_metric_says_which_there_were() -> None:

@@ -15,6 +15,13 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:run-1"
 
 
+@pytest.fixture(autouse=True)
+def _aws() -> Iterator[None]:
+    """The function looks at what lies in a job's channels."""
+    with mock_aws():
+        yield
+
+
 def _defaults(**changes: Any) -> dict[str, Any]:
     return {
         "job_type": "text-classification",
@@ -73,6 +80,13 @@ def test_a_request_may_name_an_image_of_the_job_type(named: dict[str, str], imag
 @pytest.mark.parametrize("bucket", ["data", "lake", "models", "checkpoints"])
 def test_a_job_may_read_the_environments_buckets_and_those_of_its_settings(bucket: str) -> None:
     assert _run(_request(channels={"train": f"s3://{bucket}/train"}))["input_data"]
+
+
+def test_a_whole_job_says_which_data_it_begins_with() -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    s3.create_bucket(Bucket="data")
+    s3.put_object(Bucket="data", Key="train/1.jsonl", Body=b"{}")
+    assert _run(_request())["data"]["train"]["objects"] == 1
 
 
 def test_a_foreign_bucket_is_named_with_what_to_do() -> None:

@@ -303,6 +303,21 @@ def test_a_model_waits_for_a_persons_approval(definition: dict[str, Any]) -> Non
     assert register["ModelPackageGroupName"] == "dev-text"
 
 
+def test_only_with_approve_at_the_evaluation_may_approve_and_no_request_says_from_when(stack: Any) -> None:
+    defaults = TrainingDefaults(instance_types=["ml.g4dn.xlarge"], approve_at=0.9, model_card={"risk_rating": "Low"})
+    states = _workflow(stack, defaults)["States"]
+    register = states["Register"]["Parameters"]
+    assert register["ModelApprovalStatus.$"] == "$.result.registration.approval_status"
+    rules = states["Evaluate"]["Parameters"]["registry"]
+    assert (rules["metric"], rules["approve_at"], rules["card"]) == ("eval_accuracy", 0.9, {"risk_rating": "Low"})
+    assert not [name for name in rules if name.endswith(".$")]
+
+
+def test_the_card_is_a_draft_whoever_approves(definition: dict[str, Any]) -> None:
+    card = definition["States"]["Register"]["Parameters"]["ModelCard"]
+    assert card["ModelCardStatus"] == "Draft"
+
+
 def test_the_run_is_encrypted_traced_and_logged_without_its_data(stack: Any, definition: dict[str, Any]) -> None:
     (machine,) = Template.from_stack(stack).find_resources("AWS::StepFunctions::StateMachine").values()
     properties = machine["Properties"]

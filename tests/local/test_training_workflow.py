@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from evaluate_model.registration import describe_version, request_hash
 from tests.local.bare_image import bare_image
 from tests.local.compute_projects import ROLE, Projects, log_lines, until
 from tests.local.embedded_aws import Stacks
 from tests.local.workflow_machine import DEFAULTS, GROUP, PARAMETER, PROGRAM, WorkflowMachine, functions
+from validate_training_request.data_versions import version
 from validate_training_request.logic import Defaults, training_job
 
 
@@ -108,6 +110,30 @@ def test_a_run_without_trouble_takes_twelve_transitions_at_most(workflow: Workfl
     assert list(workflow.jobs("smooth")) == [f"{workflow.job('smooth')['spot_job_name']}-0"]
     with pytest.raises(ClientError, match="ExecutionAlreadyExists"):
         workflow.start("smooth", "work")
+
+
+def test_the_registry_knows_what_the_model_was_made_of(workflow: Workflow) -> None:
+    # Given the run of before
+    described = workflow.states.describe_execution(executionArn=workflow.execution("smooth"))
+    output = json.loads(described["output"])
+    # When its model is looked up
+    package = workflow.sagemaker.describe_model_package(ModelPackageName=output["model_package_arn"])
+    metadata, card = package["CustomerMetadataProperties"], json.loads(package["ModelCard"]["ModelCardContent"])
+    # Then the data is there as it was, and the image by its digest
+    now = version(workflow.s3, f"s3://{workflow.bucket}/smooth/")
+    assert metadata["data.train"] == describe_version(now)
+    assert metadata["training-image-uri"] == workflow.image
+    assert metadata["request-sha256"] == request_hash(workflow.request("smooth"))
+    assert metadata["execution"] == workflow.execution("smooth")
+    # And so is what people are to know of it
+    assert card["intended_uses"]["purpose_of_model"] == "Tests of the workflow."
+    assert card["training_details"]["training_job_details"]["training_arn"].endswith(metadata["training-job"])
+    # And data that is changed afterwards shows
+    workflow.does("smooth", "other")
+    assert metadata["data.train"] != describe_version(version(workflow.s3, f"s3://{workflow.bucket}/smooth/"))
+    workflow.does("smooth", "work")
+    # And below approve_at a person decides
+    assert package["ModelApprovalStatus"] == output["model_approval_status"] == "PendingManualApproval"
 
 
 def test_a_redrive_goes_on_with_the_training_from_its_checkpoint(workflow: Workflow) -> None:

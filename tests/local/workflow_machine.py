@@ -76,9 +76,18 @@ class WorkflowMachine(Stack):
     """The state machine. bucket: holds the functions' code as `functions.zip`, data, checkpoints and models.
 
     limit: how many runs go on at a time. Omitted: all.
+    parameter: says the image, for jobs and models. group: where models are registered.
     """
 
-    def __init__(self, *, repository: str, bucket: str, limit: ConcurrencyLimit | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        repository: str,
+        bucket: str,
+        limit: ConcurrencyLimit | None = None,
+        parameter: str = PARAMETER,
+        group: str = GROUP,
+    ) -> None:
         app = App(builtin_cloud_formation_validation=False, analytics_reporting=False)
         super().__init__(
             app,
@@ -90,8 +99,8 @@ class WorkflowMachine(Stack):
         image = ImageByDigest(
             image=dlc_catalog.resolve("training", transformers="4.49.0", region="us-east-1"),
             repository_uri=repository,
-            parameter_name=PARAMETER,
-            parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{PARAMETER}",
+            parameter_name=parameter,
+            parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{parameter}",
             missing="built yet: run hfsm build",
         )
         buckets = {"checkpoints_bucket": bucket, "data_buckets": [bucket], "models_bucket": bucket}
@@ -101,9 +110,17 @@ class WorkflowMachine(Stack):
             "States",
             place=self._place(),
             validate=self.validate,
-            request_defaults=DEFAULTS | buckets,
+            request_defaults=DEFAULTS | buckets | {"images": {"training": parameter}},
             evaluate=self._function("Evaluate", "evaluate_model"),
-            model_package_group_name=GROUP,
+            model_package_group_name=group,
+            registry={
+                "job_type": "text",
+                "environment": "dev",
+                "metric": "accuracy",
+                "approve_at": 0.95,
+                "card": {"purpose_of_model": "Tests of the workflow."},
+                "reports": f"s3://{bucket}/reports/text/",
+            },
             training_images={"training": image},
             inference_image=image,
             task="text-classification",

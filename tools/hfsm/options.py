@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""The options that most commands share."""
 
 from typing import Annotated
 

@@ -13,6 +13,9 @@ from hfsm.cloud import Parameters
 
 SHOWN_EXECUTIONS = 5
 SHOWN_PACKAGES = 5
+FOLLOWS = "approved "
+"""How the model of an endpoint begins that follows a job type."""
+WAITS = "waits for the first approved model"
 
 
 class Stack(BaseModel):
@@ -182,7 +185,15 @@ def _endpoints(parameters: Parameters) -> list[Endpoint]:
     endpoints = []
     for setting in parameters.children("inference"):
         name = parameters.get(f"inference/{setting}/endpoint-name")
-        described = sagemaker.describe_endpoint(EndpointName=name)
+        model = _model(parameters, setting)
+        try:
+            described = sagemaker.describe_endpoint(EndpointName=name)
+        except ClientError as error:
+            # It follows a job type of which no model is approved yet.
+            if model != WAITS or error.response["Error"]["Code"] not in ("ValidationException", "ResourceNotFound"):
+                raise
+            endpoints.append(Endpoint(name=name, status="NotThere", model=model, instance_type="", instances=0))
+            continue
         config = sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
         variants = config["ProductionVariants"]
         serving = described.get("ProductionVariants") or variants
@@ -191,13 +202,23 @@ def _endpoints(parameters: Parameters) -> list[Endpoint]:
             Endpoint(
                 name=name,
                 status=described["EndpointStatus"],
-                model=parameters.find(f"inference/{setting}/model"),
+                model=model,
                 instance_type=", ".join(variant.get("InstanceType", "serverless") for variant in variants),
                 instances=sum(counts),
                 reason=described.get("FailureReason"),
             )
         )
     return endpoints
+
+
+def _model(parameters: Parameters, setting: str) -> str | None:
+    """What the settings say; where they follow a job type, the version that it stands for."""
+    said = parameters.find(f"inference/{setting}/model")
+    job_type = (said or "").removeprefix(FOLLOWS)
+    if said is None or job_type == said:
+        return said
+    version = parameters.find(f"models/{job_type}/approved")
+    return f"{job_type}/{version} (approved)" if version not in (None, "none") else WAITS
 
 
 def show(found: Status, console: Console) -> None:

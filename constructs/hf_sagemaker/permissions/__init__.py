@@ -35,6 +35,7 @@ from hf_sagemaker.permissions.permission import (
     service_principal,
     statement,
 )
+from hf_sagemaker.permissions.stacks import ENDPOINT_TYPES, update_stack
 from hf_sagemaker.permissions.storage import (
     decrypt_objects,
     encrypt_objects,
@@ -66,6 +67,7 @@ __all__ = [
     "ECR_LOOK",
     "ECR_PULL",
     "ECR_PUSH",
+    "ENDPOINT_TYPES",
     "DutyPolicy",
     "Permission",
     "allow",
@@ -104,6 +106,7 @@ __all__ = [
     "step_functions_telemetry",
     "stop_executions",
     "train_in_place",
+    "update_stack",
     "use_key_through",
     "use_repositories",
     "write_build_logs",

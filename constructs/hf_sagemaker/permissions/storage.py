@@ -31,8 +31,9 @@ def write_objects(bucket: s3.IBucket, prefix: str = "") -> Permission:
 
 
 def list_objects(bucket: s3.IBucket, prefix: str) -> Permission:
-    """See which objects there are below the prefix, and read none."""
-    return allow(["s3:ListBucket"], bucket_arn(bucket), conditions={"StringLike": {"s3:prefix": f"{prefix}*"}})
+    """See which objects there are below the prefix, and read none. An empty prefix: in the whole bucket."""
+    conditions = {"StringLike": {"s3:prefix": f"{prefix}*"}} if prefix else None
+    return allow(["s3:ListBucket"], bucket_arn(bucket), conditions=conditions)
 
 
 def read_model(bucket: s3.IBucket, key: str) -> Permission:

@@ -65,6 +65,7 @@ def _everything(name: str) -> dict[str, Any]:
     served = {
         endpoint["name"]: {"model_package": package},
         "mirrored": {"hub": f"google-bert/bert-base-uncased@{'a' * 40}", "task": "fill-mask", "code": str(CODE)},
+        "followed": {"approved": "text-classification"},
         "archived": {"s3": "s3://the-teams-corpus/models/summaries/", "task": "summarization"},
     }
     content["inference"]["endpoints"] = [{**endpoint, "name": name, "model": model} for name, model in served.items()]

@@ -6,7 +6,8 @@ no event of a resource, never rolls back, updates most types by doing nothing, a
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 from moto.cloudformation import urls
@@ -26,6 +27,10 @@ from localcloud.cloudformation.stack import DeployedStack, Export, ResourceRecor
 
 # A stack that is done within this time is answered when it is done: the CDK CLI asks at once, and then every 5 s.
 ANSWER_WITHIN_SECONDS = 5.0
+# What an update replaces in a stack, and a rollback brings back.
+_REPLACED = ("template", "template_dict", "parameters", "parameter_values", "read_outside")
+# `ResourceTypes` of the request, which moto does not hand on. None: it names none.
+only_types: ContextVar[Collection[str] | None] = ContextVar("only_types", default=None)
 UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE"}
 
 
@@ -98,7 +103,7 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
             raise ValidationError(message="No updates are to be performed.")
         if tags is not None:
             stack.tags = dict(tags)
-        deployment = self._deployment(stack, template, given)
+        deployment = self._deployment(stack, template, given, only_types.get())
         stack.last_updated_time = utcnow()
         stack.become("UPDATE_IN_PROGRESS", "User Initiated")
         self._run(deployment.update)
@@ -213,17 +218,34 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
         for stack in list(self.stacks.values()):
             yield TaggedResource(arn=stack.stack_id, tags=dict(stack.tags), resource_type="cloudformation:stack")
 
-    def _deployment(self, stack: DeployedStack, text: str, given: dict[str, str]) -> Deployment:
-        """Checks the template; from here on the stack is what it says. Raises ValidationError."""
+    def _deployment(
+        self, stack: DeployedStack, text: str, given: dict[str, str], only: Collection[str] | None = None
+    ) -> Deployment:
+        """Checks the template; from here on the stack is what it says, unless it is rolled back to what it was.
+
+        only: see `Deployment`. Raises ValidationError.
+        """
         template = templates.checked(text, self.types)
         texts = effective_parameters(template, given)
         values = parameter_values(template, texts, self.api)
+        before = {name: getattr(stack, name) for name in _REPLACED}
         stack.template, stack.template_dict = text, template
         stack.parameters, stack.parameter_values = texts, values
         stack.read_outside = {}
-        return self._deployment_of(stack, template)
 
-    def _deployment_of(self, stack: DeployedStack, template: templates.Template) -> Deployment:
+        def undone() -> None:
+            for name, value in before.items():
+                setattr(stack, name, value)
+
+        return self._deployment_of(stack, template, undone, only)
+
+    def _deployment_of(
+        self,
+        stack: DeployedStack,
+        template: templates.Template,
+        undone: Callable[[], None] = lambda: None,
+        only: Collection[str] | None = None,
+    ) -> Deployment:
         names = {
             "AWS::AccountId": self.account_id,
             "AWS::NotificationARNs": stack.notification_arns,
@@ -234,7 +256,16 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
             "AWS::URLSuffix": "amazonaws.com",
             **stack.parameter_values,
         }
-        return Deployment(stack, template, names, api=self.api, types=self.types, surroundings=Outside(self, stack))
+        return Deployment(
+            stack,
+            template,
+            names,
+            api=self.api,
+            types=self.types,
+            surroundings=Outside(self, stack),
+            undone=undone,
+            only=only,
+        )
 
     def _nothing_to_do(
         self, stack: DeployedStack, text: str, given: dict[str, str], tags: dict[str, str] | None

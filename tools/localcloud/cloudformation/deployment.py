@@ -1,7 +1,7 @@
 """One operation on one stack: create, update or delete its resources, tell each step, and undo what fails."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -43,7 +43,14 @@ class Deployment:
         api: AwsApi,
         types: Mapping[str, ResourceType],
         surroundings: Surroundings,
+        undone: Callable[[], None] = lambda: None,
+        only: Collection[str] | None = None,
     ) -> None:
+        """undone: called when an update was rolled back, before the stack says so. Omitted: nothing is.
+
+        only: the types of resources that may be made or changed, `ResourceTypes` of UpdateStack. Omitted: all.
+        """
+        self._undone, self._only = undone, only
         self._stack = stack
         self._template = template
         self._api = api
@@ -84,7 +91,9 @@ class Deployment:
                 "UPDATE_ROLLBACK_IN_PROGRESS",
                 f"The following resource(s) failed to update: [{failure.logical_id}].",
             )
-            stack.become(self._roll_back())
+            status = self._roll_back()
+            self._undone()
+            stack.become(status)
             return
         removed = [record for logical_id, record in stack.resources.items() if logical_id not in wanted]
         stack.become("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
@@ -116,6 +125,8 @@ class Deployment:
         verb = "UPDATE" if record else "CREATE"
         try:
             properties: Properties = self._resolver.resolve(definition.get("Properties", {}))
+            if self._only is not None and type_name not in self._only:
+                self._refuse_change(record, type_name, properties)
             if record is None:
                 self._create(logical_id, definition, properties)
             elif record.type_name != type_name:
@@ -133,6 +144,10 @@ class Deployment:
             self._stack.tell(logical_id, type_name, physical_id, f"{verb}_FAILED", reasons.of(error))
             raise ResourceFailedError(logical_id) from error
         self._deployed[logical_id] = self._stack.resources[logical_id].deployed
+
+    def _refuse_change(self, record: ResourceRecord | None, type_name: str, properties: Properties) -> None:
+        if record is None or record.properties != properties:
+            raise ResourceError(f"The update names ResourceTypes, and {type_name} is none of them.")
 
     def _create(self, logical_id: str, definition: dict[str, Any], properties: Properties) -> None:
         stack, type_name = self._stack, definition["Type"]

@@ -4,6 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult
 from moto.core.serialize import TimestampSerializer
 from moto.iam.access_control import IAMPolicy, PermissionResult
@@ -12,8 +13,13 @@ from moto.s3.exceptions import ReplicationConfigurationNotFoundError, ServerSide
 from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
 
+from localcloud.cloudformation.backend import only_types
+
+_update_as_moto: Any = CloudFormationResponse.update_stack
+
 
 def install() -> None:
+    cloudformation: Any = CloudFormationResponse
     bucket: Any = FakeBucket
     serializer: Any = TimestampSerializer
     s3: Any = S3Response
@@ -23,6 +29,21 @@ def install() -> None:
     s3.get_bucket_encryption = get_bucket_encryption
     s3.get_bucket_replication = get_bucket_replication
     kms.validate_policy = key_policy_decides_nothing
+    cloudformation._validate_different_update = lambda *_: None
+    cloudformation.update_stack = update_stack
+
+
+def update_stack(response: Any) -> Any:
+    """moto's, with the types of resources that the update may change.
+
+    moto also refuses an update with the same template and parameters, whatever the SSM parameters say by now that these
+    name: `LocalCloudFormation` looks at that itself.
+    """
+    token = only_types.set(response._get_param("ResourceTypes") or None)
+    try:
+        return _update_as_moto(response)
+    finally:
+        only_types.reset(token)
 
 
 def get_permission(bucket: FakeBucket, action: str, resource: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from moto.cloudformation.models import Event
 from moto.core.utils import utcnow
 
+from localcloud import events
 from localcloud.cloudformation.resource import Deployed, Properties
 from localcloud.cloudformation.template import Template
 
@@ -131,9 +132,17 @@ class DeployedStack:
             {
                 "ParameterKey": name,
                 "ParameterValue": "****" if declared[name].get("NoEcho") else text,
+                **self._resolved(name, declared[name]["Type"]),
             }
             for name, text in self.parameters.items()
         ]
+
+    def _resolved(self, name: str, type_name: str) -> dict[str, str]:
+        """What an SSM parameter said when the stack read it."""
+        if not type_name.startswith("AWS::SSM::Parameter::Value"):
+            return {}
+        value = self.parameter_values[name]
+        return {"ResolvedValue": ",".join(value) if isinstance(value, list) else value}
 
     @property
     def stack_resources(self) -> Iterable[ResourceRecord]:
@@ -152,11 +161,18 @@ class DeployedStack:
         return self.status.endswith("_IN_PROGRESS") and self.status != "REVIEW_IN_PROGRESS"
 
     def become(self, status: str, reason: str | None = None) -> None:
-        """Take a new status and tell it as an event."""
+        """Take a new status and tell it as an event of the stack, and to EventBridge, which moto does not."""
         self._tell(self.name, self.stack_id, STACK_TYPE, status, reason)
         # The status last: whoever sees it at its end must find the event.
         self.stack_status_reason = reason
         self.status = status
+        details = {"status": status, "status-reason": reason or ""}
+        events.emit(
+            self.stack_id,
+            "aws.cloudformation",
+            "CloudFormation Stack Status Change",
+            {"stack-id": self.stack_id, "status-details": details, "client-request-token": ""},
+        )
 
     def tell(self, logical_id: str, type_name: str, physical_id: str, status: str, reason: str | None = None) -> None:
         """An event of one resource."""

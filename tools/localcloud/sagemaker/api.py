@@ -87,8 +87,9 @@ class RunningSageMakerResponse(JobOperations):
         return EmptyResult()
 
     def create_model_package(self) -> ActionResult:
-        """As moto's; the group may be given by its ARN, and a version number is never given twice."""
+        """As moto's; the group may be given by its ARN, a version number is never given twice, the card is kept."""
         params = self._get_params()
+        registry.check_package(params)
         if group := params.get("ModelPackageGroupName"):
             group = params["ModelPackageGroupName"] = group.rpartition("/")[2]
             version = registry.next_version(self.sagemaker_backend, group)
@@ -104,12 +105,22 @@ class RunningSageMakerResponse(JobOperations):
             package.model_approval_status = "PendingManualApproval"
         packages[package.arn] = package
         self.sagemaker_backend.model_package_name_mapping[package.arn] = package.arn
+        registry.keep_card(package, params)
+        registry.tell(package)
         return ActionResult({"ModelPackageArn": package.arn})
+
+    def describe_model_package(self) -> ActionResult:
+        """As moto's, with the model card."""
+        package = registry.model_package(self.sagemaker_backend, self._get_param("ModelPackageName"))
+        return ActionResult(registry.described_package(package))
 
     def update_model_package(self) -> ActionResult:
         request = self._get_params()
+        registry.check_package(request)
         package = registry.model_package(self.sagemaker_backend, request["ModelPackageArn"])
+        registry.keep_card(package, request)
         registry.updated_package(package, request)
+        registry.tell(package)
         return ActionResult({"ModelPackageArn": package.arn})
 
     def delete_model_package(self) -> EmptyResult:

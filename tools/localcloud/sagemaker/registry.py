@@ -1,10 +1,20 @@
 """Models and model packages: from the name of either to the containers that an endpoint starts."""
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import ModelPackage, SageMakerModelBackend
+
+from localcloud import events
+
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html; \w are letters, digits and _.
+_MOST_PROPERTIES, _LONGEST_KEY, _LONGEST_VALUE, _LONGEST_CARD = 50, 128, 256, 100_000
+_PROPERTY = re.compile(r"[\w .:/=+\-@]*")
+_cards: WeakKeyDictionary[ModelPackage, dict[str, Any]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,64 @@ def model_package(backend: SageMakerModelBackend, name: str) -> ModelPackage:
     """By ARN, or by the name of an unversioned package."""
     package: ModelPackage = backend.describe_model_package(name)
     return package
+
+
+def check_package(request: dict[str, Any]) -> None:
+    """What CreateModelPackage and UpdateModelPackage refuse. ValidationError: and why.
+
+    The model card's schema is not checked here, only that it is JSON of a length that SageMaker takes.
+    """
+    metadata = request.get("CustomerMetadataProperties") or {}
+    if len(metadata) > _MOST_PROPERTIES:
+        raise ValidationError(f"CustomerMetadataProperties has {len(metadata)} entries, at most {_MOST_PROPERTIES}.")
+    for key, value in metadata.items():
+        for text, longest in ((key, _LONGEST_KEY), (value, _LONGEST_VALUE)):
+            if not 1 <= len(text) <= longest or not _PROPERTY.fullmatch(text):
+                raise ValidationError(
+                    f"Value '{text}' at 'customerMetadataProperties' failed to satisfy constraint: 1 to {longest} of "
+                    "letters, digits, spaces and _.:/=+-@"
+                )
+    content = (request.get("ModelCard") or {}).get("ModelCardContent", "{}")
+    if len(content) > _LONGEST_CARD:
+        raise ValidationError(f"Model card content has {len(content)} characters, at most {_LONGEST_CARD}.")
+    try:
+        json.loads(content)
+    except ValueError as error:
+        raise ValidationError(f"Model card content is not valid JSON: {error}") from None
+
+
+def keep_card(package: ModelPackage, request: dict[str, Any]) -> None:
+    """Keeps what a request says of the model card, which moto drops, for `described_package`."""
+    if card := request.get("ModelCard"):
+        _cards[package] = {**_cards.get(package, {}), **card}
+
+
+def described_package(package: ModelPackage) -> dict[str, Any]:
+    """The answer of DescribeModelPackage: moto's, and the model card."""
+    described: dict[str, Any] = package.gen_response_object()
+    return described | ({"ModelCard": _cards[package]} if package in _cards else {})
+
+
+def tell(package: ModelPackage) -> None:
+    """`SageMaker Model Package State Change`: the event of each version that is registered or changed; moto sends none.
+
+    Shape: https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
+    """
+    if not package.model_package_group_name:
+        return
+    detail = {
+        "ModelPackageGroupName": package.model_package_group_name,
+        "ModelPackageVersion": package.model_package_version,
+        "ModelPackageArn": package.arn,
+        "CreationTime": f"{package.creation_time:%Y-%m-%dT%H:%M:%S.000Z}",
+        "InferenceSpecification": package.inference_specification,
+        "ModelPackageStatus": package.model_package_status,
+        "ModelApprovalStatus": package.model_approval_status,
+        "ApprovalDescription": package.approval_description,
+        "CustomerMetadataProperties": package.customer_metadata_properties,
+    }
+    told = {name: value for name, value in detail.items() if value is not None}
+    events.emit(package.arn, "aws.sagemaker", "SageMaker Model Package State Change", told)
 
 
 def updated_package(package: ModelPackage, request: dict[str, Any]) -> None:

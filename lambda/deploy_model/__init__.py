@@ -1,0 +1,1 @@
+"""Deploys what was approved: brings endpoints that follow a job type to its approved model."""
