@@ -3,10 +3,11 @@
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App, CfnOutput, DefaultStackSynthesizer, Environment, Stack
+from aws_cdk import App, CfnOutput, DefaultStackSynthesizer, Duration, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -71,10 +72,28 @@ def functions() -> bytes:
     return packed.getvalue()
 
 
-class WorkflowMachine(Stack):
-    """The state machine. bucket: holds the functions' code as `functions.zip`, data, checkpoints and models."""
+def _image(repository: str, parameter: str) -> ImageByDigest:
+    return ImageByDigest(
+        image=dlc_catalog.resolve("training", transformers="4.49.0", region="us-east-1"),
+        repository_uri=repository,
+        parameter_name=parameter,
+        parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{parameter}",
+        missing="built yet: run hfsm build",
+    )
 
-    def __init__(self, *, repository: str, bucket: str) -> None:
+
+class WorkflowMachine(Stack):
+    """The state machine.
+
+    bucket: holds the functions' code as `functions.zip`, data, checkpoints and models. repository: of the image.
+    images: repositories of further ones that a request may name; `PARAMETER/<name>` says their digests.
+    group: name of the model package group.
+    machine: the state machine.
+    """
+
+    def __init__(
+        self, *, repository: str, bucket: str, images: Mapping[str, str] | None = None, group: str = GROUP
+    ) -> None:
         app = App(builtin_cloud_formation_validation=False, analytics_reporting=False)
         super().__init__(
             app,
@@ -83,28 +102,26 @@ class WorkflowMachine(Stack):
             synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
         )
         self._bucket = s3.Bucket.from_bucket_name(self, "Bucket", bucket)
-        image = ImageByDigest(
-            image=dlc_catalog.resolve("training", transformers="4.49.0", region="us-east-1"),
-            repository_uri=repository,
-            parameter_name=PARAMETER,
-            parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{PARAMETER}",
-            missing="built yet: run hfsm build",
-        )
+        image = _image(repository, PARAMETER)
+        others = {name: _image(uri, f"{PARAMETER}/{name}") for name, uri in (images or {}).items()}
+        named = {name: each.parameter_name for name, each in {"training": image, **others}.items()}
         buckets = {"checkpoints_bucket": bucket, "data_buckets": [bucket], "models_bucket": bucket}
         states = TrainingStates(
             self,
             "States",
             place=self._place(),
             validate=self._function("Validate", "validate_training_request"),
-            request_defaults=DEFAULTS | buckets,
+            request_defaults=DEFAULTS | buckets | {"images": named},
             evaluate=self._function("Evaluate", "evaluate_model"),
-            model_package_group_name=GROUP,
-            training_images={"training": image},
+            model_package_group_name=group,
+            training_images={"training": image, **others},
             inference_image=image,
             task="text-classification",
         )
-        machine = sfn.StateMachine(self, "Machine", definition_body=sfn.DefinitionBody.from_chainable(states.start))
-        CfnOutput(self, "Arn", value=machine.state_machine_arn)
+        self.machine = sfn.StateMachine(
+            self, "Machine", definition_body=sfn.DefinitionBody.from_chainable(states.start)
+        )
+        CfnOutput(self, "Arn", value=self.machine.state_machine_arn)
 
     @property
     def template(self) -> str:
@@ -119,6 +136,7 @@ class WorkflowMachine(Stack):
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler=f"{package}.handler.handle",
             code=lambda_.Code.from_bucket(self._bucket, "functions.zip"),
+            timeout=Duration.seconds(10),
         )
 
     def _place(self) -> TrainingJobPlace:
