@@ -37,6 +37,8 @@ class ModelRegistration(Construct):
                 "Type": "Task",
                 "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
                 "Parameters": {
+                    # An answer that got lost must not leave a second version: an execution registers one model.
+                    "ClientToken.$": "States.Hash($$.Execution.Id, 'MD5')",
                     "ModelPackageGroupName": group,
                     "ModelApprovalStatus": "PendingManualApproval",
                     "ModelPackageDescription.$": "States.Format('Trained by {}', $.result.training.job_name)",

@@ -347,14 +347,10 @@ def test_an_interruption_costs_few_steps_and_changes_no_loss(faults: Faults, row
     print(f"{row.fault}: eval_loss {seen.result['eval_loss']}, uninterrupted {whole.result['eval_loss']}")
 
 
-@pytest.mark.parametrize(
-    ("fault", "file"),
-    [("spot interruption during a save", "manifest.json"), ("the newest checkpoint is truncated", "")],
-)
-def test_a_checkpoint_that_is_not_whole_is_skipped_with_a_warning(faults: Faults, fault: str, file: str) -> None:
+@pytest.mark.parametrize("fault", [row.fault for row in TRAINING if row.most_steps_lost])
+def test_a_checkpoint_that_is_not_whole_is_skipped_with_a_warning(faults: Faults, fault: str) -> None:
     warnings = [line for line in faults.outcomes[fault].lines if line.startswith("WARNING: skipping checkpoint-")]
     assert len(warnings) == 1, warnings
-    assert file in warnings[0]
 
 
 def test_a_script_that_raised_goes_on_from_its_checkpoint_when_it_is_redriven(faults: Faults) -> None:

@@ -38,6 +38,10 @@ class CheckpointSync:
     def start(self) -> None:
         self._thread.start()
 
+    def hold(self) -> None:
+        """From now on nothing is copied before finish()."""
+        self._done.set()
+
     def finish(self, uploads: Uploads = "all") -> None:
         """uploads: less than everything is a fault that was ordered."""
         self._done.set()

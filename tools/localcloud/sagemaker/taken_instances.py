@@ -11,6 +11,8 @@ from localcloud.faults import Interruption, Uploads
 from localcloud.sagemaker.training_cluster import TrainingCluster
 
 _LOOK_EVERY = 0.001  # seconds, of a folder that is being written: a small checkpoint takes some ten milliseconds
+_SOON = 0.02  # seconds, of whether an interruption was ordered that has come: small models do many steps in a second
+_SELDOM = 0.2
 
 
 class TakenInstances:
@@ -26,6 +28,15 @@ class TakenInstances:
     @property
     def wanted(self) -> bool:
         return self._wanted is not None
+
+    @property
+    def look_every(self) -> float:
+        """Seconds between two calls of `look`."""
+        return _SOON if self._on_spot and faults.waiting(Interruption) else _SELDOM
+
+    @property
+    def cuts_uploads(self) -> bool:
+        return self._wanted is not None and self._wanted.uploads != "all"
 
     @property
     def notice_seconds(self) -> float:

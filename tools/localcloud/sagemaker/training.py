@@ -181,7 +181,7 @@ class TrainingJob:
 
     def _watch(self, cluster: TrainingCluster) -> JobStoppedError | _InstanceLostError | None:
         """Waits for the instances' end, whatever brings it about. None: they ended by themselves."""
-        while not cluster.wait(0.2):
+        while not cluster.wait(self._taken.look_every):
             cause: JobStoppedError | _InstanceLostError | None = None
             try:
                 self._check_limits()
@@ -191,6 +191,8 @@ class TrainingJob:
             if cause is None and self._taken.look(cluster):
                 cause, notice = _InstanceLostError(), self._taken.notice_seconds
             if cause or self.compute.stopping.is_set():
+                if self._taken.cuts_uploads:
+                    cluster.hold_uploads()
                 if notice:
                     cluster.end(0 if self.compute.stopping.is_set() else notice)
                 return cause

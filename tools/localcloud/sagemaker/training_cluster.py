@@ -109,6 +109,12 @@ class TrainingCluster:
         for instance in self._instances:
             instance.container.wait(max(0.0, deadline - time.monotonic()))
 
+    def hold_uploads(self) -> None:
+        """Nothing that is saved from now on is copied before `finish`."""
+        for instance in self._instances:
+            if instance.sync:
+                instance.sync.hold()
+
     def finish(self, uploads: Uploads = "all") -> None:
         """Ends what still runs, and copies the last of the checkpoints. uploads: what still arrives of the newest."""
         for instance in self._instances:
