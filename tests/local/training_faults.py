@@ -16,6 +16,7 @@ PARAMETERS = {
     "logging_steps": 1,
     "hidden_size": 16,
     "vocab_size": 300,
+    "learning_rate": 0.01,  # so that it learns something in these few steps, and losses differ
     "seed": 3,
 }
 UNINTERRUPTED = "uninterrupted"
