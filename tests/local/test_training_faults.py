@@ -51,7 +51,11 @@ METRICS = [
 
 @dataclass
 class Outcome:
-    """What an execution said when it had ended. lines: of all its jobs' logs. untold: orders that did not happen."""
+    """What an execution said when it had ended.
+
+    lines: of all its jobs' logs. seconds: from its start to its last end. more: what else was seen on the way; `said`
+    goes into the report.
+    """
 
     execution: dict[str, Any]
     entered: list[str]

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ from localcloud.faults import Interruption, Uploads
 from localcloud.sagemaker.training_cluster import TrainingCluster
 
 _LOOK_EVERY = 0.001  # seconds, of a folder that is being written: a small checkpoint takes some ten milliseconds
+_LIST_EVERY = 1.0  # seconds, of the processes to be stopped: to list them takes longer than to write a checkpoint
 _SOON = 0.02  # seconds, of whether an interruption was ordered that has come: small models do many steps in a second
 _SELDOM = 0.2
 
@@ -76,11 +78,16 @@ class TakenInstances:
         return faults.named(fault.interrupt, self._name)
 
     def _watch_saves(self, cluster: TrainingCluster, fault: Interruption) -> None:
+        processes: list[psutil.Process] = []
+        listed = 0.0
         while not self._over.wait(_LOOK_EVERY) and not self.wanted:
+            if time.monotonic() - listed > _LIST_EVERY:
+                processes, listed = _processes(cluster.pids), time.monotonic()
             if not any(_half_saved(folder, fault) for folder in cluster.checkpoint_folders):
                 continue
             # Whoever ends this life finds them so, and kills them.
-            processes = _suspend(cluster.pids)
+            _suspend(processes)
+            time.sleep(_LOOK_EVERY)
             # It may have been finished between the look and the stop.
             if any(_half_saved(folder, fault) for folder in cluster.checkpoint_folders):
                 self._wanted = faults.take(Interruption, lambda each: each is fault)
@@ -91,19 +98,26 @@ class TakenInstances:
 
 
 def _half_saved(checkpoints: Path, fault: Interruption) -> bool:
-    return any(
-        folder.is_dir() and any(folder.iterdir()) and not (folder / fault.last_file).exists()
-        for folder in checkpoints.glob(fault.while_saving)
-    )
+    try:
+        return any(
+            folder.is_dir() and any(folder.iterdir()) and not (folder / fault.last_file).exists()
+            for folder in checkpoints.glob(fault.while_saving)
+        )
+    except FileNotFoundError:  # an old one has just been removed
+        return False
 
 
-def _suspend(holders: list[int]) -> list[psutil.Process]:
-    """All processes below these, which stand still from now on."""
-    processes: list[psutil.Process] = []
+def _processes(holders: list[int]) -> list[psutil.Process]:
+    """All that run below these."""
+    found: list[psutil.Process] = []
     for pid in holders:
         with contextlib.suppress(psutil.Error):
-            processes += psutil.Process(pid).children(recursive=True)
+            found += psutil.Process(pid).children(recursive=True)
+    return found
+
+
+def _suspend(processes: list[psutil.Process]) -> None:
+    """They stand still from now on."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.suspend()
-    return processes
