@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from report_training.logic import steps_lost
 from tests.local import fault_report
 from tests.local.bare_image import bare_image
-from tests.local.compute_projects import Projects, until
+from tests.local.compute_projects import Projects, archive, until
 from tests.local.control import control
 from tests.local.embedded_aws import Stacks
 from tests.local.fault_report import Seen
@@ -124,6 +124,10 @@ class Faults:
         self.order(row)
         bucket = self.workflow.bucket
         changes = json.loads(json.dumps(row.changes).replace("{bucket}", bucket))
+        if row.script:
+            key = f"source/{row.run}/sourcedir.tar.gz"
+            self.workflow.s3.put_object(Bucket=bucket, Key=key, Body=archive({"script.py": row.script}))
+            changes |= {"image": "text", "source_dir": f"s3://{bucket}/{key}", "entry_point": "script.py"}
         if row.trains:
             changes |= {
                 "image": "text",

@@ -28,7 +28,8 @@ class Row:
 
     fault: in words. name: `run` is made of it.
     orders: for `/_localcloud/faults`; `{jobs}` is the beginning of its jobs' names, `{execution}` the end of its ARN.
-    changes: of the request. mode: of the small program. trains: the shipped code, instead of it.
+    changes: of the request. mode: of the small program. trains: the shipped code, instead of it. script: one of the
+        user's own, which the training toolkit starts in the image of the shipped code.
     error: of the execution. Omitted: it succeeds. words: what its cause says.
     entered: states that it must have come through. jobs: status of each of its jobs, in their order.
     most_steps_lost: None where nothing is said about steps.
@@ -40,6 +41,7 @@ class Row:
     changes: dict[str, Any] = field(default_factory=dict)
     mode: str = "work"
     trains: bool = False
+    script: str = ""
     error: str = ""
     words: str = ""
     entered: tuple[str, ...] = ()
@@ -109,6 +111,13 @@ WORKFLOW = (
         **_THEN_ON_DEMAND,
     ),
     Row(
+        fault="SageMaker itself fails on spot",
+        name="internal",
+        orders=({"training_job": "{jobs}*-spot-*", "fails": "InternalServerError: We encountered an internal error."},),
+        jobs=("Failed", "Completed"),
+        **_THEN_ON_DEMAND,
+    ),
+    Row(
         fault="no capacity at all",
         name="no-machines",
         orders=({"training_job": "{jobs}*", "fails": _NO_CAPACITY, "times": 2},),
@@ -161,7 +170,7 @@ WORKFLOW = (
     Row(
         fault="the script is killed because memory ran out",
         name="memory",
-        mode="memory",
+        script="import os\nprint('reading', flush=True)\nos.kill(os.getpid(), 9)\n",
         error="TrainingOutOfMemory",
         words="gradient_checkpointing",
         jobs=("Failed",),
@@ -213,6 +222,13 @@ WORKFLOW = (
         fault="CreateModelPackage has registered the model and times out",
         name="registered",
         orders=(_call("sagemaker:CreateModelPackage", lose_answer=True),),
+    ),
+    Row(
+        fault="the script leaves no model",
+        name="no-model",
+        mode="empty",
+        error="ModelMissing",
+        words="SM_MODEL_DIR",
     ),
     Row(
         fault="the model is worse than the gate",
