@@ -71,6 +71,9 @@ def test_s3_and_sns_answer_in_xml(localcloud: Any, order: Any) -> None:
         ({"api": "sns:Publish", "times": "twice"}, "another type or range than they must be: times"),
         ({"api": "sns:Publish", "times": 0}, "times \\(at least 1\\)"),
         ({"interrupt": "*", "uploads": "some"}, "or uploads"),
+        ({"interrupt": 5}, "range than they must be: interrupt"),
+        ({"training_job": "*"}, "either 'fails' or 'no_spot_capacity'"),
+        ({"interrupt": "*", "at_line": "a", "while_saving": "b"}, "either 'at_line' or 'while_saving'"),
         (["api"], "A fault is a JSON object"),
     ],
 )

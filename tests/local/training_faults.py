@@ -238,9 +238,8 @@ WORKFLOW = (
         words="below the minimum of 0.95",
     ),
 )
+# What takes more than an order and a look at the end: see fault_runs.
 SCRIPT_RAISES = "the script raises, and the execution is redriven when it is mended"
 STOPPED = "StopExecution, and then a redrive"
 TOPIC_GONE = "the notification topic is gone"
 S3_BUSY = "S3 answers 503 while a run is reported"
-DRIVEN = (SCRIPT_RAISES, STOPPED, TOPIC_GONE, S3_BUSY)
-"""What takes more than an order and a look at the end: see test_training_faults."""

@@ -50,12 +50,16 @@ class JobFault:
     no_spot_capacity: bool = False
     times: int = 1
 
+    def __post_init__(self) -> None:
+        if bool(self.fails) == self.no_spot_capacity:
+            raise UnknownFaultError("A fault with 'training_job' has either 'fails' or 'no_spot_capacity'.")
+
 
 @dataclass(kw_only=True)
 class Interruption:
     """A spot job's instances are taken away. interrupt: pattern of its name.
 
-    at_line: when it logs a line that begins so.
+    at_line: when it logs a line that begins so. Omitted: at its first line, unless `while_saving` is given.
     while_saving: pattern of a folder's name below /opt/ml/checkpoints: while it has files and not yet `last_file`. It
         comes without a notice: processes are stopped, and killed when the file is indeed not there.
     notice_seconds: between SIGTERM and SIGKILL. 0: there is no SIGTERM.
@@ -69,6 +73,10 @@ class Interruption:
     notice_seconds: float = 120.0
     uploads: Uploads = "all"
     times: int = 1
+
+    def __post_init__(self) -> None:
+        if self.at_line and self.while_saving:
+            raise UnknownFaultError("A fault with 'interrupt' has either 'at_line' or 'while_saving'.")
 
 
 @dataclass(kw_only=True)
@@ -149,11 +157,7 @@ def _parsed(content: Any) -> Fault:
             raise UnknownFaultError(
                 f"A fault with {first!r} has no {', '.join(map(repr, unknown))}; it has {', '.join(members)}."
             )
-        wrong = [
-            name
-            for name, value in content.items()
-            if members[name].default not in (MISSING, None) and not _fits(value, members[name].default)
-        ]
+        wrong = [name for name, value in content.items() if not _fits(value, members[name].default)]
         if wrong or content.get("times", 1) < 1 or content.get("uploads", "all") not in get_args(Uploads):
             raise UnknownFaultError(
                 f"In the fault {content!r} these are of another type or range than they must be: "
@@ -166,5 +170,8 @@ def _parsed(content: Any) -> Fault:
 
 
 def _fits(value: Any, default: Any) -> bool:
+    """Where there is no default it is a text."""
+    if default is MISSING or default is None:
+        return isinstance(value, str)
     wanted = (int, float) if isinstance(default, float) else type(default)
     return isinstance(value, wanted) and isinstance(value, bool) == isinstance(default, bool)

@@ -60,7 +60,8 @@ class TakenInstances:
         """A line of the job's log."""
         if self._on_spot and not self.wanted:
             self._wanted = faults.take(
-                Interruption, lambda fault: self._mine(fault) and bool(fault.at_line) and line.startswith(fault.at_line)
+                Interruption,
+                lambda fault: self._mine(fault) and not fault.while_saving and line.startswith(fault.at_line),
             )
 
     def look(self, cluster: TrainingCluster) -> bool:
