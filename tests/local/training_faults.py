@@ -81,24 +81,26 @@ def _interruption(fault: str, name: str, *orders: dict[str, Any], lost: int) -> 
 
 TRAINING = (
     Row(fault="none", name=UNINTERRUPTED, trains=True),
-    _interruption("spot interruption, once", "interrupted", {"at_line": "hfsm.step step=25 "}, lost=0),
+    _interruption("spot interruption, once", "interrupted", {"at_line": "hfsm.step step=25 *"}, lost=0),
     _interruption(
         "spot interruption, three times",
         "thrice",
-        *({"at_line": f"hfsm.step step={step} "} for step in (15, 33, 48)),
+        {"at_line": "hfsm.step step=15 *"},
+        {"at_line": "hfsm.start resumed_from_step=[1-9]*"},
+        {"at_line": "hfsm.start resumed_from_step=[1-9]*"},
         lost=0,
     ),
     _interruption("spot interruption during a save", "saving", {"while_saving": "checkpoint-[2-5]0"}, lost=SAVE_STEPS),
     _interruption(
         "spot interruption during the upload of a checkpoint",
         "uploading",
-        {"at_line": "hfsm.step step=25 ", "uploads": "begun"},
+        {"at_line": "hfsm.step step=25 *", "uploads": "begun"},
         lost=SAVE_STEPS,
     ),
     _interruption(
         "the newest checkpoint is truncated",
         "truncated",
-        {"at_line": "hfsm.step step=25 ", "uploads": "truncated"},
+        {"at_line": "hfsm.step step=25 *", "uploads": "truncated"},
         lost=SAVE_STEPS,
     ),
 )

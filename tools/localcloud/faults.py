@@ -59,7 +59,7 @@ class JobFault:
 class Interruption:
     """A spot job's instances are taken away. interrupt: pattern of its name.
 
-    at_line: when it logs a line that begins so. Omitted: at its first line, unless `while_saving` is given.
+    at_line: when it logs a line of this pattern. Omitted: at its first line, unless `while_saving` is given.
     while_saving: pattern of a folder's name below /opt/ml/checkpoints: while it has files and not yet `last_file`. It
         comes without a notice: processes are stopped, and killed when the file is indeed not there.
     notice_seconds: between SIGTERM and SIGKILL. 0: there is no SIGTERM.

@@ -61,7 +61,7 @@ class TakenInstances:
         if self._on_spot and not self.wanted:
             self._wanted = faults.take(
                 Interruption,
-                lambda fault: self._mine(fault) and not fault.while_saving and line.startswith(fault.at_line),
+                lambda fault: self._mine(fault) and not fault.while_saving and faults.named(fault.at_line or "*", line),
             )
 
     def look(self, cluster: TrainingCluster) -> bool:
