@@ -5,6 +5,7 @@ import pytest
 # The longest first. Whatever is not here takes less than twenty seconds, and follows.
 _LONGEST = (
     "local/test_images.py",
+    "local/test_training_faults.py",
     "local/test_image_builds.py",
     "local/test_end_to_end.py",
     "local/test_endpoint_models.py",

@@ -34,8 +34,16 @@ _REASONS = (
     _Reason(
         "OutOfMemory",
         "TrainingOutOfMemory",
-        # 137: the kernel killed the script. PyTorch's error comes in both spellings.
-        ("*exit code: 137*", "*ExitCode 137*", "*OutOfMemory*", "*out of memory*"),
+        # The kernel killed the script: as a shell, as the training toolkit, as our entry point in the image says it.
+        # PyTorch's error comes in both spellings.
+        (
+            "*exit code: 137*",
+            "*ExitCode 137*",
+            "*ExitCode -9*",
+            "*ended by SIGKILL*",
+            "*OutOfMemory*",
+            "*out of memory*",
+        ),
         "The script needed more memory than there is. Take a smaller per_device_train_batch_size with more "
         "gradient_accumulation_steps, switch gradient_checkpointing on, shorten the sequences, or ask for a bigger "
         f"instance_type; {_FROM_CHECKPOINT}.",

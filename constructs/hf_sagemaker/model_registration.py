@@ -51,6 +51,8 @@ class ModelRegistration(Construct):
                 "Type": "Task",
                 "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:createModelPackage",
                 "Parameters": {
+                    # An answer that got lost must not leave a second version: an execution registers one model.
+                    "ClientToken.$": "States.Hash($$.Execution.Id, 'MD5')",
                     "ModelPackageGroupName": group,
                     **status,
                     "ModelPackageDescription.$": "$.result.registration.description",

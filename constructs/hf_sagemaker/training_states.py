@@ -223,6 +223,9 @@ def _until_answered(
             "Lambda.SdkClientException",
             "Lambda.ServiceException",
             "Lambda.TooManyRequestsException",
+            # Its time ran out, or its process was lost. Both functions only answer: they may be asked again.
+            "Lambda.Unknown",
+            "Sandbox.Timedout",
         ],
         interval=Duration.seconds(2),
         backoff_rate=2,

@@ -7,6 +7,10 @@ class MetricMissing(LookupError):  # noqa: N818 (the name is what people see in 
     """The training job printed no line that the gate's metric definition matches."""
 
 
+class ModelMissing(LookupError):  # noqa: N818 (the name is what people see in the console)
+    """The training job has completed, and left no model."""
+
+
 def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """What the workflow goes on with.
 
@@ -16,8 +20,13 @@ def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     Returns {training, evaluation}: `training` {job_name, training_seconds, billable_seconds, savings_percent,
     model_data, spot}, `evaluation` {metric, value, minimum, passed, metrics}.
 
-    Raises MetricMissing.
+    Raises MetricMissing and ModelMissing.
     """
+    if not job.get("ModelArtifacts", {}).get("S3ModelArtifacts"):
+        raise ModelMissing(
+            f"training job {job['TrainingJobName']} completed and left no model, so there is nothing to register. Let "
+            "the script save it below SM_MODEL_DIR (/opt/ml/model): only what lies there goes to S3. Then start again."
+        )
     metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
     name, minimum = gate["metric"], gate["minimum"]
     if name not in metrics:

@@ -253,6 +253,15 @@ WAYS: dict[str, tuple[dict[str, Any], str | None, str]] = {
         "TrainingOutOfMemory",
         "gradient_checkpointing",
     ),
+    "the kernel kills the script under the toolkit": (
+        {
+            "TrainOnSpot": _job_failure(
+                "AlgorithmError: The script was ended by SIGKILL, most often because memory ran out"
+            )
+        },
+        "TrainingOutOfMemory",
+        "gradient_checkpointing",
+    ),
     "no memory left on the GPU": (
         {"TrainOnSpot": _job_failure("AlgorithmError: torch.OutOfMemoryError: CUDA out of memory, exit code: 1")},
         "TrainingOutOfMemory",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from evaluate_model.handler import handle
-from evaluate_model.logic import MetricMissing
+from evaluate_model.logic import MetricMissing, ModelMissing
 
 
 def _job(**metrics: float) -> dict[str, Any]:
@@ -44,3 +44,10 @@ def test_the_cost_of_the_run_is_told() -> None:
 def test_a_missing_metric_says_which_there_were() -> None:
     with pytest.raises(MetricMissing, match=r"no metric 'eval_accuracy'.*It reported loss"):
         _evaluate(0, loss=1.0)
+
+
+@pytest.mark.parametrize("left", [{}, {"ModelArtifacts": {}}])
+def test_a_job_that_left_no_model_is_told(left: dict[str, Any]) -> None:
+    job = {name: value for name, value in _job(eval_accuracy=1.0).items() if name != "ModelArtifacts"} | left
+    with pytest.raises(ModelMissing, match="SM_MODEL_DIR"):
+        handle({"evaluation": {"metric": "eval_accuracy", "minimum": 0}, "training": job, "image": "whisper"}, None)

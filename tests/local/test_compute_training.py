@@ -1,4 +1,4 @@
-"""Training jobs run the real toolkit, and live and die as SageMaker's do."""
+"""Training jobs run the real toolkit, and live and die as SageMaker's do. Their faults: test_training_faults."""
 
 import urllib.error
 import urllib.request
@@ -171,15 +171,6 @@ def test_a_failing_script_gives_the_job_its_words(jobs: Jobs) -> None:
     assert "ModelArtifacts" not in job
 
 
-def test_a_job_that_runs_too_long_is_stopped(jobs: Jobs) -> None:
-    name = jobs.start(
-        HyperParameters=hyperparameters(steps="1000"),
-        StoppingCondition={"MaxRuntimeInSeconds": 5, "MaxWaitTimeInSeconds": 60},
-    )
-    job = jobs.ended(name)
-    assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
-
-
 def test_a_job_can_be_stopped_and_leaves_no_process(jobs: Jobs) -> None:
     # Given a running job
     name = jobs.start(HyperParameters=hyperparameters(steps="1000"))
@@ -210,20 +201,6 @@ def test_on_demand_is_billed_in_full_and_cannot_be_interrupted(jobs: Jobs) -> No
     assert refused.value.code == 409
     job = jobs.ended(name)
     assert job["BillableTimeInSeconds"] == job["TrainingTimeInSeconds"] > 0
-
-
-def test_a_missing_channel_fails_the_job(jobs: Jobs) -> None:
-    job = jobs.ended(jobs.start(InputDataConfig=[channel(f"s3://{jobs.bucket}/nowhere/")]))
-    assert job["TrainingJobStatus"] == "Failed"
-    assert "No S3 objects found under S3 URL" in job["FailureReason"]
-
-
-def test_an_unknown_image_fails_the_job(jobs: Jobs) -> None:
-    image = jobs.image.replace("tests/", "elsewhere/")
-    algorithm = {"TrainingImage": image, "TrainingInputMode": "File"}
-    job = jobs.ended(jobs.start(AlgorithmSpecification=algorithm))
-    assert job["TrainingJobStatus"] == "Failed"
-    assert "ECR has no repository 'elsewhere/" in job["FailureReason"]
 
 
 def test_a_name_is_used_once(jobs: Jobs) -> None:

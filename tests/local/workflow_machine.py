@@ -3,10 +3,11 @@
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App, CfnOutput, DefaultStackSynthesizer, Environment, Stack
+from aws_cdk import App, CfnOutput, DefaultStackSynthesizer, Duration, Environment, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -58,6 +59,8 @@ if mode == "memory":
 if mode == "sleep":
     time.sleep(60)
 print("accuracy=0.9", flush=True)
+if mode == "empty":
+    sys.exit(0)
 (base / "model/model.txt").write_text("model")
 """
 
@@ -72,11 +75,24 @@ def functions() -> bytes:
     return packed.getvalue()
 
 
-class WorkflowMachine(Stack):
-    """The state machine. bucket: holds the functions' code as `functions.zip`, data, checkpoints and models.
+def _image(repository: str, parameter: str) -> ImageByDigest:
+    return ImageByDigest(
+        image=dlc_catalog.resolve("training", transformers="4.49.0", region="us-east-1"),
+        repository_uri=repository,
+        parameter_name=parameter,
+        parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{parameter}",
+        missing="built yet: run hfsm build",
+    )
 
+
+class WorkflowMachine(Stack):
+    """The state machine.
+
+    bucket: holds the functions' code as `functions.zip`, data, checkpoints and models. repository: of the image.
+    images: repositories of further ones that a request may name; `PARAMETER/<name>` says their digests.
+    parameter: says the image, for jobs and models. group: name of the model package group.
     limit: how many runs go on at a time. Omitted: all.
-    parameter: says the image, for jobs and models. group: where models are registered.
+    machine: the state machine.
     """
 
     def __init__(
@@ -84,6 +100,7 @@ class WorkflowMachine(Stack):
         *,
         repository: str,
         bucket: str,
+        images: Mapping[str, str] | None = None,
         limit: ConcurrencyLimit | None = None,
         parameter: str = PARAMETER,
         group: str = GROUP,
@@ -96,13 +113,9 @@ class WorkflowMachine(Stack):
             synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False, file_assets_bucket_name=bucket),
         )
         self._bucket = s3.Bucket.from_bucket_name(self, "Bucket", bucket)
-        image = ImageByDigest(
-            image=dlc_catalog.resolve("training", transformers="4.49.0", region="us-east-1"),
-            repository_uri=repository,
-            parameter_name=parameter,
-            parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{parameter}",
-            missing="built yet: run hfsm build",
-        )
+        image = _image(repository, parameter)
+        others = {name: _image(uri, f"{parameter}/{name}") for name, uri in (images or {}).items()}
+        named = {name: each.parameter_name for name, each in {"training": image, **others}.items()}
         buckets = {"checkpoints_bucket": bucket, "data_buckets": [bucket], "models_bucket": bucket}
         self.validate = self._function("Validate", "validate_training_request")
         states = TrainingStates(
@@ -110,7 +123,7 @@ class WorkflowMachine(Stack):
             "States",
             place=self._place(),
             validate=self.validate,
-            request_defaults=DEFAULTS | buckets | {"images": {"training": parameter}},
+            request_defaults=DEFAULTS | buckets | {"images": named},
             evaluate=self._function("Evaluate", "evaluate_model"),
             model_package_group_name=group,
             registry={
@@ -121,7 +134,7 @@ class WorkflowMachine(Stack):
                 "card": {"purpose_of_model": "Tests of the workflow."},
                 "reports": f"s3://{bucket}/reports/text/",
             },
-            training_images={"training": image},
+            training_images={"training": image, **others},
             inference_image=image,
             task="text-classification",
             limit=limit,
@@ -144,6 +157,7 @@ class WorkflowMachine(Stack):
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler=f"{package}.handler.handle",
             code=lambda_.Code.from_bucket(self._bucket, "functions.zip"),
+            timeout=Duration.seconds(10),
         )
 
     def _place(self) -> TrainingJobPlace:

@@ -154,6 +154,16 @@ def test_a_newest_checkpoint_that_is_cut_off_is_skipped(train, interrupted: Run,
     assert resumed.only("result") == uninterrupted.only("result")
 
 
+def test_what_was_trained_to_the_end_is_not_trained_on(train, uninterrupted: Run) -> None:
+    # Given a run that was killed after its last checkpoint: while it was evaluated, or its model saved
+    resumed = train(checkpoints=uninterrupted.base / "checkpoints")
+
+    # Then it does not one step more, and comes to the same end
+    assert resumed.only("start")["resumed_from_step"] == str(STEPS)
+    assert resumed.losses == {}
+    assert resumed.only("result") == uninterrupted.only("result")
+
+
 def test_the_channel_model_is_what_training_starts_from(train, uninterrupted: Run) -> None:
     # When a trained model is given, and hardly anything is learned
     run = train(model=uninterrupted.base / "model", max_steps=1, learning_rate=1e-9, labels="dull,joyful")

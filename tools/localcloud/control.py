@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from localcloud import events, registry, sagemaker
+from localcloud import events, faults, registry, sagemaker
 from localcloud.settings import LocalCloud
 
 PREFIX = "/_localcloud/"
@@ -48,6 +48,8 @@ class ControlRoutes:
         interrupt = INTERRUPT.fullmatch(route)
         if method == "GET" and route == "status":
             return HTTPStatus.OK, self.status()
+        if route == "faults":
+            return _faults(method, sent)
         if method == "POST" and interrupt:
             return self._interrupt(unquote(interrupt[1]))
         if method == "POST" and (base := REPUBLISH.fullmatch(route)):
@@ -65,8 +67,8 @@ class ControlRoutes:
         return HTTPStatus.NOT_FOUND, {
             "message": f"{method} {PREFIX}{route} is no control route. There are GET {PREFIX}status, "
             f"POST {PREFIX}training-jobs/NAME/interrupt, POST {PREFIX}base-images/REPOSITORY/TAG/republish, "
-            f"POST {PREFIX}images/REPOSITORY/DIGEST/findings, POST {PREFIX}rules/NAME/trigger and "
-            f"POST {PREFIX}shutdown."
+            f"POST {PREFIX}images/REPOSITORY/DIGEST/findings, POST {PREFIX}rules/NAME/trigger, "
+            f"GET, POST and DELETE {PREFIX}faults and POST {PREFIX}shutdown."
         }
 
     def status(self) -> dict[str, Any]:
@@ -96,3 +98,17 @@ class ControlRoutes:
             known = ", ".join(events.rules(self._cloud)) or "none"
             return HTTPStatus.NOT_FOUND, {"message": f"there is no rule {name}; there are {known}"}
         return HTTPStatus.ACCEPTED, {"message": f"rule {name} was triggered"}
+
+
+def _faults(method: str, sent: bytes) -> Answer:
+    """What was ordered and has not happened yet, after the order was taken, or all were."""
+    if method == "POST":
+        try:
+            faults.order(json.loads(sent))
+        except ValueError as error:
+            return HTTPStatus.BAD_REQUEST, {"message": str(error)}
+    elif method == "DELETE":
+        faults.clear()
+    elif method != "GET":
+        return HTTPStatus.METHOD_NOT_ALLOWED, {"message": f"{PREFIX}faults takes GET, POST and DELETE."}
+    return HTTPStatus.OK, {"faults": faults.pending()}

@@ -32,7 +32,7 @@ from moto.awslambda.models import LambdaFunction
 from moto.awslambda_simple.models import LambdaSimpleBackend, lambda_simple_backends
 from moto.logs.models import logs_backends
 
-from localcloud import embedded_metrics, events
+from localcloud import embedded_metrics, events, faults
 from localcloud.accounts import credentials
 from localcloud.function_settings import remember
 from localcloud.settings import LocalCloud
@@ -141,6 +141,7 @@ class LocalLambda(LambdaSimpleBackend):
                 "function_name": function.function_name,
                 "function_arn": function.function_arn,
                 "memory": int(function.memory_size),
+                "hangs": _hangs(function.function_name, event),
             }
             payload, error, written = _execute(task, code, Path(scratch), self._environment(function, code, stream))
         milliseconds = (time.monotonic() - begun) * 1000
@@ -263,6 +264,16 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _failure(kind: str, message: str) -> bytes:
     return json.dumps({"errorType": kind, "errorMessage": message}).encode()
+
+
+def _hangs(name: str, event: str) -> bool:
+    """Whether that was ordered."""
+    return bool(
+        faults.waiting(faults.FunctionFault)
+        and faults.take(
+            faults.FunctionFault, lambda each: faults.named(each.function_hangs, name) and each.matching in event
+        )
+    )
 
 
 def _assert_python(runtime: str | None, package_type: str | None) -> None:

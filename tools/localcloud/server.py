@@ -30,6 +30,7 @@ from localcloud import (
     stepfunctions,
     topics,
 )
+from localcloud.faulty_apis import FaultyApis
 from localcloud.package_tokens import PackageTokens
 from localcloud.port import HOST
 from localcloud.settings import LocalCloud
@@ -106,7 +107,9 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
         HOST,
         cloud.port,
         control.ControlRoutes(
-            cloud, PackageTokens(UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app))), stop=stopping.set
+            cloud,
+            FaultyApis(PackageTokens(UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app)))),
+            stop=stopping.set,
         ),
         threaded=True,
         request_handler=QuietRequestHandler,

@@ -87,9 +87,16 @@ class RunningSageMakerResponse(JobOperations):
         return EmptyResult()
 
     def create_model_package(self) -> ActionResult:
-        """As moto's; the group may be given by its ARN, a version number is never given twice, the card is kept."""
+        """As moto's; the group may be given by its ARN, a version number is never given twice, the card is kept.
+
+        A second call with the same ClientToken is answered as the first was.
+        """
         params = self._get_params()
         registry.check_package(params)
+        token = params.get("ClientToken")
+        for package in self.sagemaker_backend.model_packages.values() if token else ():
+            if package.client_token == token:
+                return ActionResult({"ModelPackageArn": package.arn})
         if group := params.get("ModelPackageGroupName"):
             group = params["ModelPackageGroupName"] = group.rpartition("/")[2]
             version = registry.next_version(self.sagemaker_backend, group)

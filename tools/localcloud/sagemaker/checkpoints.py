@@ -2,9 +2,11 @@
 
 import logging
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from localcloud.faults import Uploads
 from localcloud.sagemaker.s3 import encryption, split_uri
 
 INTERVAL = 1.0  # seconds between two looks at the folder
@@ -36,31 +38,58 @@ class CheckpointSync:
     def start(self) -> None:
         self._thread.start()
 
-    def finish(self) -> None:
+    def hold(self) -> None:
+        """From now on nothing is copied before finish()."""
+        self._done.set()
+
+    def finish(self, uploads: Uploads = "all") -> None:
+        """uploads: less than everything is a fault that was ordered."""
         self._done.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.look(everything=True)
+        self.look(everything=True, skipped=self._prepare_loss(uploads))
 
-    def look(self, *, everything: bool = False) -> list[Path]:
-        """One pass; returns what was uploaded. everything: files that may still be changing, too."""
+    def look(self, *, everything: bool = False, skipped: Collection[Path] = ()) -> list[Path]:
+        """One pass; returns what was uploaded. everything: files that may still be changing, too, except `skipped`."""
         now = self._scan()
         ready = [
             path
             for path, stamp in now.items()
-            if self._uploaded.get(path) != stamp and (everything or self._seen.get(path) == stamp)
+            if self._uploaded.get(path) != stamp
+            and path not in skipped
+            and (everything or self._seen.get(path) == stamp)
         ]
         self._seen = now
         uploaded = []
         for path in sorted(ready):
-            key = "/".join(part for part in (self._prefix.rstrip("/"), path.as_posix()) if part)
             try:
-                self._s3.upload_file(str(self._folder / path), self._bucket, key, ExtraArgs=self._encryption)
+                self._s3.upload_file(
+                    str(self._folder / path), self._bucket, self._key(path), ExtraArgs=self._encryption
+                )
             except FileNotFoundError:
                 continue  # the script has just removed it
             self._uploaded[path] = now[path]
             uploaded.append(path)
         return uploaded
+
+    def _prepare_loss(self, uploads: Uploads) -> set[Path]:
+        """Files of the newest checkpoint that do not arrive."""
+        now = self._scan()
+        folders = {path.parts[0]: now[path][1] for path in sorted(now, key=lambda path: now[path][1]) if path.parts[1:]}
+        newest = sorted(
+            path for path in now if folders and path.parts[0] == max(folders, key=lambda name: folders[name])
+        )
+        if uploads == "begun":
+            return set(newest[1:])
+        if uploads == "truncated" and newest:
+            largest = max(newest, key=lambda path: now[path][0])
+            half = (self._folder / largest).read_bytes()[: now[largest][0] // 2]
+            self._s3.put_object(Bucket=self._bucket, Key=self._key(largest), Body=half, **self._encryption)
+            return {largest}
+        return set()
+
+    def _key(self, path: Path) -> str:
+        return "/".join(part for part in (self._prefix.rstrip("/"), path.as_posix()) if part)
 
     def _scan(self) -> dict[Path, Stamp]:
         stamps = {}

@@ -70,7 +70,7 @@ class Compute:
             raise UnknownImageError(f"{uri!r} is not the name of an image in ECR")
         repository = ecr_backends[match["account"]][match["region"]].repositories.get(match["repository"])
         if repository is None:
-            raise UnknownImageError(f"ECR has no repository {match['repository']!r} (image {uri})")
+            raise UnknownImageError(_not_found(uri, f"ECR has no repository {match['repository']!r}"))
         account = role.split(":")[4]
         if account != match["account"]:
             refused = [a for a in _PULL if not admits(repository.policy, a, account=account, role=role)]
@@ -83,7 +83,7 @@ class Compute:
         for entry in repository.images:
             if match["digest"] == entry.get_image_digest() or (match["tag"] or "latest") in entry.image_tags:
                 return self.store.image(entry.get_image_digest())
-        raise UnknownImageError(f"the repository {match['repository']!r} has no such image: {uri}")
+        raise UnknownImageError(_not_found(uri, f"the repository {match['repository']!r} has no such image"))
 
     def container(self, image: Image, description: str) -> Container:
         """A new container with its folder made, its program not yet started."""
@@ -136,3 +136,11 @@ class Compute:
             thread.start()
         for thread in threads:
             thread.join()
+
+
+def _not_found(uri: str, why: str) -> str:
+    """AWS's words, and which of the two it is."""
+    return (
+        f"Cannot find the requested image: '{uri}'. Please check if your ECR repository and image exist and the role "
+        f"has proper pull permissions for SageMaker: {why}"
+    )

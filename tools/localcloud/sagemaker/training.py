@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.core.utils import utcnow
 
+from localcloud import faults
 from localcloud.images.store import UnknownImageError
 from localcloud.log_stream import LogStream
 from localcloud.sagemaker import training_input, training_request
@@ -16,10 +17,11 @@ from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.metrics import LogMetrics, put_training_metric
 from localcloud.sagemaker.running_job import JobFailedError, JobStoppedError
 from localcloud.sagemaker.s3 import NoSuchDataError
+from localcloud.sagemaker.taken_instances import TakenInstances
 from localcloud.sagemaker.training_cluster import TrainingCluster
 from localcloud.sagemaker.training_input import LONGEST_REASON
 
-GRACE = 120.0  # seconds between SIGTERM and SIGKILL
+GRACE = 120.0  # seconds between SIGTERM and SIGKILL, unless a fault was ordered that says otherwise
 _logger = logging.getLogger(__name__)
 
 
@@ -58,7 +60,7 @@ class TrainingJob:
         self._attempt_began: float | None = None
         self._created = time.monotonic()
         self._stop_requested = threading.Event()
-        self._interrupt_requested = threading.Event()
+        self._taken = TakenInstances(self.training_job_name, on_spot=self.on_spot)
         self._lock = threading.RLock()
         self._transition("Starting", "Preparing the instances for training")
 
@@ -91,9 +93,9 @@ class TrainingJob:
                 raise ValueError(f"training job {name} does not run on spot instances")
             if self.training_job_status != "InProgress" or self.secondary_status not in ("Downloading", "Training"):
                 raise ValueError(f"training job {name} is {self.secondary_status}: no instance can be taken from it")
-            if self._interrupt_requested.is_set():
+            if self._taken.wanted:
                 raise ValueError(f"training job {name} is being interrupted already")
-            self._interrupt_requested.set()
+            self._taken.want(faults.Interruption(interrupt=name, notice_seconds=GRACE))
 
     def _run(self) -> None:
         status, secondary, message = "Completed", "Completed", "Training job completed"
@@ -101,7 +103,7 @@ class TrainingJob:
             while not self._attempt():
                 with self._lock:
                     self.interruptions += 1
-                    self._interrupt_requested.clear()
+                    self._taken = TakenInstances(self.training_job_name, on_spot=self.on_spot)
                     self._transition("Interrupted", "The managed spot training instances were interrupted")
                     self._transition("Starting", "Preparing the instances for training")
         except JobStoppedError as stopped:
@@ -124,6 +126,7 @@ class TrainingJob:
     def _attempt(self) -> bool:
         """One life of the instances. False: they were taken away before the script had ended."""
         self._check_limits()
+        self._wait_for_instances()
         cluster = TrainingCluster(self.compute, self.request, self.account, self.region)
         self._attempt_began = time.monotonic()
         self.training_start_time = self.training_start_time or utcnow()
@@ -138,6 +141,20 @@ class TrainingJob:
             cluster.remove()
             self._trained, self._attempt_began = self.training_seconds, None
 
+    def _wait_for_instances(self) -> None:
+        """They are there at once, unless a fault was ordered."""
+        name = self.training_job_name
+        if fault := faults.take(
+            faults.JobFault, lambda each: faults.named(each.training_job, name) and bool(each.fails)
+        ):
+            raise JobFailedError(fault.fails)
+        none_there = faults.take(
+            faults.JobFault,
+            lambda each: faults.named(each.training_job, name) and each.no_spot_capacity and self.on_spot,
+        )
+        while none_there and not self.compute.stopping.wait(0.2):
+            self._check_limits()
+
     def _train(self, cluster: TrainingCluster) -> None:
         self._check_limits()
         self._transition("Training", "Training image download completed. Training in progress.")
@@ -148,7 +165,7 @@ class TrainingJob:
             )
             ended_by = self._watch(cluster)
         finally:
-            cluster.finish()
+            cluster.finish(self._taken.end())
         if self.compute.stopping.is_set():
             raise JobStoppedError("Stopped")
         if isinstance(ended_by, _InstanceLostError):
@@ -164,16 +181,20 @@ class TrainingJob:
 
     def _watch(self, cluster: TrainingCluster) -> JobStoppedError | _InstanceLostError | None:
         """Waits for the instances' end, whatever brings it about. None: they ended by themselves."""
-        while not cluster.wait(0.2):
+        while not cluster.wait(self._taken.look_every):
             cause: JobStoppedError | _InstanceLostError | None = None
             try:
                 self._check_limits()
             except JobStoppedError as stopped:
                 cause = stopped
-            if cause is None and self._interrupt_requested.is_set():
-                cause = _InstanceLostError()
+            notice = GRACE
+            if cause is None and self._taken.look(cluster):
+                cause, notice = _InstanceLostError(), self._taken.notice_seconds
             if cause or self.compute.stopping.is_set():
-                cluster.end(0 if self.compute.stopping.is_set() else GRACE)
+                if self._taken.cuts_uploads:
+                    cluster.hold_uploads()
+                if notice:
+                    cluster.end(0 if self.compute.stopping.is_set() else notice)
                 return cause
         return None
 
@@ -189,6 +210,7 @@ class TrainingJob:
 
     def _line(self, log: LogStream, line: str) -> None:
         log.write(line)
+        self._taken.hear(line)
         for name, value in self.metrics.find(line).items():
             # CloudWatch takes no NaN
             if math.isfinite(value):

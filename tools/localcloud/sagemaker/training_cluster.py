@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localcloud.faults import Uploads
 from localcloud.images.container import Container
 from localcloud.log_stream import LogStream
 from localcloud.sagemaker import training_input
@@ -109,12 +110,27 @@ class TrainingCluster:
         for instance in self._instances:
             instance.container.wait(max(0.0, deadline - time.monotonic()))
 
-    def finish(self) -> None:
-        """Ends what still runs, and copies the last of the checkpoints."""
+    def hold_uploads(self) -> None:
+        """Nothing that is saved from now on is copied before `finish`."""
+        for instance in self._instances:
+            if instance.sync:
+                instance.sync.hold()
+
+    def finish(self, uploads: Uploads = "all") -> None:
+        """Ends what still runs, and copies the last of the checkpoints. uploads: what still arrives of the newest."""
         for instance in self._instances:
             instance.container.kill()
             if instance.sync:
-                instance.sync.finish()
+                instance.sync.finish(uploads)
+
+    @property
+    def pids(self) -> list[int]:
+        """Of what holds each container's processes."""
+        return [instance.container.pid for instance in self._instances if instance.container.pid]
+
+    @property
+    def checkpoint_folders(self) -> list[Path]:
+        return [self._checkpoint_folder(instance) for instance in self._instances]
 
     def upload(self, name: str, archive: str) -> str | None:
         """What all instances have left in a folder below /opt/ml, as one archive; None where they left nothing."""

@@ -23,7 +23,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from localcloud.accounts import credentials
 from localcloud.settings import LocalCloud
-from localcloud.stepfunctions import redrive, status_events
+from localcloud.stepfunctions import client_errors, redrive, status_events
 from localcloud.stepfunctions.codebuild_task import CodeBuildTask
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 
@@ -57,6 +57,7 @@ def install(cloud: LocalCloud) -> None:
     _fail_by_token()
     _spell_members()
     status_events.install()
+    client_errors.install()
     # `aws-sdk:sagemaker:…` fails with `SageMaker.…Exception`; moto takes the name from the ARN, in its small letters.
     state_task_service_aws_sdk._SERVICE_ERROR_NAMES |= {"sagemaker": "SageMaker", "ssm": "Ssm"}
     # A Fail state may pass on the `States.TaskFailed` that it was given by ErrorPath; moto refuses the prefix there.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 from moto.stepfunctions.parser.api import HistoryEventType, TaskFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
@@ -125,6 +125,9 @@ class SageMakerTask(StateTaskServiceCallback):
         return FailureEventException(self._failure(env, name, "States.TaskFailed", to_json_str(job)))
 
     def _from_error(self, env: Any, ex: Exception) -> FailureEvent:
+        if isinstance(ex, HTTPClientError):
+            error = f"{self.service_name}.SdkClientException"
+            return self._failure(env, CustomErrorName(error), error, f"Unable to execute HTTP request: {ex}")
         if not isinstance(ex, ClientError):
             return super()._from_error(env=env, ex=ex)
         code, metadata = ex.response["Error"]["Code"], ex.response["ResponseMetadata"]

@@ -214,6 +214,13 @@ class TextClassificationTrainer(Trainer):
         finish_checkpoint(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
         self.saved_step = self.state.global_step
 
+    def get_batch_samples(self, *arguments: Any, **named: Any) -> Any:
+        # Interrupted after its last step, a run goes on from the checkpoint of that step. Trainer looks for the end
+        # behind a step, not before, and would do one more wherever max_steps ends an epoch early.
+        if self.state.global_step >= self.state.max_steps:
+            return [], None
+        return super().get_batch_samples(*arguments, **named)
+
     def _rotate_checkpoints(self, use_mtime: bool = False, output_dir: str | None = None) -> None:
         # By step. After an interruption all folders are as old as their download, in the order of their names.
         super()._rotate_checkpoints(use_mtime=False, output_dir=output_dir)
