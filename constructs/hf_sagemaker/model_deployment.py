@@ -42,8 +42,8 @@ class FollowedJobType:
 class ModelDeployment(Construct):
     """A function that updates the stack it is in when another version of a followed job type is to be served.
 
-    function: looks after each decision about a model, after each update of the stack, and every day. It asks the
-        registry; what an event says does not count.
+    function: looks after each decision about a model, after each update of the stack, when the parameter of a version
+        was written, and every day. It asks the registry; what an event says does not count.
     dead_letters: what it could not do.
     """
 
@@ -99,6 +99,9 @@ class ModelDeployment(Construct):
         self.function = deployer.function
         decided = {"ModelPackageGroupName": [each.group for each in followed]}
         self._rule("Decided", event_pattern=_pattern("aws.sagemaker", "SageMaker Model Package State Change", decided))
+        # Somebody else wrote a version: a deployment that changes the parameter's description sets it back to none.
+        written = {"name": [each.version_parameter for each in followed], "operation": ["Create", "Update"]}
+        self._rule("Written", event_pattern=_pattern("aws.ssm", "Parameter Store Change", written))
         # Whatever was decided while the stack was busy; and on its first day, what was approved before.
         self._rule("Updated", event_pattern=self._ends(_SUCCEEDED))
         self._rule("RolledBack", failed=True, event_pattern=self._ends(_ROLLED_BACK))

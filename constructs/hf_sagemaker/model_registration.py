@@ -1,10 +1,15 @@
 """The registration of a trained model as states: what the registry is told of it."""
 
 from collections.abc import Mapping
+from typing import Any
 
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hf_sagemaker import permissions as allow
+from hf_sagemaker.buckets import EnvironmentBuckets
+from hf_sagemaker.execution_roles import REPORTS_PREFIX, SOURCES_PREFIX, TRAINED_PREFIX
 from hf_sagemaker.place import place_of
 
 _ANSWER_SECONDS = 120
@@ -102,3 +107,34 @@ class ModelRegistration(Construct):
                 "code.$": "$.job.code",
             },
         )
+
+
+def registration_rules(
+    *,
+    job_type: str,
+    environment: str,
+    metric: str,
+    approve_at: float | None,
+    model_card: Mapping[str, str],
+    models: s3.IBucket,
+) -> dict[str, Any]:
+    """What the environment decides of registrations, as `evaluate_model.registration.Rules` reads it.
+
+    metric, approve_at: see `TrainingDefaults`. models: the bucket where reports of runs lie.
+    """
+    return {
+        "job_type": job_type,
+        "environment": environment,
+        "metric": metric,
+        **({} if approve_at is None else {"approve_at": approve_at}),
+        "card": dict(model_card),
+        "reports": models.s3_url_for_object(f"{REPORTS_PREFIX}{job_type}/"),
+    }
+
+
+def note_versions(buckets: EnvironmentBuckets) -> list[allow.Permission]:
+    """To see which versions of its data a run begins with: by listing what jobs read, and reading none of it."""
+    return [
+        *(allow.list_objects(buckets.models, prefix) for prefix in (SOURCES_PREFIX, TRAINED_PREFIX)),
+        *(allow.list_objects(bucket, "") for bucket in (buckets.data, *(each for each, _ in buckets.read_only))),
+    ]

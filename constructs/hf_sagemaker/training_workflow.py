@@ -16,7 +16,6 @@ from typing import Any
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
@@ -31,8 +30,6 @@ from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.execution_roles import (
     GIT_PREFIX,
     HUB_PREFIX,
-    REPORTS_PREFIX,
-    SOURCES_PREFIX,
     TRAINED_PREFIX,
     ExecutionRoles,
 )
@@ -42,6 +39,7 @@ from hf_sagemaker.git_source import GitSource, bring_code
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.metric_definitions import METRIC_DEFINITIONS
+from hf_sagemaker.model_registration import note_versions, registration_rules
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
@@ -182,9 +180,7 @@ class HuggingFaceTraining(Construct):
                         allow.list_objects(buckets.models, HUB_PREFIX),
                         # Whether a commit's code is.
                         *([allow.list_objects(buckets.models, GIT_PREFIX)] if git else []),
-                        # Which versions of its data a run begins with. It lists them, and reads none.
-                        *(allow.list_objects(buckets.models, prefix) for prefix in (SOURCES_PREFIX, TRAINED_PREFIX)),
-                        *(allow.list_objects(each, "") for each in (buckets.data, *_of_the_team(buckets))),
+                        *note_versions(buckets),
                     ],
                 ),
                 ("evaluate_model", "EvaluateModel", "Holds a trained model against its gate", []),
@@ -216,7 +212,14 @@ class HuggingFaceTraining(Construct):
             },
             evaluate=functions["evaluate_model"].function,
             model_package_group_name=self.model_package_group_name,
-            registry=_registry(job_type, environment, defaults, buckets.models),
+            registry=registration_rules(
+                job_type=job_type,
+                environment=environment,
+                metric=defaults.metric,
+                approve_at=defaults.approve_at,
+                model_card=defaults.model_card,
+                models=buckets.models,
+            ),
             training_images=training_images,
             inference_image=inference_image,
             task=defaults.task,
@@ -288,22 +291,6 @@ class HuggingFaceTraining(Construct):
             # Spot until it gave up, then on demand in full, then some hours for retries and everything around them.
             timeout=Duration.seconds(TIMEOUT * 2).plus(Duration.hours(4)).plus(waiting),
         )
-
-
-def _registry(job_type: str, environment: str, defaults: TrainingDefaults, models: s3.IBucket) -> dict[str, Any]:
-    """As `evaluate_model.registration.Rules` reads it."""
-    return {
-        "job_type": job_type,
-        "environment": environment,
-        "metric": defaults.metric,
-        **({} if defaults.approve_at is None else {"approve_at": defaults.approve_at}),
-        "card": dict(defaults.model_card),
-        "reports": models.s3_url_for_object(f"{REPORTS_PREFIX}{job_type}/"),
-    }
-
-
-def _of_the_team(buckets: EnvironmentBuckets) -> list[s3.IBucket]:
-    return [bucket for bucket, _ in buckets.read_only]
 
 
 def _request_defaults(

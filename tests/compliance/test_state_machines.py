@@ -167,6 +167,7 @@ JOB = {
     "image": IMAGE,
     "code": {},
     "evaluation": {"metric": "eval_accuracy", "minimum": 0.5},
+    "data": {},
     "resources": {"InstanceType": "ml.g4dn.xlarge"},
 }
 TRAINED = {"TrainingJobName": "job", "TrainingJobStatus": "Completed", "SecondaryStatus": "Completed"}
@@ -175,7 +176,12 @@ WAITED = STOPPED | {"SecondaryStatus": "MaxWaitTimeExceeded"}
 RESULT = {
     "training": {"job_name": "job", "training_seconds": 60, "billable_seconds": 20, "model_data": "s3://models/m"},
     "evaluation": {"metric": "eval_accuracy", "value": 0.9, "minimum": 0.5, "passed": True},
-    "metadata": {},
+    "registration": {
+        "approval_status": "PendingManualApproval",
+        "description": "Trained by job",
+        "metadata": {"gate": "eval_accuracy 0.9 minimum 0.5"},
+        "card": "{}",
+    },
 }
 POOR = RESULT | {"evaluation": {"metric": "eval_accuracy", "value": 0.1, "minimum": 0.5, "passed": False}}
 WORKS = {

@@ -168,6 +168,14 @@ def test_a_model_that_does_not_load_is_rolled_back_and_people_read_what_to_do(fo
     assert (following.says(), following.status()) == ("two", "UPDATE_ROLLBACK_COMPLETE")
 
 
+def test_what_somebody_else_writes_into_the_parameter_is_set_right(following: Following) -> None:
+    # When a version is written that is not the newest approved one
+    following.running.client("ssm").put_parameter(Name=PARAMETER, Value="none", Overwrite=True)
+    # Then it is again what the registry says
+    until(following.approved, lambda said: said == "2", seconds=30)
+    assert following.says() == "two"
+
+
 def test_a_deployment_by_hand_keeps_the_approved_model(following: Following) -> None:
     # When somebody deploys the stack with another template
     template = json.loads(json.dumps(following.stacks.api.get_template(StackName=STACK)["TemplateBody"]))
