@@ -31,10 +31,12 @@ from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.git_source import GitSource, bring_code
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.instance_types import instance_type
+from hf_sagemaker.job_kinds import tuning_prefix
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
+from hf_sagemaker.tuning_states import TUNING_TIMEOUT, tune
 
 METRIC_DEFINITIONS: tuple[Mapping[str, str], ...] = (
     {"Name": "loss", "Regex": r"hfsm\.step step=[0-9]+ loss=([0-9.]+)"},
@@ -53,6 +55,7 @@ class TrainingDefaults:
     instance_types: every type that a request may ask for, the default first.
     max_instance_count: most instances. volume_size: GiB per instance. max_run, max_wait: seconds.
     max_keep_alive: seconds that a request may keep its instances for another job, and pays for, at most.
+    max_tuning_jobs, max_parallel_tuning_jobs: training jobs of one search, altogether and at a time. 0: no searches.
     checkpoints: jobs keep checkpoints in S3. False also refuses spot, in every request.
     metric, minimum: the gate: a model is registered when the metric reaches the minimum.
     metric_definitions: name and regular expression of each metric. Omitted: those of this library's training code.
@@ -67,6 +70,8 @@ class TrainingDefaults:
     max_run: int = 3600
     max_wait: int = 7200
     max_keep_alive: int = 3600
+    max_tuning_jobs: int = 20
+    max_parallel_tuning_jobs: int = 2
     metric: str = "eval_accuracy"
     minimum: float = 0.0
     metric_definitions: Sequence[Mapping[str, str]] = METRIC_DEFINITIONS
@@ -228,6 +233,7 @@ class HuggingFaceTraining(Construct):
                 allow.allow(["lambda:InvokeFunction"], *(f.function.function_arn for f in functions)),
                 allow.pass_role(roles.training, "sagemaker.amazonaws.com"),
                 allow.run_training_jobs(self, f"{environment}-*"),
+                *tune(self, environment),
                 allow.register_models(self, self.model_package_group_name),
                 allow.allow(["ssm:GetParameter"], *(image.parameter_arn for image in images)),
                 allow.fail_own_tasks(),
@@ -264,7 +270,7 @@ class HuggingFaceTraining(Construct):
                 kms.Key.from_key_arn(self, "StateKey", keys.operations.key_arn)
             ),
             # Spot until it gave up, then on demand in full, then some hours for retries and everything around them.
-            timeout=Duration.seconds(TIMEOUT * 2).plus(Duration.hours(4)),
+            timeout=Duration.seconds(max(TIMEOUT, TUNING_TIMEOUT) * 2).plus(Duration.hours(4)),
         )
 
 
@@ -284,6 +290,11 @@ def _request_defaults(
         "max_run": defaults.max_run,
         "max_wait": defaults.max_wait,
         "max_keep_alive": defaults.max_keep_alive,
+        "tuning": {
+            "prefix": tuning_prefix(environment),
+            "max_jobs": defaults.max_tuning_jobs,
+            "max_parallel_jobs": defaults.max_parallel_tuning_jobs,
+        },
         "metric_definitions": [dict(definition) for definition in defaults.metric_definitions],
         "evaluation": {"metric": defaults.metric, "minimum": defaults.minimum},
         "checkpoints_bucket": buckets.checkpoints.bucket_name,

@@ -23,6 +23,7 @@ from validate_training_request.channels import (
 from validate_training_request.fields import is_s3_uri, problems_of_fields, sound
 from validate_training_request.git_code import archive_key, build_variables, git_problems, resolved
 from validate_training_request.precision import precision_problems
+from validate_training_request.tuning import tuning_job, tuning_problems
 
 Request = dict[str, Any]
 
@@ -61,6 +62,7 @@ class Defaults:
     git_repositories: patterns of the addresses from which training code may come.
     data_parallel_images: names of those of `images` that carry SageMaker's data-parallel library.
     precision: what the GPUs of which instance types lack, see `precision`.
+    tuning: {max_jobs, max_parallel_jobs} of a tuning job, and the `prefix` with which its name begins.
     """
 
     job_type: str
@@ -87,6 +89,7 @@ class Defaults:
     git_repositories: list[str] = field(default_factory=list)
     data_parallel_images: list[str] = field(default_factory=list)
     precision: list[dict[str, Any]] = field(default_factory=list)
+    tuning: dict[str, Any] = field(default_factory=dict)
 
 
 def training_job(request: Request, defaults: Defaults, execution_id: str, commit: str | None = None) -> dict[str, Any]:
@@ -136,6 +139,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "tags": _tags(request, defaults, {"image": image, **code}),
         "code": code,
         "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
+        **({"tuning": tuning_job(request, defaults.tuning, lineage)} if "tuning" in request else {}),
     }
 
 
@@ -151,7 +155,12 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     problems += mirror_problems(fit, defaults.models_bucket) + git_problems(fit, defaults.git_repositories)
     problems += _distribution(request, fit, defaults)
     problems += precision_problems(fit, fit.get("instance_type", defaults.instance_type), defaults.precision)
+    problems += tuning_problems(fit, defaults.tuning, _metric_names(fit, defaults))
     return problems + _spot(fit, defaults) + _secrets(fit)
+
+
+def _metric_names(request: Request, defaults: Defaults) -> list[str]:
+    return [definition["Name"] for definition in request.get("metric_definitions", defaults.metric_definitions)]
 
 
 def _size(request: Request) -> list[str]:
@@ -185,7 +194,7 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
             f"keep_alive_period_in_seconds is {seconds}; this job type allows at most {defaults.max_keep_alive}."
         )
     metric = {**defaults.evaluation, **request.get("evaluation", {})}.get("metric")
-    names = [definition["Name"] for definition in request.get("metric_definitions", defaults.metric_definitions)]
+    names = _metric_names(request, defaults)
     if metric not in names:
         found.append(f"evaluation.metric is {metric!r}, which is not among the metric definitions: {', '.join(names)}.")
     return found

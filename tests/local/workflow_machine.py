@@ -39,6 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "max_wait": 120,
     "metric_definitions": [{"Name": "accuracy", "Regex": "accuracy=([0-9.]+)"}],
     "evaluation": {"metric": "accuracy", "minimum": 0.1},
+    "tuning": {"prefix": "dev", "max_jobs": 4, "max_parallel_jobs": 2},
     "volume_key": "arn:aws:kms:us-east-1:123456789012:key/none",
 }
 # Reads from its channel what it is to do, so that this can change while a request does not.
