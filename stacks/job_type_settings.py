@@ -51,7 +51,7 @@ class JobTypeSettings(Settings):
     max_keep_alive_period_in_seconds: Annotated[int, Field(ge=0, le=21600)] = 3600
     """Seconds that a request on demand may keep its instances for another job like it, at most. They are paid for. 0:
     no request may."""
-    max_tuning_jobs: Annotated[int, Field(ge=0, le=750)] = 20
+    max_tuning_jobs: Annotated[int, Field(ge=0, le=200)] = 20
     """Training jobs that a request with `tuning` may ask for, at most. 0: no request may search."""
     max_parallel_tuning_jobs: Annotated[int, Field(ge=1, le=100)] = 2
     """How many of them may run at a time."""

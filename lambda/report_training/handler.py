@@ -7,6 +7,7 @@ import boto3
 from report_training import message, metrics, reading
 from report_training.logic import Subject, make_report
 from report_training.record import Record
+from report_training.searches import searches
 
 
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -18,10 +19,13 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     subject = Subject.from_input(event)
     clients = {name: boto3.client(name) for name in ("logs", "s3", "sagemaker", "sns", "stepfunctions")}
     record = Record(clients["s3"], subject)
-    execution, attempts = reading.execution(clients["stepfunctions"], subject.execution)
+    execution, own, tuning_jobs = reading.execution(clients["stepfunctions"], subject.execution)
+    found = searches(clients["sagemaker"], tuning_jobs)
+    attempts = own | {name: search.redrive for search in found for name in search.names}
     jobs = reading.ended_jobs(clients["sagemaker"], list(attempts))
-    lines = reading.progress(clients["logs"], jobs)
-    report = make_report(subject, execution, jobs, attempts, lines)
+    # The steps of jobs that run side by side say nothing of what was lost.
+    lines = reading.progress(clients["logs"], [job for job in jobs if job["TrainingJobName"] in own])
+    report = make_report(subject, execution, jobs, attempts, lines, found)
     report["text"] = message.text(report, record.uri)
     if record.write(report):
         # One line of the log, which CloudWatch makes metrics of: the embedded metric format.

@@ -292,7 +292,11 @@ def test_the_execution_outlasts_its_tasks(definition: dict[str, Any]) -> None:
     # Given the longest job that SageMaker runs
     assert limits["TrainOnSpot"] > 28 * 24 * 3600
     # And the longest of the ways, which either trains or searches, on spot and then on demand
-    attempts = [("TrainOnSpot", "TrainOnDemand"), ("TuneOnSpot", "TuneOnDemand"), ("TuneWarmOnSpot", "TuneWarmOnDemand")]
+    attempts = [
+        ("TrainOnSpot", "TrainOnDemand"),
+        ("TuneOnSpot", "TuneOnDemand"),
+        ("TuneWarmOnSpot", "TuneWarmOnDemand"),
+    ]
     longest = max(sum(limits[name] for name in way) for way in attempts)
     others = sum(seconds for name, seconds in limits.items() if not name.startswith(("Train", "Tune")))
     assert definition["TimeoutSeconds"] > longest + others

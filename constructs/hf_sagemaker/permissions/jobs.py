@@ -5,6 +5,7 @@ from typing import Any
 
 from constructs import Construct
 
+from hf_sagemaker.job_kinds import tuning_prefix
 from hf_sagemaker.permissions.permission import Permission, allow, statement
 from hf_sagemaker.place import place_of
 
@@ -120,6 +121,7 @@ def look_at_jobs(scope: Construct, environment: str) -> Permission:
     place = place_of(scope)
     describe = {
         "training-job": "sagemaker:DescribeTrainingJob",
+        "processing-job": "sagemaker:DescribeProcessingJob",
         "endpoint": "sagemaker:DescribeEndpoint",
         "model-package-group": "sagemaker:DescribeModelPackageGroup",
         "model-package": "sagemaker:DescribeModelPackage",
@@ -129,6 +131,13 @@ def look_at_jobs(scope: Construct, environment: str) -> Permission:
             *(
                 statement(actions=[action], resources=[sagemaker_arn(scope, f"{kind}/{environment}-*")])
                 for kind, action in describe.items()
+            ),
+            statement(
+                actions=[
+                    "sagemaker:DescribeHyperParameterTuningJob",
+                    "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+                ],
+                resources=[sagemaker_arn(scope, f"hyper-parameter-tuning-job/{tuning_prefix(environment)}-*")],
             ),
             statement(
                 actions=["sagemaker:ListModelPackages"],
