@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.compatibility import instance_problem, serving_problem
 from hf_sagemaker.container_image import ContainerImage
-from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type
+from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type, names
 from stacks.access_settings import (
     DataSettings,
     FunctionSettings,
@@ -160,6 +160,10 @@ class EnvironmentSettings(Settings):
             for name in job.all_instance_types:
                 field = "instance_type" if name == job.instance_type else "allowed_instance_types"
                 found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
+            if (name := job.processing_instance_type) and name not in names("processing"):
+                found.append((f"{path}.processing_instance_type", name, "must be a type of SageMaker processing"))
+            elif name:
+                found += self._instance_problems(f"{path}.processing_instance_type", name, "training", job.image)
             for k, name in enumerate(job.allowed_images or []):
                 unknown = self._image_reference(f"{path}.allowed_images.{k}", name, "training")
                 found += unknown

@@ -147,6 +147,8 @@ def _defaults(job: JobTypeSettings) -> TrainingDefaults:
         max_run=job.max_run,
         max_wait=job.effective_max_wait,
         max_keep_alive=job.max_keep_alive_period_in_seconds,
+        processing_instance_type=job.processing_instance_type,
+        processing_max_run=job.processing_max_run,
         max_tuning_jobs=job.max_tuning_jobs,
         max_parallel_tuning_jobs=job.max_parallel_tuning_jobs,
         metric=job.evaluation.metric,

@@ -7,6 +7,8 @@ from hf_sagemaker.job_failures import Explain
 
 _TUNING_NAME = "$.cause.json.HyperParameterTuningJobName"
 _REASON = "$.cause.json.FailureReason"
+_MESSAGE = "$.cause.json.ExitMessage"
+"""What a script of a processing job has said before it failed."""
 
 
 class TuningFailures(Construct):
@@ -40,6 +42,45 @@ class TuningFailures(Construct):
         )
         self.start = (
             sfn.Choice(self, "HowTuningEnded", state_name="HowTuningEnded")
+            .when(sfn.Condition.is_present(_REASON), failed)
+            .otherwise(stopped)
+        )
+
+
+class ProcessingFailures(Construct):
+    """Finds the words for a processing job whose description lies at `$.cause.json`. start: the first state."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, explain: Explain) -> None:
+        """Creates the states. explain: makes a state that says why, and fails."""
+        super().__init__(scope, construct_id)
+        name = sfn.JsonPath.string_at("$.cause.json.ProcessingJobName")
+        log = "Its whole log is in the log group /aws/sagemaker/ProcessingJobs."
+        go_on = (
+            "Redrive the execution when that is mended outside of the request: what was prepared and trained before is "
+            "not done again. Or start again with another request."
+        )
+        said = explain(
+            "ProcessingJobSaid",
+            sfn.JsonPath.format(
+                f"Processing job {{}} failed: {{}} {log} {go_on}", name, sfn.JsonPath.string_at(_MESSAGE)
+            ),
+            error="ProcessingJobFailed",
+        )
+        failed = explain(
+            "ProcessingJobFailed",
+            sfn.JsonPath.format(
+                f"Processing job {{}} failed: {{}}. {log} {go_on}", name, sfn.JsonPath.string_at(_REASON)
+            ),
+            error="ProcessingJobFailed",
+        )
+        stopped = explain(
+            "ProcessingJobStopped",
+            sfn.JsonPath.format(f"Processing job {{}} was stopped. {go_on}", name),
+            error="ProcessingJobStopped",
+        )
+        self.start = (
+            sfn.Choice(self, "HowProcessingEnded", state_name="HowProcessingEnded")
+            .when(sfn.Condition.is_present(_MESSAGE), said)
             .when(sfn.Condition.is_present(_REASON), failed)
             .otherwise(stopped)
         )

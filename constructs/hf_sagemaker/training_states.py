@@ -11,7 +11,9 @@ from constructs import Construct
 
 from hf_sagemaker.git_source import CODE, BringCode, GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
+from hf_sagemaker.job_task import JobInstances
 from hf_sagemaker.model_registration import ModelRegistration
+from hf_sagemaker.model_scoring import ModelScoring
 from hf_sagemaker.pinned_images import PinnedImages
 from hf_sagemaker.spot_trouble import why_spot_ended
 from hf_sagemaker.state_input import FromInput
@@ -42,10 +44,14 @@ class TrainingStates(Construct):
         inference_image: ImageByDigest,
         task: str,
         git: GitSource | None = None,
+        processing: JobInstances | None = None,
+        processing_max_run: int = 3600,
     ) -> None:
         """Creates the states.
 
         git: brings the code of requests that have git_config. Omitted: there is none.
+        processing: on which the jobs before and after training run. Omitted: there are none, and `request_defaults`
+            must say so. processing_max_run: seconds for each.
 
         training_images: those that a request may name. inference_image: of every model. The digests of the two that a
             run needs are read when it begins: what is built meanwhile is for the next one.
@@ -71,6 +77,19 @@ class TrainingStates(Construct):
 
         checkpoints = request_defaults["checkpoints"]
         image = PinnedImages.training_uri
+        scoring = None
+        if processing:
+            scoring = ModelScoring(
+                self,
+                "Scoring",
+                place=place,
+                image=image,
+                instances=processing,
+                max_run=processing_max_run,
+                next_state=evaluation,
+                failures=failures,
+            )
+        judged = [(scoring.wanted, scoring.start)] if scoring else []
         on_demand = TrainingJobTask(
             self,
             "TrainOnDemand",
@@ -80,10 +99,10 @@ class TrainingStates(Construct):
             checkpoints=checkpoints,
             retry_attempts=_RETRIES,
         )
-        TrainingAttempt(self, "OnDemand", task=on_demand, trained=evaluation, failed=trouble)
+        TrainingAttempt(self, "OnDemand", task=on_demand, instead=judged, trained=evaluation, failed=trouble)
         on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=image, spot=True, retry_attempts=_RETRIES)
         why = why_spot_ended(self, "WhySpotEnded", instead="OnDemandInstead", on_demand=on_demand, trouble=trouble)
-        TrainingAttempt(self, "Spot", task=on_spot, trained=evaluation, failed=why)
+        TrainingAttempt(self, "Spot", task=on_spot, instead=judged, trained=evaluation, failed=why)
         tuning = TuningStates(
             self,
             "Tuning",
@@ -91,6 +110,7 @@ class TrainingStates(Construct):
             image=image,
             checkpoints=checkpoints,
             retry_attempts=_RETRIES,
+            instead=judged,
             trained=evaluation,
             failures=failures,
         )
@@ -104,7 +124,7 @@ class TrainingStates(Construct):
             again = self._validation("MakeJobOfCode", validate, whole, refused)
             again.next(way)
             bring = BringCode(self, "Git", source=git, trouble=trouble, then=again)
-        self._ways(way, passed, evaluation, bring, tuning, on_spot, on_demand)
+        self._ways(way, passed, evaluation, scoring, bring, tuning, on_spot, on_demand)
         images = PinnedImages(
             self,
             "Images",
@@ -128,6 +148,7 @@ class TrainingStates(Construct):
         way: sfn.Choice,
         passed: sfn.IChainable,
         evaluation: sfn.IChainable,
+        scoring: ModelScoring | None,
         bring: BringCode | None,
         tuning: TuningStates,
         on_spot: sfn.IChainable,
@@ -139,7 +160,10 @@ class TrainingStates(Construct):
             sfn.Condition.is_present("$.training"),
             sfn.Condition.string_equals("$.training.TrainingJobStatus", "Completed"),
         )
-        way.when(sfn.Condition.is_present("$.result"), passed).when(trained, evaluation).when(tuning.tuned, tuning.best)
+        way.when(sfn.Condition.is_present("$.result"), passed)
+        if scoring:
+            way.when(scoring.done, scoring.scored).when(sfn.Condition.and_(trained, scoring.wanted), scoring.start)
+        way.when(trained, evaluation).when(tuning.tuned, tuning.best)
         if bring:
             way.when(sfn.Condition.is_present("$.job.fetch_code"), bring.start)
         way.when(tuning.wanted, tuning.start)

@@ -1,5 +1,7 @@
 """A run that searches for hyperparameters as states: a tuning job, and its best child as the run's own job."""
 
+from collections.abc import Sequence
+
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -42,15 +44,19 @@ class TuningStates(Construct):
         retry_attempts: FromInput,
         trained: sfn.IChainable,
         failures: TrainingFailures,
+        instead: Sequence[tuple[sfn.Condition, sfn.IChainable]] = (),
     ) -> None:
         """Creates the states.
 
         place, image, retry_attempts: of each child, as `TuningJobTask` takes them. checkpoints: of children on demand.
-        trained: follows the description of the best child.
+        trained: follows the description of the best child. instead: follow it where a condition holds.
         """
         super().__init__(scope, construct_id)
         self._failures = failures
-        self.best = self._best(trained)
+        after = sfn.Choice(self, "BestOutcome", state_name="BestOutcome").otherwise(trained)
+        for condition, state in instead:
+            after.when(condition, state)
+        self.best = self._best(after if instead else trained)
         self.start = sfn.Choice(self, "HowToTune", state_name="HowToTune")
         why = why_spot_ended(
             self,

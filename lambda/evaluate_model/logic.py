@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from evaluate_model.scores import read_scores
+
 
 class MetricMissing(LookupError):  # noqa: N818 (the name is what people see in the console)
     """The training job printed no line that the gate's metric definition matches."""
@@ -10,7 +12,8 @@ class MetricMissing(LookupError):  # noqa: N818 (the name is what people see in 
 def evaluate(gate: dict[str, Any], job: dict[str, Any], image: str, code: dict[str, str]) -> dict[str, Any]:
     """What the workflow goes on with.
 
-    gate: {metric, minimum}; the model passes when the metric is at least the minimum.
+    gate: {metric, minimum}; the model passes when the metric is at least the minimum. With `scores`, the exit message
+        of a job that evaluated the model on data, the metrics are that job's, and not the training job's own.
     job: the answer of DescribeTrainingJob for a completed job.
     image: the name of the image that it ran in. code: repository, branch and commit of its code, where that is of Git.
 
@@ -20,7 +23,8 @@ def evaluate(gate: dict[str, Any], job: dict[str, Any], image: str, code: dict[s
 
     Raises MetricMissing.
     """
-    metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+    reported = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+    metrics = read_scores(gate["scores"]) if "scores" in gate else reported
     name, minimum = gate["metric"], gate["minimum"]
     if name not in metrics:
         raise MetricMissing(

@@ -29,6 +29,8 @@ def places(request: dict[str, Any]) -> dict[str, str]:
         for name, each in channels(request).items()
     }
     source = request.get("source_dir", "")
+    if data := request.get("evaluation", {}).get("s3_data"):
+        found["evaluation.s3_data"] = data
     return {**found, **({"source_dir": source} if source.startswith("s3://") else {})}
 
 

@@ -20,6 +20,7 @@ from validate_training_request.channels import (
     manifest_of,
     mirror_problems,
 )
+from validate_training_request.evaluation import evaluation_of, evaluation_problems
 from validate_training_request.fields import is_s3_uri, problems_of_fields, sound
 from validate_training_request.git_code import archive_key, build_variables, git_problems, resolved
 from validate_training_request.precision import precision_problems
@@ -62,6 +63,7 @@ class Defaults:
     git_repositories: patterns of the addresses from which training code may come.
     data_parallel_images: names of those of `images` that carry SageMaker's data-parallel library.
     precision: what the GPUs of which instance types lack, see `precision`.
+    processing: whether there are jobs before and after training.
     tuning: {max_jobs, max_parallel_jobs} of a tuning job, and the `prefix` with which its name begins.
     """
 
@@ -89,6 +91,7 @@ class Defaults:
     git_repositories: list[str] = field(default_factory=list)
     data_parallel_images: list[str] = field(default_factory=list)
     precision: list[dict[str, Any]] = field(default_factory=list)
+    processing: bool = True
     tuning: dict[str, Any] = field(default_factory=dict)
 
 
@@ -138,7 +141,7 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "environment": {**request.get("environment", {}), **_lineage(request, name)},
         "tags": _tags(request, defaults, {"image": image, **code}),
         "code": code,
-        "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
+        "evaluation": evaluation_of(request, defaults.evaluation, f"{name}-score"),
         **({"tuning": tuning_job(request, defaults.tuning, lineage)} if "tuning" in request else {}),
     }
 
@@ -155,7 +158,9 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     problems += mirror_problems(fit, defaults.models_bucket) + git_problems(fit, defaults.git_repositories)
     problems += _distribution(request, fit, defaults)
     problems += precision_problems(fit, fit.get("instance_type", defaults.instance_type), defaults.precision)
-    problems += tuning_problems(fit, defaults.tuning, _metric_names(fit, defaults))
+    metrics = _metric_names(fit, defaults)
+    problems += evaluation_problems(fit, defaults.evaluation, metrics, processing=defaults.processing)
+    problems += tuning_problems(fit, defaults.tuning, metrics)
     return problems + _spot(fit, defaults) + _secrets(fit)
 
 
@@ -193,10 +198,6 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
         found.append(
             f"keep_alive_period_in_seconds is {seconds}; this job type allows at most {defaults.max_keep_alive}."
         )
-    metric = {**defaults.evaluation, **request.get("evaluation", {})}.get("metric")
-    names = _metric_names(request, defaults)
-    if metric not in names:
-        found.append(f"evaluation.metric is {metric!r}, which is not among the metric definitions: {', '.join(names)}.")
     return found
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from evaluate_model.handler import handle
 from evaluate_model.logic import MetricMissing
+from evaluate_model.scores import ScoresUnreadable
 
 
 def _job(**metrics: float) -> dict[str, Any]:
@@ -45,3 +46,18 @@ def test_the_registry_gets_texts() -> None:
 def test_a_missing_metric_says_which_there_were() -> None:
     with pytest.raises(MetricMissing, match=r"no metric 'eval_accuracy'.*It reported loss"):
         _evaluate(0, loss=1.0)
+
+
+def test_what_a_model_did_on_data_outweighs_what_its_job_said() -> None:
+    gate = {"metric": "eval_accuracy", "minimum": 0.8, "scores": '{"eval_accuracy": 0.7, "eval_rows": 16}'}
+    judged = handle({"evaluation": gate, "training": _job(eval_accuracy=0.9), "image": "whisper"}, None)
+    assert judged["evaluation"]["passed"] is False
+    assert judged["evaluation"]["metrics"] == {"eval_accuracy": 0.7, "eval_rows": 16}
+    assert judged["metadata"]["eval_accuracy"] == "0.7"
+
+
+@pytest.mark.parametrize("said", ["all is well", "[1]", '{"eval_accuracy": "good"}', '{"eval_accuracy": true}'])
+def test_scores_that_are_no_numbers_are_refused(said: str) -> None:
+    gate = {"metric": "eval_accuracy", "minimum": 0.8, "scores": said}
+    with pytest.raises(ScoresUnreadable, match="no JSON object of metric"):
+        handle({"evaluation": gate, "training": _job(eval_accuracy=0.9), "image": "whisper"}, None)

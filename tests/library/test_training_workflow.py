@@ -229,8 +229,8 @@ def test_a_job_that_exists_already_is_waited_for(definition: dict[str, Any], att
     assert look["Resource"] == "arn:aws:states:::aws-sdk:sagemaker:describeTrainingJob"
     assert look["Parameters"] == {"TrainingJobName.$": states[task]["Parameters"]["TrainingJobName.$"]}
     assert look["Next"] == states[task]["Next"] == f"{attempt}Outcome"
-    completed, running = states[f"{attempt}Outcome"]["Choices"]
-    assert completed["Next"] == "Evaluate"
+    scored, completed, running = states[f"{attempt}Outcome"]["Choices"]
+    assert [scored["Next"], completed["Next"]] == ["ScoreModel", "Evaluate"]
     assert states[running["Next"]]["Type"] == "Wait"
     assert states[running["Next"]]["Next"] == first["Next"]
 
@@ -256,6 +256,8 @@ def test_an_execution_that_failed_can_be_redriven(definition: dict[str, Any]) ->
     assert chosen["Default"] == "Validate"
     assert [choice["Next"] for choice in states["Way"]["Choices"]] == [
         "GatePassed",
+        "Scored",
+        "ScoreModel",
         "Evaluate",
         "DescribeBest",
         "HowToTune",

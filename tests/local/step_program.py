@@ -14,3 +14,19 @@ if mode == "fail":
 print(f"accuracy={rate}", flush=True)
 (base / "model/rate.txt").write_text(str(rate))
 """
+
+# What stands in for the library's own script: the model is worth what its file says, times what the data says.
+SCORE = """
+import json, os, pathlib, sys, tarfile
+base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"])
+with tarfile.open(base / "processing/model/model.tar.gz") as archive:
+    rate = float(archive.extractfile("rate.txt").read())
+data = json.loads((base / "processing/data/test.json").read_text())
+if "refuse" in data:
+    (base / "output/message").write_text(data["refuse"])
+    sys.exit(1)
+scores = {"eval_accuracy": round(rate * data["factor"], 4), "eval_rows": 2}
+(base / "processing/evaluation/evaluation.json").write_text(json.dumps(scores))
+(base / "output/message").write_text(json.dumps(scores))
+"""
+FILES = {"opt/hf_sagemaker/training/score_model.py": SCORE}

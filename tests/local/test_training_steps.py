@@ -1,4 +1,4 @@
-"""The optional steps of the training workflow, run: a search, and what a redrive does after it."""
+"""The optional steps of the training workflow, run: a search, an evaluation on data, and what a redrive does then."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from tests.local.bare_image import bare_image
 from tests.local.compute_projects import Projects
 from tests.local.embedded_aws import Stacks
-from tests.local.step_program import PROGRAM
+from tests.local.step_program import FILES, PROGRAM
 from tests.local.test_training_workflow import Workflow
 from tests.local.workflow_machine import GROUP, PARAMETER, WorkflowMachine, functions
 
@@ -40,6 +40,11 @@ class Steps(Workflow):
         describe = self.sagemaker.describe_hyper_parameter_tuning_job
         return [describe(HyperParameterTuningJobName=each) for each in sorted(names)]
 
+    def put_test(self, name: str, **content: Any) -> None:
+        """Data on which the model of that run is evaluated."""
+        body = json.dumps(content).encode()
+        self.s3.put_object(Bucket=self.bucket, Key=f"{name}-test/test.json", Body=body)
+
     def package(self, execution: dict[str, Any]) -> dict[str, Any]:
         """The model that the run has registered."""
         arn = json.loads(execution["output"])["model_package_arn"]
@@ -50,7 +55,7 @@ class Steps(Workflow):
 @pytest.fixture(scope="module")
 def steps(localcloud: Any) -> Iterator[Steps]:
     projects = Projects(localcloud)
-    image = bare_image(localcloud, PROGRAM, "tests/steps")
+    image = bare_image(localcloud, PROGRAM, "tests/steps", FILES)
     projects.s3.put_object(Bucket=projects.bucket, Key="functions.zip", Body=functions())
     localcloud.client("ssm").put_parameter(Name=PARAMETER, Value=image, Type="String")
     localcloud.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
@@ -123,3 +128,47 @@ def test_a_request_that_searches_wrongly_starts_nothing(steps: Steps) -> None:
     assert "at most 4" in execution["cause"]
     assert "objective_metric_name is 'f1'" in execution["cause"]
     assert not steps.searches("refused")
+
+
+def test_the_gate_reads_what_the_model_did_on_data(steps: Steps) -> None:
+    # Given data that training does not get
+    steps.put_test("scored", factor=0.5)
+    evaluation = {"metric": "eval_accuracy", "minimum": 0.2, "s3_data": f"s3://{steps.bucket}/scored-test/"}
+    # When a run is evaluated on it
+    execution = steps.ask("scored", "work", evaluation=evaluation, hyperparameters={"rate": 0.6})
+    # Then the gate and the registry have those metrics, and not the job's own
+    assert execution["status"] == "SUCCEEDED", execution
+    output = json.loads(execution["output"])
+    assert output["evaluation"]["metrics"] == {"eval_accuracy": 0.3, "eval_rows": 2}
+    assert steps.package(execution)["CustomerMetadataProperties"]["eval_accuracy"] == "0.3"
+    # And all of it lies beside the model
+    model = output["training"]["model_data"].removeprefix(f"s3://{steps.bucket}/")
+    key = model.replace("output/model.tar.gz", "evaluation/evaluation.json")
+    assert json.load(steps.s3.get_object(Bucket=steps.bucket, Key=key)["Body"])["eval_accuracy"] == 0.3
+
+
+def test_the_best_of_a_search_is_evaluated_on_data_too(steps: Steps) -> None:
+    steps.put_test("both", factor=0.1)
+    evaluation = {"metric": "eval_accuracy", "minimum": 0.5, "s3_data": f"s3://{steps.bucket}/both-test/"}
+    execution = steps.ask(
+        "both", "work", evaluation=evaluation, tuning=SEARCH | {"max_jobs": 1, "max_parallel_jobs": 1}
+    )
+    assert execution["error"] == "EvaluationGateFailed", execution
+    assert steps.searches("both")[0]["BestTrainingJob"]["TrainingJobName"] in execution["cause"]
+
+
+def test_a_redrive_after_a_failed_evaluation_does_not_train_again(steps: Steps) -> None:
+    # Given a run whose evaluation fails
+    steps.put_test("mend", refuse="the labels are wrong")
+    evaluation = {"metric": "eval_accuracy", "minimum": 0.1, "s3_data": f"s3://{steps.bucket}/mend-test/"}
+    execution = steps.ask("mend", "work", evaluation=evaluation)
+    # Then the script's own words are in its cause
+    assert (execution["status"], execution["error"]) == ("FAILED", "ProcessingJobFailed"), execution
+    assert "the labels are wrong" in execution["cause"]
+    # When the data is mended, and it is redriven
+    steps.put_test("mend", factor=1)
+    ended = steps.redriven(execution["executionArn"])
+    # Then it is evaluated, and the model of the one job is registered
+    assert ended["status"] == "SUCCEEDED", ended
+    assert list(steps.jobs("mend").values()) == ["Completed"]
+    assert json.loads(ended["output"])["evaluation"]["metrics"]["eval_accuracy"] == 0.5

@@ -16,6 +16,7 @@ from aws_cdk import aws_stepfunctions as sfn
 
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.image_by_digest import ImageByDigest
+from hf_sagemaker.job_task import JobInstances
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.training_job_task import TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
@@ -103,6 +104,8 @@ class WorkflowMachine(Stack):
             training_images={"training": image},
             inference_image=image,
             task="text-classification",
+            processing=JobInstances(type="ml.m5.large"),
+            processing_max_run=60,
         )
         machine = sfn.StateMachine(self, "Machine", definition_body=sfn.DefinitionBody.from_chainable(states.start))
         CfnOutput(self, "Arn", value=machine.state_machine_arn)

@@ -54,13 +54,15 @@ def _log_groups(scope: Construct, name: str) -> str:
     return place.arn("logs", f"log-group:{name}")
 
 
-def put_metrics(namespace: str) -> Permission:
-    """Put CloudWatch metrics of this namespace only."""
+def put_metrics(*namespaces: str) -> Permission:
+    """Put CloudWatch metrics of these namespaces only."""
     return allow(
         ["cloudwatch:PutMetricData"],
         "*",
-        conditions={"StringEquals": {"cloudwatch:namespace": namespace}},
-        why_wildcards="cloudwatch:PutMetricData knows no resource type; the condition limits it to one namespace.",
+        conditions={
+            "StringEquals": {"cloudwatch:namespace": namespaces[0] if len(namespaces) == 1 else list(namespaces)}
+        },
+        why_wildcards="cloudwatch:PutMetricData knows no resource type; the condition limits it to these namespaces.",
     )
 
 
