@@ -26,6 +26,7 @@ class ModelScoring(Construct):
     wanted = sfn.Condition.is_present(_DATA)
     """Whether a run has data to evaluate on."""
     done = sfn.Condition.and_(
+        sfn.Condition.is_present("$.training"),
         sfn.Condition.is_present("$.scoring"),
         sfn.Condition.string_equals("$.scoring.ProcessingJobStatus", "Completed"),
         sfn.Condition.is_present(_SAID),

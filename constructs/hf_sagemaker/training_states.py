@@ -9,6 +9,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from hf_sagemaker.data_preparation import DataPreparation
 from hf_sagemaker.git_source import CODE, BringCode, GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.job_task import JobInstances
@@ -118,13 +119,25 @@ class TrainingStates(Construct):
         payload = {"request": sfn.JsonPath.object_at("$$.Execution.Input"), "defaults": request_defaults}
         refused = self._refused(trouble)
         way = sfn.Choice(self, "Way", state_name="Way")
+        preparation = None
+        if processing:
+            preparation = DataPreparation(
+                self,
+                "Preparation",
+                place=place,
+                image=image,
+                instances=processing,
+                max_run=processing_max_run,
+                next_state=way,
+                failures=failures,
+            )
         bring = None
         if git:
             whole = {**payload, "code": sfn.JsonPath.object_at(CODE)}
             again = self._validation("MakeJobOfCode", validate, whole, refused)
             again.next(way)
             bring = BringCode(self, "Git", source=git, trouble=trouble, then=again)
-        self._ways(way, passed, evaluation, scoring, bring, tuning, on_spot, on_demand)
+        self._ways(way, passed, evaluation, scoring, bring, preparation, tuning, on_spot, on_demand)
         images = PinnedImages(
             self,
             "Images",
@@ -150,6 +163,7 @@ class TrainingStates(Construct):
         evaluation: sfn.IChainable,
         scoring: ModelScoring | None,
         bring: BringCode | None,
+        preparation: DataPreparation | None,
         tuning: TuningStates,
         on_spot: sfn.IChainable,
         on_demand: sfn.IChainable,
@@ -166,6 +180,8 @@ class TrainingStates(Construct):
         way.when(trained, evaluation).when(tuning.tuned, tuning.best)
         if bring:
             way.when(sfn.Condition.is_present("$.job.fetch_code"), bring.start)
+        if preparation:
+            way.when(preparation.wanted, preparation.start)
         way.when(tuning.wanted, tuning.start)
         way.when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot).otherwise(on_demand)
 

@@ -1,6 +1,7 @@
 """The channels of a training request: from where a job's data comes, and how."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from validate_training_request.fields import MIRRORED_MODEL
@@ -44,7 +45,7 @@ def channel_problems(request: dict[str, Any]) -> list[str]:
     if MODEL_CHANNEL in request.get("channels", {}) and "model" in request:
         found.append(f"model and channels.{MODEL_CHANNEL} are both given: each is the model to start from.")
     for name, channel in channels(request).items():
-        found += [f"channels.{name}{problem}" for problem in _problems(channel, _mode(request, channel), request)]
+        found += [f"channels.{name}{problem}" for problem in _problems(channel, input_mode(request, channel), request)]
     return found
 
 
@@ -96,18 +97,31 @@ def manifest_of(uri: str, models_bucket: str) -> str | None:
     return f"{match[1]}.json" if match else None
 
 
-def input_data(request: dict[str, Any], models_bucket: str, code: str | None) -> list[dict[str, Any]]:
-    """`InputDataConfig`. code: S3 URI of the source archive, None for the image's own code."""
-    found = [_channel(name, each, _mode(request, each)) for name, each in channels(request).items()]
-    if match := MIRRORED_MODEL.match(request.get("model", "")):
-        folder = f"{MIRROR_PREFIX}{match['id'].replace('/', '--')}/{match['commit']}/"
+def input_data(
+    request: dict[str, Any], models_bucket: str, code: str | None, prepared: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """`InputDataConfig`.
+
+    code: S3 URI of the source archive, None for the image's own code. prepared: channel → S3 prefix, of those that a
+    job before prepares.
+    """
+    named = {name: each | {"s3_data": prepared.get(name, each["s3_data"])} for name, each in channels(request).items()}
+    found = [_channel(name, each, input_mode(request, each)) for name, each in named.items()]
+    if folder := model_folder(request):
         found.append(_channel(MODEL_CHANNEL, {"s3_data": f"s3://{models_bucket}/{folder}"}, "File"))
     if code:
         found.append(_channel(CODE_CHANNEL, {"s3_data": code}, "File"))
     return found
 
 
-def _mode(request: dict[str, Any], channel: Channel) -> str:
+def model_folder(request: dict[str, Any]) -> str | None:
+    """Where the mirrored model to start from lies in the models bucket. None: the field names none."""
+    match = MIRRORED_MODEL.match(request.get("model", ""))
+    return f"{MIRROR_PREFIX}{match['id'].replace('/', '--')}/{match['commit']}/" if match else None
+
+
+def input_mode(request: dict[str, Any], channel: Channel) -> str:
+    """How a channel's data comes."""
     return str(channel.get("input_mode") or request.get("input_mode", "File"))
 
 

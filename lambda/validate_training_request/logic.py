@@ -24,6 +24,7 @@ from validate_training_request.evaluation import evaluation_of, evaluation_probl
 from validate_training_request.fields import is_s3_uri, problems_of_fields, sound
 from validate_training_request.git_code import archive_key, build_variables, git_problems, resolved
 from validate_training_request.precision import precision_problems
+from validate_training_request.preparation import preparation_of, preparation_problems, prepared
 from validate_training_request.tuning import tuning_job, tuning_problems
 
 Request = dict[str, Any]
@@ -121,6 +122,8 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         resources["VolumeKmsKeyId"] = defaults.volume_key
     if "keep_alive_period_in_seconds" in request:
         resources["KeepAlivePeriodInSeconds"] = request["keep_alive_period_in_seconds"]
+    archive = _code(request, defaults, commit)
+    ready = f"s3://{defaults.checkpoints_bucket}/prepared/{defaults.job_type}/{name}"
     code = resolved(request["git_config"], commit) if commit else {}
     return {
         **({"fetch_code": build_variables(request)} if "git_config" in request and not commit else {}),
@@ -129,7 +132,9 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "spot_job_name": f"{name}-spot",
         "on_demand_job_name": f"{name}-demand",
         "hyper_parameters": _hyper_parameters(request, instance_type),
-        "input_data": input_data(request, defaults.models_bucket, _code(request, defaults, commit)),
+        "input_data": input_data(
+            request, defaults.models_bucket, archive, {each: f"{ready}/{each}/" for each in prepared(request)}
+        ),
         "resources": resources,
         "max_run": _max_run(request, defaults),
         "max_wait": _max_wait(request, defaults),
@@ -142,6 +147,11 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "tags": _tags(request, defaults, {"image": image, **code}),
         "code": code,
         "evaluation": evaluation_of(request, defaults.evaluation, f"{name}-score"),
+        **(
+            {"preparation": preparation_of(request, ready, f"{name}-prep", defaults.models_bucket, archive)}
+            if "preparation" in request
+            else {}
+        ),
         **({"tuning": tuning_job(request, defaults.tuning, lineage)} if "tuning" in request else {}),
     }
 
@@ -160,6 +170,7 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     problems += precision_problems(fit, fit.get("instance_type", defaults.instance_type), defaults.precision)
     metrics = _metric_names(fit, defaults)
     problems += evaluation_problems(fit, defaults.evaluation, metrics, processing=defaults.processing)
+    problems += preparation_problems(fit, processing=defaults.processing)
     problems += tuning_problems(fit, defaults.tuning, metrics)
     return problems + _spot(fit, defaults) + _secrets(fit)
 

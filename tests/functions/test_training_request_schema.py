@@ -50,6 +50,7 @@ WHOLE: dict[str, Any] = {
     "environment": {"LOG_LEVEL": "info"},
     "enable_network_isolation": True,
     "evaluation": {"metric": "loss", "minimum": 0.5},
+    "preparation": {"channels": ["train"], "entry_point": "prepare.py", "hyperparameters": {"max_length": 64}},
     "tuning": {
         "objective_metric_name": "loss",
         "objective_type": "Minimize",
