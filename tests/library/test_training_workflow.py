@@ -260,6 +260,7 @@ def test_an_execution_that_failed_can_be_redriven(definition: dict[str, Any]) ->
         "ScoreModel",
         "Evaluate",
         "DescribeBest",
+        "PrepareData",
         "HowToTune",
         "TrainOnSpot",
     ]
