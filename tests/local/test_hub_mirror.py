@@ -214,6 +214,7 @@ def test_every_example_runs(outcomes: dict[str, dict[str, Any]]) -> None:
         "of-git",
         "metrics",
         "tuning",
+        "preparation",
         "evaluation",
         "accelerate",
     }
@@ -284,6 +285,18 @@ def test_the_best_of_a_search_is_registered(deployed: Environment, outcomes: dic
     assert tuning["BestTrainingJob"]["TrainingJobName"] == job["TrainingJobName"]
     (container,) = outcomes["tuning"]["package"]["InferenceSpecification"]["Containers"]
     assert container["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def test_training_reads_what_was_prepared(deployed: Environment, outcomes: dict[str, dict[str, Any]]) -> None:
+    # Given a run whose data a job before has tokenised
+    job = outcomes["preparation"]["job"]
+    channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in job["InputDataConfig"]}
+    bucket, _, prefix = channels["train"].removeprefix("s3://").partition("/")
+    listed = deployed.running.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    # Then the training job has read Arrow files, below a prefix of the run's own
+    assert {f"{prefix}data.arrow", f"{prefix}prepared.json"} <= {entry["Key"] for entry in listed}
+    assert "/prepared/text-classification/dev-preparation-" in channels["test"]
+    assert any("train_rows=64 test_rows=16" in line for line in outcomes["preparation"]["lines"])
 
 
 def test_a_model_is_judged_by_what_it_does_on_data(outcomes: dict[str, dict[str, Any]]) -> None:
