@@ -133,7 +133,10 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "on_demand_job_name": f"{name}-demand",
         "hyper_parameters": _hyper_parameters(request, instance_type),
         "input_data": input_data(
-            request, defaults.models_bucket, archive, {each: f"{ready}/{each}/" for each in prepared(request)}
+            request,
+            defaults.models_bucket,
+            archive if _is_for_training(request) else None,
+            {each: f"{ready}/{each}/" for each in prepared(request)},
         ),
         "resources": resources,
         "max_run": _max_run(request, defaults),
@@ -276,11 +279,16 @@ def _hyper_parameters(request: Request, instance_type: str) -> dict[str, str]:
     """As the SageMaker SDK sends them: every value is JSON text, so that the toolkit gets types back."""
     values: dict[str, Any] = dict(request.get("hyperparameters", {}))
     values |= distribution.hyper_parameters(request.get("distribution"), instance_type)
-    if "source_dir" in request or "git_config" in request:
+    if ("source_dir" in request or "git_config" in request) and _is_for_training(request):
         values["sagemaker_submit_directory"] = _CODE_ARCHIVE
     if "entry_point" in request:
         values["sagemaker_program"] = request["entry_point"]
     return {name: json.dumps(value) for name, value in values.items()}
+
+
+def _is_for_training(request: Request) -> bool:
+    """Whether the code is training's. Code that only names a file for preparation is that job's alone."""
+    return "entry_point" in request or "entry_point" not in request.get("preparation", {})
 
 
 def mirror_manifests(job: dict[str, Any], defaults: Defaults) -> dict[str, str]:

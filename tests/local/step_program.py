@@ -29,4 +29,16 @@ scores = {"eval_accuracy": round(rate * data["factor"], 4), "eval_rows": 2}
 (base / "processing/evaluation/evaluation.json").write_text(json.dumps(scores))
 (base / "output/message").write_text(json.dumps(scores))
 """
-FILES = {"opt/hf_sagemaker/training/score_model.py": SCORE}
+# And for the library's preparation: training reads what stands after `raw `.
+PREPARE = """
+import os, pathlib, sys
+base = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"]) / "processing"
+print("prepares", *sys.argv[1:])
+raw = (base / "input/train/mode.txt").read_text()
+(base / "prepared/train").mkdir(parents=True)
+(base / "prepared/train/mode.txt").write_text(raw.removeprefix("raw "))
+"""
+FILES = {
+    "opt/hf_sagemaker/training/prepare_data.py": PREPARE,
+    "opt/hf_sagemaker/training/score_model.py": SCORE,
+}

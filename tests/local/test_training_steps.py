@@ -1,4 +1,4 @@
-"""The optional steps of the training workflow, run: a search, an evaluation on data, and what a redrive does then."""
+"""The optional steps of the training workflow, run: preparation, search, evaluation, and what a redrive does."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.local.bare_image import bare_image
-from tests.local.compute_projects import Projects
+from tests.local.compute_projects import Projects, log_lines
 from tests.local.embedded_aws import Stacks
 from tests.local.step_program import FILES, PROGRAM
 from tests.local.test_training_workflow import Workflow
@@ -44,6 +44,11 @@ class Steps(Workflow):
         """Data on which the model of that run is evaluated."""
         body = json.dumps(content).encode()
         self.s3.put_object(Bucket=self.bucket, Key=f"{name}-test/test.json", Body=body)
+
+    def processing(self, name: str) -> dict[str, str]:
+        """Name → status of the processing jobs of the run."""
+        found = self.sagemaker.list_processing_jobs(NameContains=f"dev-{name}-")["ProcessingJobSummaries"]
+        return {job["ProcessingJobName"].split("-", 3)[3]: job["ProcessingJobStatus"] for job in found}
 
     def package(self, execution: dict[str, Any]) -> dict[str, Any]:
         """The model that the run has registered."""
@@ -172,3 +177,23 @@ def test_a_redrive_after_a_failed_evaluation_does_not_train_again(steps: Steps) 
     assert ended["status"] == "SUCCEEDED", ended
     assert list(steps.jobs("mend").values()) == ["Completed"]
     assert json.loads(ended["output"])["evaluation"]["metrics"]["eval_accuracy"] == 0.5
+
+
+def test_a_run_is_prepared_trained_and_evaluated(steps: Steps) -> None:
+    # Given files that training cannot read as they are, and an evaluation that fails at first
+    steps.put_test("whole", refuse="not yet")
+    evaluation = {"metric": "eval_accuracy", "minimum": 0.1, "s3_data": f"s3://{steps.bucket}/whole-test/"}
+    execution = steps.ask("whole", "raw work", preparation={"hyperparameters": {"level": 3}}, evaluation=evaluation)
+    assert execution["error"] == "ProcessingJobFailed", execution
+    # Then training has read what was prepared
+    (job,) = steps.jobs("whole")
+    (channel,) = steps.sagemaker.describe_training_job(TrainingJobName=job)["InputDataConfig"]
+    assert "/prepared/text/dev-whole-" in channel["DataSource"]["S3DataSource"]["S3Uri"]
+    said = log_lines(steps.running.client("logs"), "/aws/sagemaker/ProcessingJobs", "dev-whole-")
+    assert "prepares --channels train --level 3" in said
+    # When it is redriven, then what was prepared and trained is not done again
+    steps.put_test("whole", factor=1)
+    ended = steps.redriven(execution["executionArn"])
+    assert ended["status"] == "SUCCEEDED", ended
+    assert steps.processing("whole") == {"prep-0": "Completed", "score-0": "Failed", "score-1": "Completed"}
+    assert steps.jobs("whole") == {job: "Completed"}
