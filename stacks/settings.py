@@ -12,7 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.compatibility import instance_problem, serving_problem
 from hf_sagemaker.container_image import ContainerImage
-from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type, names
+from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type
 from stacks.access_settings import (
     DataSettings,
     FunctionSettings,
@@ -160,16 +160,23 @@ class EnvironmentSettings(Settings):
             for name in job.all_instance_types:
                 field = "instance_type" if name == job.instance_type else "allowed_instance_types"
                 found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
-            if (name := job.processing_instance_type) and name not in names("processing"):
-                found.append((f"{path}.processing_instance_type", name, "must be a type of SageMaker processing"))
-            elif name:
-                found += self._instance_problems(f"{path}.processing_instance_type", name, "training", job.image)
+            found += self._processing_problems(f"{path}.processing_instance_type", job)
             for k, name in enumerate(job.allowed_images or []):
                 unknown = self._image_reference(f"{path}.allowed_images.{k}", name, "training")
                 found += unknown
                 if not unknown and (reason := self.why_unfit(job, name)):
                     found.append((f"{path}.allowed_images.{k}", name, f"must fit this job type: {reason}"))
         return found
+
+    def _processing_problems(self, path: str, job: JobTypeSettings) -> list[Problem]:
+        name = job.processing_instance_type
+        if not name:
+            return []
+        try:
+            instance_type(name, "processing")
+        except UnknownInstanceTypeError as error:
+            return [(path, name, str(error))]
+        return self._instance_problems(path, name, "training", job.image)
 
     def _endpoint_problems(self) -> list[Problem]:
         found = _duplicates("inference.endpoints", [endpoint.name for endpoint in self.inference.endpoints])

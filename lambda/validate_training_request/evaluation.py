@@ -59,4 +59,5 @@ def _data(request: dict[str, Any]) -> str | None:
     given = request.get("evaluation", {})
     if name := given.get("channel"):
         return str(channels(request)[name]["s3_data"])
-    return given.get("s3_data")
+    data: str | None = given.get("s3_data")
+    return data

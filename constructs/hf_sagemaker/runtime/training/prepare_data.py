@@ -19,31 +19,32 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+import exit_message
 import hyperparameters
 from data import DataError, Dataset, read_dataset
 from prepared_data import DATA, HELD_OUT, TOKENIZER, describe, write_rows
 from reporting import say
 
-_LONGEST_MESSAGE = 1000  # characters; SageMaker cuts what is longer than 1024
 _LAST_LINES = 10
 
 
-def main(arguments: Sequence[str]) -> int:
-    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
+class PreparationError(Exception):
+    """The request's own code could not prepare the data. The message says why."""
+
+
+def main(base: Path, arguments: Sequence[str]) -> None:
+    """base: /opt/ml."""
     given, target = base / "processing/input", base / "processing/prepared"
     named = dict(zip(arguments[::2], arguments[1::2], strict=True))
     entry_point = named.pop("--entry_point", None)
     if entry_point:
-        return _own(given / "code/sourcedir.tar.gz", entry_point, arguments, base)
+        _own(given / "code/sourcedir.tar.gz", entry_point, arguments)
+        return
     channels = named.pop("--channels").split(",")
-    try:
-        parameters = hyperparameters.parse([word for pair in named.items() for word in pair])
-        dataset = read_dataset(given / "train", given / "test" if "test" in channels else None)
-    except (DataError, SystemExit) as error:
-        return _failed(base, str(error))
+    parameters = hyperparameters.parse([word for pair in named.items() for word in pair])
+    dataset = read_dataset(given / "train", given / "test" if "test" in channels else None)
     model = given / "model"
     _prepare(dataset, parameters, model if model.is_dir() else None, target, held_out="test" not in channels)
-    return 0
 
 
 def _prepare(
@@ -69,13 +70,13 @@ def _prepare(
     say("prepared", train_rows=len(dataset.train), test_rows=len(dataset.test), max_length=length)
 
 
-def _own(archive: Path, entry_point: str, arguments: Sequence[str], base: Path) -> int:
+def _own(archive: Path, entry_point: str, arguments: Sequence[str]) -> None:
     """Runs a file of the request's own code, with the same arguments."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(archive) as packed:
             packed.extractall(folder, filter="data")
         if not (Path(folder) / entry_point).is_file():
-            return _failed(base, f"The code holds no file {entry_point}, the entry_point of preparation.")
+            raise PreparationError(f"The code holds no file {entry_point}, the entry_point of preparation.")
         last: deque[str] = deque(maxlen=_LAST_LINES)
         process = subprocess.Popen(
             [sys.executable, entry_point, *arguments],
@@ -91,17 +92,9 @@ def _own(archive: Path, entry_point: str, arguments: Sequence[str], base: Path) 
             sys.stdout.flush()
             last.append(line)
         code = process.wait()
-    return _failed(base, f"{entry_point} ended with exit code {code}: {''.join(last)}") if code else 0
-
-
-def _failed(base: Path, why: str) -> int:
-    """The end of what was said matters most: that is where a traceback names the error."""
-    message = base / "output/message"
-    message.parent.mkdir(parents=True, exist_ok=True)
-    message.write_text(why if len(why) <= _LONGEST_MESSAGE else f"…{why[-_LONGEST_MESSAGE:]}")
-    print(why, file=sys.stderr, flush=True)
-    return 1
+    if code:
+        raise PreparationError(f"{entry_point} ended with exit code {code}: {''.join(last)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exit_message.run(lambda base: main(base, sys.argv[1:]), DataError, PreparationError, SystemExit))

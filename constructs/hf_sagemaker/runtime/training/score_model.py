@@ -14,34 +14,27 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import exit_message
 from data import DataError, Example, majority_baseline, read_examples
 from reporting import say
 
 _BATCH = 64
-_LONGEST_MESSAGE = 1000  # characters; SageMaker cuts what is longer than 1024
+_SHOWN = 300  # characters of an error of transformers, which may name all models that it knows
 
 
 class ModelError(Exception):
     """The archive is no text classifier that can answer on the data. The message says why, and what to do."""
 
 
-def main() -> int:
-    base = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    message = base / "output/message"
-    message.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        scores = score(base / "processing/model/model.tar.gz", base / "processing/data")
-    except (DataError, ModelError) as error:
-        message.write_text(str(error)[:_LONGEST_MESSAGE])
-        print(error, file=sys.stderr, flush=True)
-        return 1
+def main(base: Path) -> None:
+    """base: /opt/ml."""
+    scores = score(base / "processing/model/model.tar.gz", base / "processing/data")
     folder = base / "processing/evaluation"
     folder.mkdir(parents=True, exist_ok=True)
     document = {"schema_version": "1", "metrics": scores}
     (folder / "evaluation.json").write_text(json.dumps(document, indent=2) + "\n")
-    message.write_text(json.dumps(scores))
+    exit_message.write(base, json.dumps(scores))
     say("scores", **scores)
-    return 0
 
 
 def score(archive: Path, data: Path) -> dict[str, float]:
@@ -72,8 +65,8 @@ def _answers(folder: Path, examples: list[Example]) -> tuple[int, float]:
         model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"The trained model.tar.gz cannot be loaded as a text classifier: {error} Its top folder must be what "
-            "save_pretrained writes, model and tokenizer."
+            "The trained model.tar.gz cannot be loaded as a text classifier: its top folder must be what "
+            f"save_pretrained writes, model and tokenizer. {str(error)[:_SHOWN]}"
         ) from error
     known = model.config.num_labels
     if unknown := sorted({example.label for example in examples if example.label >= known}):
@@ -97,4 +90,4 @@ def _answers(folder: Path, examples: list[Example]) -> tuple[int, float]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_message.run(main, DataError, ModelError))
