@@ -17,7 +17,7 @@ def what_to_do(
     redrive = f"aws stepfunctions redrive-execution --execution-arn {execution}"
     if not jobs:
         return (
-            "No training job was started, so nothing is billed. Mend the request and start again; if the cause lay "
+            "No training job was started, so no training is billed. Mend the request and start again; if the cause lay "
             f"outside of the request, go on at the state that failed: {redrive}"
         )
     kept = next((job.checkpoints for job in reversed(jobs) if job.checkpoints), None)

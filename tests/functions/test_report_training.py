@@ -170,7 +170,7 @@ def test_a_run_that_did_not_succeed_says_why_and_how_to_go_on(status: str, words
 def test_a_request_that_was_refused_costs_nothing() -> None:
     report = _report(event=_event("FAILED"), output=None, error="InvalidRequest", cause="max_wait is below max_run")
     said = message.text(report, "s3://r")
-    assert "No training job was started, so nothing is billed" in said
+    assert "No training job was started, so no training is billed" in said
     assert "Cost" not in said
     assert (report["training_jobs"], report["savings_percent"]) == ([], None)
 
