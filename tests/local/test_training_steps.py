@@ -11,7 +11,9 @@ from tests.local.compute_projects import Projects, log_lines
 from tests.local.embedded_aws import Stacks
 from tests.local.step_program import FILES, PROGRAM
 from tests.local.test_training_workflow import Workflow
-from tests.local.workflow_machine import GROUP, PARAMETER, WorkflowMachine, functions
+from tests.local.workflow_machine import WorkflowMachine, functions
+
+PARAMETER, GROUP = "/tests/steps/digest", "tests-steps"
 
 SEARCH = {
     "objective_metric_name": "accuracy",
@@ -65,7 +67,9 @@ def steps(localcloud: Any) -> Iterator[Steps]:
     localcloud.client("ssm").put_parameter(Name=PARAMETER, Value=image, Type="String")
     localcloud.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
     stacks = Stacks(localcloud)
-    template = WorkflowMachine(repository=image.partition("@")[0], bucket=projects.bucket).template
+    template = WorkflowMachine(
+        repository=image.partition("@")[0], bucket=projects.bucket, parameter=PARAMETER, group=GROUP
+    ).template
     stack = stacks.create("workflow-steps", template)
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons("workflow-steps", "CREATE_FAILED")
     yield Steps(localcloud, stacks.outputs("workflow-steps")["Arn"], projects.bucket, image)

@@ -74,9 +74,12 @@ def functions() -> bytes:
 
 
 class WorkflowMachine(Stack):
-    """The state machine. bucket: holds the functions' code as `functions.zip`, data, checkpoints and models."""
+    """The state machine. bucket: holds the functions' code as `functions.zip`, data, checkpoints and models.
 
-    def __init__(self, *, repository: str, bucket: str) -> None:
+    parameter: holds the image's digest. group: of the models. Modules of tests that share a server need their own.
+    """
+
+    def __init__(self, *, repository: str, bucket: str, parameter: str = PARAMETER, group: str = GROUP) -> None:
         app = App(builtin_cloud_formation_validation=False, analytics_reporting=False)
         super().__init__(
             app,
@@ -88,8 +91,8 @@ class WorkflowMachine(Stack):
         image = ImageByDigest(
             image=dlc_catalog.resolve("training", transformers="4.49.0", region="us-east-1"),
             repository_uri=repository,
-            parameter_name=PARAMETER,
-            parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{PARAMETER}",
+            parameter_name=parameter,
+            parameter_arn=f"arn:aws:ssm:us-east-1:123456789012:parameter{parameter}",
             missing="built yet: run hfsm build",
         )
         buckets = {"checkpoints_bucket": bucket, "data_buckets": [bucket], "models_bucket": bucket}
@@ -98,9 +101,9 @@ class WorkflowMachine(Stack):
             "States",
             place=self._place(),
             validate=self._function("Validate", "validate_training_request"),
-            request_defaults=DEFAULTS | buckets,
+            request_defaults=DEFAULTS | buckets | {"images": {"training": parameter}},
             evaluate=self._function("Evaluate", "evaluate_model"),
-            model_package_group_name=GROUP,
+            model_package_group_name=group,
             training_images={"training": image},
             inference_image=image,
             task="text-classification",
