@@ -89,6 +89,7 @@ def hears_announcements(settings: EnvironmentSettings) -> bool:
 def instance_types(settings: EnvironmentSettings) -> list[str]:
     """Every instance type that the settings allow somewhere."""
     jobs = {name for job in settings.training.job_types for name in job.all_instance_types}
+    jobs |= {job.processing_instance_type for job in settings.training.job_types if job.processing_instance_type}
     return sorted(jobs | {endpoint.instance_type for endpoint in settings.inference.endpoints})
 
 

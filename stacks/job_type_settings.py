@@ -92,6 +92,15 @@ class JobTypeSettings(Settings):
     max_keep_alive_period_in_seconds: Annotated[int, Field(ge=0, le=21600)] = 3600
     """Seconds that a request on demand may keep its instances for another job like it, at most. They are paid for. 0:
     no request may."""
+    processing_instance_type: str | None = None
+    """On which models are evaluated on data, and data is prepared. Omitted: the first of the job type's instance types
+    that SageMaker processing has."""
+    processing_max_run: Annotated[int, Field(ge=60, le=9 * 24 * 3600)] = 3600
+    """Seconds for each of these jobs."""
+    max_tuning_jobs: Annotated[int, Field(ge=0, le=200)] = 20
+    """Training jobs that a request with `tuning` may ask for, at most. 0: no request may search."""
+    max_parallel_tuning_jobs: Annotated[int, Field(ge=1, le=100)] = 2
+    """How many of them may run at a time."""
     evaluation: EvaluationSettings = EvaluationSettings()
     triggers: Annotated[list[TriggerSettings], Field(max_length=20)] = []
     """What starts runs besides people."""

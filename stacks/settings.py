@@ -178,6 +178,7 @@ class EnvironmentSettings(Settings):
             for name in job.all_instance_types:
                 field = "instance_type" if name == job.instance_type else "allowed_instance_types"
                 found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
+            found += self._processing_problems(f"{path}.processing_instance_type", job)
             for k, name in enumerate(job.allowed_images or []):
                 unknown = self._image_reference(f"{path}.allowed_images.{k}", name, "training")
                 found += unknown
@@ -185,6 +186,16 @@ class EnvironmentSettings(Settings):
                     found.append((f"{path}.allowed_images.{k}", name, f"must fit this job type: {reason}"))
             found += trigger_problems(self, job, path)
         return found
+
+    def _processing_problems(self, path: str, job: JobTypeSettings) -> list[Problem]:
+        name = job.processing_instance_type
+        if not name:
+            return []
+        try:
+            instance_type(name, "processing")
+        except UnknownInstanceTypeError as error:
+            return [(path, name, str(error))]
+        return self._instance_problems(path, name, "training", job.image)
 
     def _endpoint_problems(self) -> list[Problem]:
         found = _duplicates("inference.endpoints", [endpoint.name for endpoint in self.inference.endpoints])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hf_sagemaker import compatibility, dlc_catalog, trigger_request
 from hf_sagemaker.instance_types import UnknownInstanceTypeError, instance_type
+from hf_sagemaker.instance_types import names as instance_type_names
 from hf_sagemaker.metric_definitions import METRIC_DEFINITIONS
 from stacks.job_type_settings import JobTypeSettings
 from stacks.settings_base import Problem
@@ -97,5 +98,13 @@ def request_limits(settings: "EnvironmentSettings", job: JobTypeSettings) -> Def
         git_repositories=list(settings.training.git.allowed_repositories) if settings.training.git else [],
         data_parallel_images=[name for name in images if settings.described(name).data_parallel_library],
         precision=compatibility.hyperparameter_rules(types.values()),
+        processing=bool(
+            job.processing_instance_type or set(job.all_instance_types) & set(instance_type_names("processing"))
+        ),
+        tuning={
+            "prefix": "",
+            "max_jobs": job.max_tuning_jobs,
+            "max_parallel_jobs": job.max_parallel_tuning_jobs,
+        },
         file_systems=[each.file_system.as_request_default for each in settings.data.file_systems],
     )

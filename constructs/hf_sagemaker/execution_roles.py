@@ -28,6 +28,8 @@ BILLS_PREFIX = "bills-of-materials/"
 """Where builds of images write which packages an image holds, in the bucket of builds."""
 REPORTS_PREFIX = "reports/"
 """Where reports of training runs are written, in the models bucket."""
+_PROCESSING = "/aws/sagemaker/ProcessingJobs"
+"""Log group, and namespace of metrics."""
 NOTEBOOK_ROLE = "sagemaker_execution_role"
 """The name that public notebooks fall back to outside SageMaker."""
 
@@ -253,7 +255,9 @@ class ExecutionRoles(Construct):
                 allow.use_repositories(self, *repositories),
                 *self._pull(promoted),
                 allow.write_service_logs(self, "/aws/sagemaker/TrainingJobs"),
-                allow.put_metrics("/aws/sagemaker/TrainingJobs"),
+                # What comes before and after training runs in this role too; a notebook starts training jobs only.
+                *([allow.write_service_logs(self, _PROCESSING)] if role is self.training else []),
+                allow.put_metrics("/aws/sagemaker/TrainingJobs", *([_PROCESSING] if role is self.training else [])),
                 allow.attach_to_vpc(self),
             ],
         )

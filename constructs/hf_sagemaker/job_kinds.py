@@ -52,3 +52,11 @@ TUNING = JobKind(
     longest_run=30 * _DAY,
 )
 KINDS = (TRAINING, PROCESSING, TRANSFORM, TUNING)
+
+_LONGEST_TUNING_PREFIX = 13
+"""Characters: what is left of 32 after a name's hash, attempt and number of redrives, and hyphens between them."""
+
+
+def tuning_prefix(environment: str) -> str:
+    """With what the names of an environment's tuning jobs and their children begin: mostly the environment's name."""
+    return environment[:_LONGEST_TUNING_PREFIX].rstrip("-")

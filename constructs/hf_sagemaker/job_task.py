@@ -155,7 +155,7 @@ def tags(values: Mapping[str, str] | FromInput) -> list[dict[str, str]] | FromIn
 class JobTask(sfn.CustomState):
     """A state that runs one job. Subclasses say what it is; what all share is here.
 
-    kind: of the job. name: of the job. name_pattern: of its name, as IAM sees it.
+    kind: of the job. name: of the job. name_pattern: of its name, as IAM sees it. result_path: of its description.
     """
 
     def __init__(
@@ -203,6 +203,7 @@ class JobTask(sfn.CustomState):
         self.kind = kind
         self.name = name
         self.name_pattern = name.pattern
+        self.result_path = result_path
         self._role = role
         self._key = key
 

@@ -163,7 +163,9 @@ class PeopleRoles(Construct):
         endpoints = f"/aws/sagemaker/Endpoints/{self._environment}-*"
         return [
             allow.look_at_jobs(self, self._environment),
-            allow.read_service_logs(self, "/aws/sagemaker/TrainingJobs", endpoints, *log_groups),
+            allow.read_service_logs(
+                self, "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs", endpoints, *log_groups
+            ),
             allow.read_parameters(self, f"hf-sagemaker/{self._environment}"),
         ]
 

@@ -1,6 +1,7 @@
 """The upper limit of every role of an environment."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from aws_cdk import aws_iam as iam
@@ -153,10 +154,21 @@ def _allowed(
 
 
 def _possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -> list[Statement]:
-    """The denials, with the actions only that a bounded role could do at all: IAM counts letters."""
+    """The denials in fewer letters, which IAM counts.
+
+    What the boundary does not allow need not be denied; and all that starts jobs is one pattern, where all that is
+    allowed is meant.
+    """
     actions = {action for statement in allowed for action in statement["Action"]}
-    shortened = [{**each, "Action": [action for action in each["Action"] if action in actions]} for each in denials]
-    return [each for each in shortened if each["Action"]]
+    starting = {action for action in actions if fnmatchcase(action, _STARTS_JOBS)}
+    shortened = []
+    for denial in denials:
+        named = [action for action in denial["Action"] if action in actions]
+        if starting and starting <= set(named):
+            named = [*(action for action in named if action not in starting), _STARTS_JOBS]
+        if named:
+            shortened.append({**denial, "Action": named})
+    return shortened
 
 
 def _stack_updates(arn: str, region: str, account: str, environment: str) -> dict[str, Any]:
@@ -185,6 +197,7 @@ _OBJECTS = (
     "s3:PutObject",
 )
 _READ = ("s3:GetBucketLocation", "s3:GetObject", "s3:ListBucket")
+_STARTS_JOBS = "sagemaker:Create*Job"
 _COPIES = ("s3:ReplicateDelete", "s3:ReplicateObject", "s3:ReplicateTags")
 _RESOURCES = (
     "cloudformation:{place}:*",
@@ -240,16 +253,23 @@ _WITH_RESOURCES = (
     "logs:GetLogEvents",
     "logs:PutLogEvents",
     "sagemaker:AddTags",
+    "sagemaker:CreateHyperParameterTuningJob",
     "sagemaker:CreateModelPackage",
+    "sagemaker:CreateProcessingJob",
     "sagemaker:CreateTrainingJob",
     "sagemaker:DescribeEndpoint",
     "sagemaker:DescribeEndpointConfig",
+    "sagemaker:DescribeHyperParameterTuningJob",
     "sagemaker:DescribeModelPackage",
     "sagemaker:DescribeModelPackageGroup",
+    "sagemaker:DescribeProcessingJob",
     "sagemaker:DescribeTrainingJob",
     "sagemaker:InvokeEndpoint",
     "sagemaker:ListModelPackages",
     "sagemaker:ListTags",
+    "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+    "sagemaker:StopHyperParameterTuningJob",
+    "sagemaker:StopProcessingJob",
     "sagemaker:StopTrainingJob",
     "sagemaker:UpdateModelPackage",
     "sns:Publish",

@@ -52,8 +52,8 @@ class ProcessingJobTask(JobTask):
         instances: JobInstances,
         max_run: int,
         entry_point: Sequence[Text] = (),
-        arguments: Sequence[Text] = (),
-        inputs: Mapping[str, ProcessingInput] | None = None,
+        arguments: Sequence[Text] | FromInput = (),
+        inputs: Mapping[str, ProcessingInput] | FromInput | None = None,
         outputs: Mapping[str, ProcessingOutput] | None = None,
         environment: Mapping[str, Text] | None = None,
         job_tags: Mapping[str, str] | FromInput | None = None,
@@ -64,19 +64,21 @@ class ProcessingJobTask(JobTask):
         image: what the job runs; a `FromInput` where a state before has left it.
         max_run: seconds, at most 777600.
         entry_point, arguments: instead of the image's own, which for a training image trains. Omitted: the image's.
-        inputs, outputs: by name, at most 10 each. Outputs are encrypted with the place's key.
+        inputs, outputs: by name, at most 10 each. Outputs are encrypted with the place's key. Arguments and inputs may
+            also be read whole from the state's input, as SageMaker has them.
         environment: variables; never a token.
         job_tags: of the job. Omitted: none.
         result_path: Omitted: `$.processing`.
 
         Raises InvalidJobError with everything that SageMaker would refuse.
         """
-        inputs, outputs = inputs or {}, outputs or {}
+        outputs = outputs or {}
+        named = {} if inputs is None or isinstance(inputs, FromInput) else inputs
         refuse(
             f"The processing job {construct_id}",
             [
                 *instances.problems("processing"),
-                *_path_problems("input", inputs),
+                *_path_problems("input", named),
                 *_path_problems("output", outputs),
                 f"max_run is {max_run}, and must be between 1 and {PROCESSING.longest_run}"
                 if not 1 <= max_run <= PROCESSING.longest_run
@@ -92,7 +94,7 @@ class ProcessingJobTask(JobTask):
                 "AppSpecification": {
                     "ImageUri": image,
                     "ContainerEntrypoint": list(entry_point) or None,
-                    "ContainerArguments": list(arguments) or None,
+                    "ContainerArguments": arguments if isinstance(arguments, FromInput) else list(arguments) or None,
                 },
                 "ProcessingResources": {
                     "ClusterConfig": {
@@ -102,7 +104,9 @@ class ProcessingJobTask(JobTask):
                         "VolumeKmsKeyId": instances.volume_key("processing", place.key),
                     }
                 },
-                "ProcessingInputs": [_input(key, value) for key, value in inputs.items()] or None,
+                "ProcessingInputs": inputs
+                if isinstance(inputs, FromInput)
+                else [_input(key, value) for key, value in named.items()] or None,
                 "ProcessingOutputConfig": {
                     "Outputs": [_output(key, value) for key, value in outputs.items()],
                     "KmsKeyId": place.key.key_arn,

@@ -1,5 +1,6 @@
 """Values that a state reads while it runs, among values that are known at synth. Imports no CDK."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,8 +56,17 @@ def _as_function(value: Any) -> Any:
     return FromInput(f"States.Array({', '.join(items)})")
 
 
+_KNOWN_LATER = re.compile(r"(\$\{Token\[[^\]]*\]\})")
+"""How the CDK writes what is known when a stack is deployed, for example the name of another stack's bucket."""
+
+
 def _quoted(text: str) -> str:
-    """Inside of the single quotes of an intrinsic function."""
+    """Inside of the single quotes of an intrinsic function. What is known later only stays for the CDK to find."""
+    found = _KNOWN_LATER.split(text)
+    return "".join(part if i % 2 else _escaped(part) for i, part in enumerate(found))
+
+
+def _escaped(text: str) -> str:
     for character in ("\\", "'", "{", "}"):
         text = text.replace(character, f"\\{character}")
     return text

@@ -1,22 +1,25 @@
-"""One attempt to train: a job, or the one that is there already under its name."""
+"""One attempt to train, or to run another job: a job, or the one that is there already under its name."""
+
+from collections.abc import Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hf_sagemaker.job_task import JobTask
 from hf_sagemaker.place import place_of
-from hf_sagemaker.training_job_task import TrainingJobTask
 
 _LOOK_EVERY_SECONDS = 30
 _ANSWER_SECONDS = 60
 
 
 class TrainingAttempt(Construct):
-    """The states around a `TrainingJobTask`: what follows its end, and what if its job exists already.
+    """The states around a `JobTask`: what follows its end, and what if its job exists already.
 
-    CreateTrainingJob may have made the job and the answer got lost; the retry then finds its name in use. A job's name
-    holds a hash of the execution and the number of its redrives, so it is this attempt's own, and is waited for. No
-    second one is paid for. Stopping the execution meanwhile does not stop such a job: only `.sync` does that.
+    CreateTrainingJob, or its like, may have made the job and the answer got lost; the retry then finds its name in use.
+    A job's name holds a hash of the execution and the number of its redrives, so it is this attempt's own, and is
+    waited for. No second one is paid for. Stopping the execution meanwhile does not stop such a job: only `.sync` does
+    that.
     """
 
     def __init__(
@@ -24,26 +27,29 @@ class TrainingAttempt(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        task: TrainingJobTask,
+        task: JobTask,
         trained: sfn.IChainable,
         failed: sfn.IChainable,
+        instead: Sequence[tuple[sfn.Condition, sfn.IChainable]] = (),
     ) -> None:
         """Creates the states.
 
         construct_id: begins their names.
-        task: runs the job, with its description at `$.training`.
-        trained: follows a completed job. failed: follows everything else, with {Error, Cause} at `$.failure`; the cause
-            of a job that was stopped or failed is its description as JSON.
+        task: runs the job, and leaves its description at its `result_path`.
+        trained: follows a completed job. instead: follow it where a condition holds. Omitted: nothing does.
+        failed: follows everything else, with {Error, Cause} at `$.failure`; the cause of a job that was stopped or
+            failed is its description as JSON.
         """
         super().__init__(scope, construct_id)
+        api, description = task.kind.api, task.result_path
         describe = sfn.CustomState(
             self,
             f"Describe{construct_id}Job",
             state_json={
                 "Type": "Task",
-                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:describeTrainingJob",
-                "Parameters": {"TrainingJobName.$": task.name.value.path},
-                "ResultPath": "$.training",
+                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:describe{api}",
+                "Parameters": {f"{api}Name.$": task.name.value.path},
+                "ResultPath": description,
                 "TimeoutSeconds": _ANSWER_SECONDS,
                 "Retry": [
                     {
@@ -66,16 +72,19 @@ class TrainingAttempt(Construct):
             self,
             ended_name,
             state_name=ended_name,
-            parameters={"Error": "TrainingJobEnded", "Cause.$": "States.JsonToString($.training)"},
+            parameters={"Error": f"{api}Ended", "Cause.$": f"States.JsonToString({description})"},
             result_path="$.failure",
         )
         ended.next(failed)
-        status = "$.training.TrainingJobStatus"
+        status = f"{description}.{api}Status"
+        completed = sfn.Condition.string_equals(status, "Completed")
         outcome_name = f"{construct_id}Outcome"
         # Stopped is an error of the task, or none: that is not promised. As its description it looks the same.
+        outcome = sfn.Choice(self, outcome_name, state_name=outcome_name)
+        for condition, state in instead:
+            outcome.when(sfn.Condition.and_(completed, condition), state)
         outcome = (
-            sfn.Choice(self, outcome_name, state_name=outcome_name)
-            .when(sfn.Condition.string_equals(status, "Completed"), trained)
+            outcome.when(completed, trained)
             .when(
                 sfn.Condition.or_(
                     sfn.Condition.string_equals(status, "InProgress"), sfn.Condition.string_equals(status, "Stopping")

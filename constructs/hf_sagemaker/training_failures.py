@@ -5,6 +5,7 @@ from constructs import Construct
 
 from hf_sagemaker.job_failures import JobFailures
 from hf_sagemaker.redrivable_failure import REDRIVES, RedrivableFailure
+from hf_sagemaker.step_failures import ProcessingFailures, TuningFailures
 
 CAUSE = "$.failure.Cause"
 """Where a caught error has its cause. It has a name always, and a cause mostly: a time limit that ran out has none."""
@@ -70,6 +71,12 @@ class TrainingFailures(Construct):
             self.explain("FunctionRefused", sfn.JsonPath.string_at("$.cause.json.errorMessage"))
         )
         job_ended = self._read_cause("ReadJobFailure").next(JobFailures(self, "Jobs", explain=self.explain).start)
+        tuning_ended = self._read_cause("ReadTuningFailure").next(
+            TuningFailures(self, "Tuning", explain=self.explain).start
+        )
+        processing_ended = self._read_cause("ReadProcessingFailure").next(
+            ProcessingFailures(self, "Processing", explain=self.explain).start
+        )
         no_cause = self.explain(
             "FailedWithoutCause",
             sfn.JsonPath.format(
@@ -95,6 +102,9 @@ class TrainingFailures(Construct):
                 ),
                 self._quota(),
             )
+            # Its description may name the best of its training jobs.
+            .when(cause_matches('*"HyperParameterTuningJobName"*'), tuning_ended)
+            .when(cause_matches('*"ProcessingJobName"*'), processing_ended)
             .when(cause_matches('*"TrainingJobName"*'), job_ended)
             .when(cause_matches('*"errorMessage"*'), function_refused)
             .when(sfn.Condition.is_present(CAUSE), service)

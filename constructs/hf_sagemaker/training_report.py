@@ -21,6 +21,7 @@ from hf_sagemaker.build_failures import QUEUE_RULE, REASON, let_rule
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.function import PythonFunction
+from hf_sagemaker.job_kinds import tuning_prefix
 from hf_sagemaker.place import place_of
 from hf_sagemaker.prices import Price
 
@@ -192,6 +193,7 @@ def _permissions(
 ) -> list[allow.Permission]:
     place = place_of(scope)
     log_group = place.arn("logs", "log-group:/aws/sagemaker/TrainingJobs")
+    prefixes = list(dict.fromkeys([environment, tuning_prefix(environment)]))
     return [
         allow.allow(
             ["states:DescribeExecution", "states:GetExecutionHistory"],
@@ -200,7 +202,12 @@ def _permissions(
         ),
         allow.allow(
             ["sagemaker:DescribeTrainingJob"],
-            allow.sagemaker_arn(scope, f"training-job/{environment}-*"),
+            *(allow.sagemaker_arn(scope, f"training-job/{name}-*") for name in prefixes),
+            why_wildcards="Jobs' names hold their executions' hashes; all begin with the environment's name.",
+        ),
+        allow.allow(
+            ["sagemaker:ListTrainingJobsForHyperParameterTuningJob"],
+            allow.sagemaker_arn(scope, f"hyper-parameter-tuning-job/{prefixes[-1]}-*"),
             why_wildcards="Jobs' names hold their executions' hashes; all begin with the environment's name.",
         ),
         allow.allow(

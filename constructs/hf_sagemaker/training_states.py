@@ -10,18 +10,20 @@ from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
 from hf_sagemaker.concurrency_limit import ConcurrencyLimit, wait_for_turn
+from hf_sagemaker.data_preparation import DataPreparation
 from hf_sagemaker.git_source import CODE, BringCode, GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
+from hf_sagemaker.job_task import JobInstances
 from hf_sagemaker.model_registration import ModelRegistration
+from hf_sagemaker.model_scoring import ModelScoring
 from hf_sagemaker.pinned_images import PinnedImages
+from hf_sagemaker.spot_trouble import why_spot_ended
 from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_attempt import TrainingAttempt
-from hf_sagemaker.training_failures import QUOTA, TrainingFailures, cause_matches
+from hf_sagemaker.training_failures import TrainingFailures
 from hf_sagemaker.training_job_task import TrainingJobPlace, TrainingJobTask
+from hf_sagemaker.tuning_states import TuningStates
 
-# What SageMaker writes into FailureReason and SecondaryStatus when spot, and not the script, is the trouble. An
-# interruption as such is no sign: the job waits and goes on by itself, until it has waited too long.
-_SPOT_TROUBLE = ("*CapacityError:*", "*MaxWaitTimeExceeded*", "*InternalServerError:*")
 _RETRIES = FromInput("$.job.max_retry_attempts")
 _ANSWER_SECONDS = 120
 """How long a function or the model registry may take to answer: more than a function's own limit of 30 seconds."""
@@ -46,11 +48,15 @@ class TrainingStates(Construct):
         task: str,
         git: GitSource | None = None,
         limit: ConcurrencyLimit | None = None,
+        processing: JobInstances | None = None,
+        processing_max_run: int = 3600,
     ) -> None:
         """Creates the states.
 
         git: brings the code of requests that have git_config. Omitted: there is none.
         limit: how many runs go on at a time; the others wait in `Validate`. Omitted: all.
+        processing: on which the jobs before and after training run. Omitted: there are none, and `request_defaults`
+            must say so. processing_max_run: seconds for each.
 
         training_images: those that a request may name. inference_image: of every model. The digests of the two that a
             run needs are read when it begins: what is built meanwhile is for the next one.
@@ -78,6 +84,19 @@ class TrainingStates(Construct):
 
         checkpoints = request_defaults["checkpoints"]
         image = PinnedImages.training_uri
+        scoring = None
+        if processing:
+            scoring = ModelScoring(
+                self,
+                "Scoring",
+                place=place,
+                image=image,
+                instances=processing,
+                max_run=processing_max_run,
+                next_state=evaluation,
+                failures=failures,
+            )
+        judged = [(scoring.wanted, scoring.start)] if scoring else []
         on_demand = TrainingJobTask(
             self,
             "TrainOnDemand",
@@ -87,20 +106,44 @@ class TrainingStates(Construct):
             checkpoints=checkpoints,
             retry_attempts=_RETRIES,
         )
-        TrainingAttempt(self, "OnDemand", task=on_demand, trained=evaluation, failed=trouble)
+        TrainingAttempt(self, "OnDemand", task=on_demand, instead=judged, trained=evaluation, failed=trouble)
         on_spot = TrainingJobTask(self, "TrainOnSpot", place=place, image=image, spot=True, retry_attempts=_RETRIES)
-        TrainingAttempt(self, "Spot", task=on_spot, trained=evaluation, failed=self._why_spot_ended(on_demand, trouble))
+        why = why_spot_ended(self, "WhySpotEnded", instead="OnDemandInstead", on_demand=on_demand, trouble=trouble)
+        TrainingAttempt(self, "Spot", task=on_spot, instead=judged, trained=evaluation, failed=why)
+        tuning = TuningStates(
+            self,
+            "Tuning",
+            place=place,
+            image=image,
+            checkpoints=checkpoints,
+            retry_attempts=_RETRIES,
+            instead=judged,
+            trained=evaluation,
+            failures=failures,
+        )
         # Not what the state is given: after a redrive that holds more than the request.
         payload = {"request": sfn.JsonPath.object_at("$$.Execution.Input"), "defaults": request_defaults}
         refused = self._refused(trouble)
         way = sfn.Choice(self, "Way", state_name="Way")
+        preparation = None
+        if processing:
+            preparation = DataPreparation(
+                self,
+                "Preparation",
+                place=place,
+                image=image,
+                instances=processing,
+                max_run=processing_max_run,
+                next_state=way,
+                failures=failures,
+            )
         bring = None
         if git:
             whole = {**payload, "code": sfn.JsonPath.object_at(CODE)}
             again = self._validation("MakeJobOfCode", validate, whole, refused)
             again.next(way)
             bring = BringCode(self, "Git", source=git, trouble=trouble, then=again)
-        self._ways(way, passed, evaluation, bring, on_spot, on_demand)
+        self._ways(way, passed, evaluation, scoring, bring, preparation, tuning, on_spot, on_demand)
         images = PinnedImages(
             self,
             "Images",
@@ -127,7 +170,10 @@ class TrainingStates(Construct):
         way: sfn.Choice,
         passed: sfn.IChainable,
         evaluation: sfn.IChainable,
+        scoring: ModelScoring | None,
         bring: BringCode | None,
+        preparation: DataPreparation | None,
+        tuning: TuningStates,
         on_spot: sfn.IChainable,
         on_demand: sfn.IChainable,
     ) -> None:
@@ -137,9 +183,15 @@ class TrainingStates(Construct):
             sfn.Condition.is_present("$.training"),
             sfn.Condition.string_equals("$.training.TrainingJobStatus", "Completed"),
         )
-        way.when(sfn.Condition.is_present("$.result"), passed).when(trained, evaluation)
+        way.when(sfn.Condition.is_present("$.result"), passed)
+        if scoring:
+            way.when(scoring.done, scoring.scored).when(sfn.Condition.and_(trained, scoring.wanted), scoring.start)
+        way.when(trained, evaluation).when(tuning.tuned, tuning.best)
         if bring:
             way.when(sfn.Condition.is_present("$.job.fetch_code"), bring.start)
+        if preparation:
+            way.when(preparation.wanted, preparation.start)
+        way.when(tuning.wanted, tuning.start)
         way.when(sfn.Condition.boolean_equals("$.job.spot", True), on_spot).otherwise(on_demand)
 
     def _refused(self, trouble: sfn.IChainable) -> sfn.Pass:
@@ -192,24 +244,6 @@ class TrainingStates(Construct):
             retry_on_service_exceptions=False,
         )
         return _until_answered(state, trouble)
-
-    def _why_spot_ended(self, on_demand: sfn.IChainable, trouble: sfn.IChainable) -> sfn.Choice:
-        # Says so in what the execution carries, so that a redrive does not try spot again.
-        instead = sfn.Pass(
-            self,
-            "OnDemandInstead",
-            state_name="OnDemandInstead",
-            result=sfn.Result.from_boolean(False),
-            result_path="$.job.spot",
-        )
-        instead.next(on_demand)
-        return (
-            sfn.Choice(self, "WhySpotEnded", state_name="WhySpotEnded")
-            # Spot and on demand have a quota each.
-            .when(sfn.Condition.string_equals("$.failure.Error", QUOTA), instead)
-            .when(cause_matches(*_SPOT_TROUBLE), instead)
-            .otherwise(trouble)
-        )
 
 
 def _until_answered(

@@ -37,13 +37,16 @@ from hf_sagemaker.file_system import FileSystem
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.git_source import GitSource, bring_code
 from hf_sagemaker.image_by_digest import ImageByDigest
-from hf_sagemaker.instance_types import instance_type
+from hf_sagemaker.instance_types import instance_type, names
+from hf_sagemaker.job_kinds import PROCESSING, tuning_prefix
+from hf_sagemaker.job_task import TO_START_AND_END, JobInstances
 from hf_sagemaker.metric_definitions import METRIC_DEFINITIONS
 from hf_sagemaker.model_registration import note_versions, registration_rules
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.state_input import FromInput
 from hf_sagemaker.training_job_task import TIMEOUT, TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
+from hf_sagemaker.tuning_states import TUNING_TIMEOUT, tune
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,10 @@ class TrainingDefaults:
     instance_types: every type that a request may ask for, the default first.
     max_instance_count: most instances. volume_size: GiB per instance. max_run, max_wait: seconds.
     max_keep_alive: seconds that a request may keep its instances for another job, and pays for, at most.
+    processing_instance_type: on which models are evaluated on data, and data is prepared, each within
+        processing_max_run seconds and with volume_size. Omitted: the first of instance_types that SageMaker processing
+        has; where there is none, requests can have neither.
+    max_tuning_jobs, max_parallel_tuning_jobs: training jobs of one search, altogether and at a time. 0: no searches.
     checkpoints: jobs keep checkpoints in S3. False also refuses spot, in every request.
     metric, minimum: the gate: a model is registered when the metric reaches the minimum.
     metric_definitions: name and regular expression of each metric. Omitted: those of this library's training code.
@@ -69,12 +76,23 @@ class TrainingDefaults:
     max_run: int = 3600
     max_wait: int = 7200
     max_keep_alive: int = 3600
+    processing_instance_type: str | None = None
+    processing_max_run: int = 3600
+    max_tuning_jobs: int = 20
+    max_parallel_tuning_jobs: int = 2
     metric: str = "eval_accuracy"
     minimum: float = 0.0
     metric_definitions: Sequence[Mapping[str, str]] = METRIC_DEFINITIONS
     task: str = "text-classification"
     approve_at: float | None = None
     model_card: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def processing(self) -> JobInstances | None:
+        """What the jobs before and after training run on, or None."""
+        fit = (name for name in self.instance_types if name in names("processing"))
+        found = self.processing_instance_type or next(fit, None)
+        return JobInstances(type=found, volume_size=self.volume_size) if found else None
 
 
 class HuggingFaceTraining(Construct):
@@ -225,6 +243,8 @@ class HuggingFaceTraining(Construct):
             task=defaults.task,
             git=git,
             limit=limit,
+            processing=defaults.processing,
+            processing_max_run=defaults.processing_max_run,
         )
         self.validating_role = functions["validate_training_request"].role
         if not isolated:
@@ -232,7 +252,8 @@ class HuggingFaceTraining(Construct):
         images = [*training_images.values(), inference_image]
         policy = self._orchestration(environment, roles, keys, list(functions.values()), images, git)
         waiting = limit.longest if limit else Duration.hours(0)
-        self.state_machine = self._state_machine(states, roles, keys, waiting, removal_policy)
+        longest_run = _longest_run(defaults).plus(waiting)
+        self.state_machine = self._state_machine(states, roles, keys, removal_policy, longest_run)
         self.state_machine.node.add_dependency(policy)
 
     def _orchestration(
@@ -252,6 +273,8 @@ class HuggingFaceTraining(Construct):
                 allow.allow(["lambda:InvokeFunction"], *(f.function.function_arn for f in functions)),
                 allow.pass_role(roles.training, "sagemaker.amazonaws.com"),
                 allow.run_training_jobs(self, f"{environment}-*"),
+                *tune(self, environment),
+                allow.run_jobs(self, PROCESSING, f"{environment}-*"),
                 allow.register_models(self, self.model_package_group_name),
                 allow.allow(["ssm:GetParameter"], *(image.parameter_arn for image in images)),
                 allow.fail_own_tasks(),
@@ -267,8 +290,8 @@ class HuggingFaceTraining(Construct):
         states: TrainingStates,
         roles: ExecutionRoles,
         keys: EnvironmentKeys,
-        waiting: Duration,
         removal_policy: RemovalPolicy,
+        longest_run: Duration,
     ) -> sfn.StateMachine:
         log_group = logs.LogGroup(
             self,
@@ -288,9 +311,15 @@ class HuggingFaceTraining(Construct):
             encryption_configuration=sfn.CustomerManagedEncryptionConfiguration(
                 kms.Key.from_key_arn(self, "StateKey", keys.operations.key_arn)
             ),
-            # Spot until it gave up, then on demand in full, then some hours for retries and everything around them.
-            timeout=Duration.seconds(TIMEOUT * 2).plus(Duration.hours(4)).plus(waiting),
+            timeout=longest_run,
         )
+
+
+def _longest_run(defaults: TrainingDefaults) -> Duration:
+    """Data is prepared; spot until it gave up, then on demand in full; the model is evaluated; and some hours for
+    retries and everything around them."""
+    processing = 2 * (defaults.processing_max_run + 2 * TO_START_AND_END)
+    return Duration.seconds(max(TIMEOUT, TUNING_TIMEOUT) * 2 + processing).plus(Duration.hours(4))
 
 
 def _request_defaults(
@@ -309,6 +338,12 @@ def _request_defaults(
         "max_run": defaults.max_run,
         "max_wait": defaults.max_wait,
         "max_keep_alive": defaults.max_keep_alive,
+        "processing": defaults.processing is not None,
+        "tuning": {
+            "prefix": tuning_prefix(environment),
+            "max_jobs": defaults.max_tuning_jobs,
+            "max_parallel_jobs": defaults.max_parallel_tuning_jobs,
+        },
         "metric_definitions": [dict(definition) for definition in defaults.metric_definitions],
         "evaluation": {"metric": defaults.metric, "minimum": defaults.minimum},
         "checkpoints_bucket": buckets.checkpoints.bucket_name,

@@ -27,13 +27,14 @@ class TuningJobTask(JobTask):
         *,
         place: TrainingJobPlace,
         image: Text,
-        tuning: Tuning,
+        tuning: Tuning | FromInput,
         spot: bool,
+        warm_start: bool = False,
         job: TrainingJob | None = None,
         name: JobName | None = None,
         instances: JobInstances | FromInput | None = None,
         checkpoints: bool = True,
-        retry_attempts: int | None = None,
+        retry_attempts: int | FromInput | None = None,
         keep_alive_period_in_seconds: int | None = None,
         result_path: str = "$.tuning",
     ) -> None:
@@ -45,7 +46,10 @@ class TuningJobTask(JobTask):
             keep its own in a folder of its job's name (`TRAINING_JOB_NAME`), or it goes on from another child's.
             Omitted: `TrainingJob.from_input()`.
         name: at most 32 characters. Omitted: the hash of the execution.
-        tuning: what is searched, how, and for what.
+        tuning: what is searched, how, and for what; or the path at which `config` lies, the whole
+            HyperParameterTuningJobConfig, as `lambda/validate_training_request` makes it.
+        warm_start: there is a `warm_start_config` beside such a `config`: a state cannot leave out what its input
+            lacks. Omitted: no. Only with a path: a `Tuning` says it itself.
         result_path: Omitted: `$.tuning`.
 
         Raises InvalidJobError with everything that SageMaker would refuse.
@@ -59,19 +63,17 @@ class TuningJobTask(JobTask):
                     spot=spot, checkpoints=checkpoints, keep_alive=keep_alive_period_in_seconds, retries=retry_attempts
                 ),
                 *(where.problems("training") if isinstance(where, JobInstances) else []),
-                *tuning.problems(
-                    hyperparameters=[] if isinstance(what.hyperparameters, FromInput) else list(what.hyperparameters),
-                    metrics=None if isinstance(what.metric_definitions, FromInput) else list(what.metric_definitions),
-                ),
+                *_search_problems(tuning, what, warm_start),
             ],
         )
+        config, parents = _search(tuning, warm_start)
         super().__init__(
             scope,
             construct_id,
             kind=TUNING,
             name=name or JobName.of_execution(),
             request={
-                "HyperParameterTuningJobConfig": tuning.config,
+                "HyperParameterTuningJobConfig": config,
                 "TrainingJobDefinition": {
                     "StaticHyperParameters": what.hyper_parameters,
                     "InputDataConfig": what.input_data,
@@ -80,7 +82,7 @@ class TuningJobTask(JobTask):
                     **_attempts(what, spot, checkpoints, retry_attempts),
                     **job_of_place(place, algorithm(image, what)),
                 },
-                "WarmStartConfig": tuning.warm_start_config,
+                "WarmStartConfig": parents,
                 "Tags": tags(what.tags),
             },
             result_path=result_path,
@@ -89,7 +91,28 @@ class TuningJobTask(JobTask):
         )
 
 
-def _attempts(job: TrainingJob, spot: bool, checkpoints: bool, retries: int | None) -> Mapping[str, Any]:
+def _search(
+    tuning: Tuning | FromInput, warm_start: bool
+) -> tuple[Mapping[str, Any] | FromInput, Mapping[str, Any] | FromInput | None]:
+    """`HyperParameterTuningJobConfig` and `WarmStartConfig`."""
+    if isinstance(tuning, Tuning):
+        return tuning.config, tuning.warm_start_config
+    return FromInput(f"{tuning.path}.config"), FromInput(f"{tuning.path}.warm_start_config") if warm_start else None
+
+
+def _search_problems(tuning: Tuning | FromInput, job: TrainingJob, warm_start: bool) -> list[str]:
+    if isinstance(tuning, FromInput):
+        return []
+    return [
+        *tuning.problems(
+            hyperparameters=[] if isinstance(job.hyperparameters, FromInput) else list(job.hyperparameters),
+            metrics=None if isinstance(job.metric_definitions, FromInput) else list(job.metric_definitions),
+        ),
+        *(["warm_start is for a search that is read from the input: a Tuning says its own"] if warm_start else []),
+    ]
+
+
+def _attempts(job: TrainingJob, spot: bool, checkpoints: bool, retries: int | FromInput | None) -> Mapping[str, Any]:
     return {
         "EnableManagedSpotTraining": spot,
         "StoppingCondition": job.stopping(spot=spot),

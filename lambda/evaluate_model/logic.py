@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from evaluate_model.scores import read_scores
+
 
 class MetricMissing(LookupError):  # noqa: N818 (the name is what people see in the console)
     """The training job printed no line that the gate's metric definition matches."""
@@ -14,7 +16,8 @@ class ModelMissing(LookupError):  # noqa: N818 (the name is what people see in t
 def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """What the workflow goes on with.
 
-    gate: {metric, minimum}; the model passes when the metric is at least the minimum.
+    gate: {metric, minimum}; the model passes when the metric is at least the minimum. With `scores`, the exit message
+        of a job that evaluated the model on data, the metrics are that job's, and not the training job's own.
     job: the answer of DescribeTrainingJob for a completed job.
 
     Returns {training, evaluation}: `training` {job_name, training_seconds, billable_seconds, savings_percent,
@@ -27,7 +30,8 @@ def evaluate(gate: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
             f"training job {job['TrainingJobName']} completed and left no model, so there is nothing to register. Let "
             "the script save it below SM_MODEL_DIR (/opt/ml/model): only what lies there goes to S3. Then start again."
         )
-    metrics = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+    reported = {metric["MetricName"]: metric["Value"] for metric in job.get("FinalMetricDataList", [])}
+    metrics = read_scores(gate["scores"]) if "scores" in gate else reported
     name, minimum = gate["metric"], gate["minimum"]
     if name not in metrics:
         raise MetricMissing(

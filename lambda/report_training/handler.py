@@ -7,6 +7,7 @@ import boto3
 from report_training import message, metrics, reading, tracking
 from report_training.logic import Subject, make_report
 from report_training.record import Record
+from report_training.searches import searches
 from report_training.tracking_server import TrackingServer
 
 
@@ -19,10 +20,13 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
     subject = Subject.from_input(event)
     clients = {name: boto3.client(name) for name in ("logs", "s3", "sagemaker", "sns", "stepfunctions")}
     record = Record(clients["s3"], subject)
-    execution, attempts = reading.execution(clients["stepfunctions"], subject.execution)
+    execution, own, tuning_jobs = reading.execution(clients["stepfunctions"], subject.execution)
+    found = searches(clients["sagemaker"], tuning_jobs)
+    attempts = own | {name: search.redrive for search in found for name in search.names}
     jobs = reading.ended_jobs(clients["sagemaker"], list(attempts))
-    lines = reading.progress(clients["logs"], jobs)
-    report = make_report(subject, execution, jobs, attempts, lines)
+    # The steps of jobs that run side by side say nothing of what was lost.
+    lines = reading.progress(clients["logs"], [job for job in jobs if job["TrainingJobName"] in own])
+    report = make_report(subject, execution, jobs, attempts, lines, found)
     if subject.tracking_server:
         # Before the report, which says how this went. Where an event comes twice it means the same run of MLflow.
         server = TrackingServer(subject.tracking_server, boto3.Session().get_credentials())

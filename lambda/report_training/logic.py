@@ -10,6 +10,7 @@ from typing import Any
 from report_training.advice import what_to_do
 from report_training.job import Job
 from report_training.links import links
+from report_training.searches import Search
 
 LONGEST_CAUSE = 8 * 1024
 """Characters of a cause that are passed on."""
@@ -72,14 +73,18 @@ def make_report(
     described: Sequence[Mapping[str, Any]],
     attempts: Mapping[str, int],
     lines: Sequence[str],
+    searches: Sequence[Search] = (),
 ) -> dict[str, Any]:
     """The report, as JSON. It holds nothing that the run was given: neither input, nor hyperparameters, nor data.
 
     execution: DescribeExecution. described: DescribeTrainingJob of each job, in the order in which they were started.
     attempts: job → which redrive has started it. lines: what the jobs said about their steps.
+    searches: its tuning jobs, whose training jobs are among those described. Omitted: it had none.
     """
     jobs = [Job(each) for each in described]
     output = _output(execution)
+    best = _best_job(jobs, searches)
+    chains = _chains(jobs, searches)
     cause = _cut(without_secrets(str(execution.get("cause") or "")))
     return {
         "schema_version": "1",
@@ -90,19 +95,22 @@ def make_report(
         "status": subject.status,
         "error": execution.get("error"),
         "cause": cause or None,
-        "what_to_do": what_to_do(subject.status, subject.execution, jobs, *_registered(output)),
+        "what_to_do": what_to_do(
+            subject.status, subject.execution, jobs, *_registered(output), [each.name for each in searches]
+        ),
         "execution_arn": subject.execution,
         "redrives": subject.redrives,
         "started": _text(execution.get("startDate")),
         "ended": _text(execution.get("stopDate")),
         "training_jobs": [{**job.summary(subject.prices), "redrive": attempts.get(job.name, 0)} for job in jobs],
-        **totals(jobs, subject.prices),
+        "tuning_jobs": [search.summary() for search in searches],
+        **totals(jobs, subject.prices, chains),
         "steps_lost": steps_lost(lines),
-        "metrics": next((job.metrics for job in reversed(jobs) if job.metrics), {}),
+        "metrics": best.metrics if best else {},
         "evaluation": output.get("evaluation"),
         "model_package_arn": output.get("model_package_arn"),
-        "this_attempt": totals([job for job in jobs if attempts.get(job.name, 0) == subject.redrives], subject.prices),
-        "links": links(subject.execution, jobs[-1].name if jobs else None),
+        "this_attempt": _attempt(subject, jobs, attempts, searches),
+        "links": links(subject.execution, best.name if best else jobs[-1].name if jobs else None),
     }
 
 
@@ -117,8 +125,30 @@ def started_by(name: str) -> dict[str, str] | None:
     return found.groupdict() if found else None
 
 
-def totals(jobs: Sequence[Job], prices: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Of several jobs: seconds, what they cost and saved, interruptions.
+def _attempt(
+    subject: Subject, jobs: Sequence[Job], attempts: Mapping[str, int], searches: Sequence[Search]
+) -> dict[str, Any]:
+    started = [job for job in jobs if attempts.get(job.name, 0) == subject.redrives]
+    return totals(started, subject.prices, _chains(started, searches))
+
+
+def _best_job(jobs: Sequence[Job], searches: Sequence[Search]) -> Job | None:
+    """The last that reported metrics; of a search, its best."""
+    best = [search.best["job"] for search in searches if search.best]
+    told = [job for job in jobs if job.metrics]
+    return next((job for job in reversed(told) if job.name in best[-1:]), told[-1] if told else None)
+
+
+def _chains(jobs: Sequence[Job], searches: Sequence[Search]) -> list[list[Job]]:
+    """Jobs that go on from each other; those of a search run side by side, each for itself."""
+    children = {name for search in searches for name in search.names}
+    return [[job for job in jobs if job.name not in children], *([job] for job in jobs if job.name in children)]
+
+
+def totals(
+    jobs: Sequence[Job], prices: Mapping[str, Mapping[str, Any]], chains: Sequence[Sequence[Job]]
+) -> dict[str, Any]:
+    """Of several jobs: seconds, what they cost and saved, interruptions. chains: those that go on from each other.
 
     {training_seconds, billable_seconds, savings_percent, interruptions, seconds_to_recover: one per interruption that
     ended, money}. Seconds are those of instances: of a job on two, twice its own. None: a job has not ended yet, and
@@ -133,7 +163,7 @@ def totals(jobs: Sequence[Job], prices: Mapping[str, Mapping[str, Any]]) -> dict
         "billable_seconds": billable,
         "savings_percent": savings_percent(training, billable),
         "interruptions": sum(job.interruptions for job in jobs),
-        "seconds_to_recover": recoveries(jobs),
+        "seconds_to_recover": [seconds for chain in chains for seconds in recoveries(chain)],
         "money": _money(jobs, prices, known=known),
     }
 

@@ -70,9 +70,18 @@ def _cost(report: dict[str, Any]) -> str:
     money = report["money"]
     if report["training_seconds"] is None:
         return f"Cost: not known, since {money['why_none']}."
+    searched = "".join(
+        f"Tuning job {each['name']} ran {each['training_jobs']} training jobs"
+        + (
+            f"; the best was {each['best']['job']}, with {each['best']['objective']} = {each['best']['value']:.4g}. "
+            if each["best"]
+            else ". "
+        )
+        for each in report["tuning_jobs"]
+    )
     kinds = sorted({("spot" if job["spot"] else "on demand") for job in report["training_jobs"]}, reverse=True)
     seconds = (
-        f"Trained {report['training_seconds']:.0f} s on {', then '.join(kinds)}, "
+        f"{searched}Trained {report['training_seconds']:.0f} s on {', then '.join(kinds)}, "
         f"billed {report['billable_seconds']:.0f} s"
     )
     saved = f", saved {report['savings_percent']} %" if report["savings_percent"] is not None else ""

@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from report_training.searches import tuning_jobs
+
 TRAINING_JOBS_GROUP = "/aws/sagemaker/TrainingJobs"
 _UNFINISHED = ("InProgress", "Stopping")
 _WAIT_SECONDS = 210
@@ -16,11 +18,15 @@ _MOST_PAGES = 50
 _STEP_LINES = '?"hfsm.start" ?"hfsm.step" ?"hfsm.interrupted"'
 
 
-def execution(step_functions: Any, arn: str) -> tuple[dict[str, Any], dict[str, int]]:
-    """DescribeExecution's answer, and the names of its training jobs: which redrive, 0 for none, has started each."""
+def execution(step_functions: Any, arn: str) -> tuple[dict[str, Any], dict[str, int], dict[str, int]]:
+    """DescribeExecution's answer, and the names of its training jobs and of its tuning jobs.
+
+    With each name: which redrive, 0 for none, has started it.
+    """
     described: dict[str, Any] = step_functions.describe_execution(executionArn=arn)
     pages = step_functions.get_paginator("get_execution_history").paginate(executionArn=arn)
-    return described, training_jobs(event for page in pages for event in page["events"])
+    events = [event for page in pages for event in page["events"]]
+    return described, training_jobs(events), tuning_jobs(events)
 
 
 def training_jobs(events: Iterable[dict[str, Any]]) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The channels of a training request: from where a job's data comes, and how."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from validate_training_request.fields import MIRRORED_MODEL
@@ -31,6 +32,8 @@ def places(request: dict[str, Any]) -> dict[str, str]:
         if not is_file_system(each)
     }
     source = request.get("source_dir", "")
+    if data := request.get("evaluation", {}).get("s3_data"):
+        found["evaluation.s3_data"] = data
     return {**found, **({"source_dir": source} if source.startswith("s3://") else {})}
 
 
@@ -46,7 +49,7 @@ def channel_problems(request: dict[str, Any]) -> list[str]:
     for name, channel in channels(request).items():
         if is_file_system(channel):
             continue
-        found += [f"channels.{name}{problem}" for problem in _problems(channel, _mode(request, channel), request)]
+        found += [f"channels.{name}{problem}" for problem in _problems(channel, input_mode(request, channel), request)]
     return found
 
 
@@ -99,22 +102,38 @@ def manifest_of(uri: str, models_bucket: str) -> str | None:
 
 
 def input_data(
-    request: dict[str, Any], models_bucket: str, code: str | None, file_systems: FileSystems
+    request: dict[str, Any],
+    models_bucket: str,
+    code: str | None,
+    prepared: Mapping[str, str],
+    file_systems: FileSystems,
 ) -> list[dict[str, Any]]:
-    """`InputDataConfig`. code: S3 URI of the source archive, None for the image's own code."""
+    """`InputDataConfig`.
+
+    code: S3 URI of the source archive, None for the image's own code. prepared: channel → S3 prefix, of those that a
+    job before prepares. file_systems: those that channels may name.
+    """
     found = [
-        _mounted(name, each, file_systems) if is_file_system(each) else _channel(name, each, _mode(request, each))
+        _mounted(name, each, file_systems)
+        if is_file_system(each)
+        else _channel(name, each | {"s3_data": prepared.get(name, each["s3_data"])}, input_mode(request, each))
         for name, each in channels(request).items()
     ]
-    if match := MIRRORED_MODEL.match(request.get("model", "")):
-        folder = f"{MIRROR_PREFIX}{match['id'].replace('/', '--')}/{match['commit']}/"
+    if folder := model_folder(request):
         found.append(_channel(MODEL_CHANNEL, {"s3_data": f"s3://{models_bucket}/{folder}"}, "File"))
     if code:
         found.append(_channel(CODE_CHANNEL, {"s3_data": code}, "File"))
     return found
 
 
-def _mode(request: dict[str, Any], channel: Channel) -> str:
+def model_folder(request: dict[str, Any]) -> str | None:
+    """Where the mirrored model to start from lies in the models bucket. None: the field names none."""
+    match = MIRRORED_MODEL.match(request.get("model", ""))
+    return f"{MIRROR_PREFIX}{match['id'].replace('/', '--')}/{match['commit']}/" if match else None
+
+
+def input_mode(request: dict[str, Any], channel: Channel) -> str:
+    """How a channel's data comes."""
     return str(channel.get("input_mode") or request.get("input_mode", "File"))
 
 

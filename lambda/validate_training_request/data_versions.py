@@ -18,6 +18,27 @@ _EMPTY = {"objects": 0, "bytes": 0, "sha256": hashlib.sha256().hexdigest(), "who
 Version = dict[str, Any]
 
 
+def sources(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """What a run reads, as `InputDataConfig`: a channel that is prepared before by what it is prepared from, and the
+    data that the model is evaluated on.
+
+    job: see `validate_training_request.logic.training_job`.
+    """
+    raw = {each["InputName"]: each["S3Input"]["S3Uri"] for each in job.get("preparation", {}).get("inputs", [])}
+    found = [
+        _s3_channel(each["ChannelName"], raw[each["ChannelName"]]) if each["ChannelName"] in raw else each
+        for each in job["input_data"]
+    ]
+    evaluated = job["evaluation"].get("s3_data")
+    if evaluated and evaluated not in [each["DataSource"].get("S3DataSource", {}).get("S3Uri") for each in found]:
+        found.append(_s3_channel("evaluation.s3_data", evaluated))
+    return found
+
+
+def _s3_channel(name: str, uri: str) -> dict[str, Any]:
+    return {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}}}
+
+
 def versions(s3: Any, input_data: list[dict[str, Any]], most_seconds: float = MOST_SECONDS) -> dict[str, Version]:
     """By channel: {uri, objects, bytes, sha256, whole}, or {uri, why_none} where nothing could be listed.
 

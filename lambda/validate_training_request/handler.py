@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 from validate_training_request.concurrency import TooManyRuns, wait_for_turn
-from validate_training_request.data_versions import versions
+from validate_training_request.data_versions import sources, versions
 from validate_training_request.logic import (
     REFUSED,
     Defaults,
@@ -44,9 +44,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
         wait_for_turn(limit, event["execution_id"], boto3.client, time.sleep)
     # Last, so that what is listed is what the job finds: a job that still waits for its code is asked again.
     return (
-        job
-        if "fetch_code" in job
-        else {**job, "data": versions(boto3.client("s3", config=_IMPATIENT), job["input_data"])}
+        job if "fetch_code" in job else {**job, "data": versions(boto3.client("s3", config=_IMPATIENT), sources(job))}
     )
 
 

@@ -20,10 +20,13 @@ from validate_training_request.channels import (
     manifest_of,
     mirror_problems,
 )
+from validate_training_request.evaluation import evaluation_of, evaluation_problems
 from validate_training_request.fields import is_s3_uri, problems_of_fields, sound
 from validate_training_request.file_systems import file_system_problems
 from validate_training_request.git_code import archive_key, build_variables, git_problems, resolved
 from validate_training_request.precision import precision_problems
+from validate_training_request.preparation import preparation_of, preparation_problems, prepared
+from validate_training_request.tuning import tuning_job, tuning_problems
 
 Request = dict[str, Any]
 
@@ -63,6 +66,8 @@ class Defaults:
     data_parallel_images: names of those of `images` that carry SageMaker's data-parallel library.
     precision: what the GPUs of which instance types lack, see `precision`.
     file_systems: those that channels may name, see `file_systems`.
+    processing: whether there are jobs before and after training.
+    tuning: {max_jobs, max_parallel_jobs} of a tuning job, and the `prefix` with which its name begins.
     """
 
     job_type: str
@@ -90,6 +95,8 @@ class Defaults:
     data_parallel_images: list[str] = field(default_factory=list)
     precision: list[dict[str, Any]] = field(default_factory=list)
     file_systems: list[dict[str, str]] = field(default_factory=list)
+    processing: bool = True
+    tuning: dict[str, Any] = field(default_factory=dict)
 
 
 def training_job(request: Request, defaults: Defaults, execution_id: str, commit: str | None = None) -> dict[str, Any]:
@@ -118,6 +125,8 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         resources["VolumeKmsKeyId"] = defaults.volume_key
     if "keep_alive_period_in_seconds" in request:
         resources["KeepAlivePeriodInSeconds"] = request["keep_alive_period_in_seconds"]
+    archive = _code(request, defaults, commit)
+    ready = f"s3://{defaults.checkpoints_bucket}/prepared/{defaults.job_type}/{name}"
     code = resolved(request["git_config"], commit) if commit else {}
     return {
         **({"fetch_code": build_variables(request)} if "git_config" in request and not commit else {}),
@@ -127,7 +136,11 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "on_demand_job_name": f"{name}-demand",
         "hyper_parameters": _hyper_parameters(request, instance_type),
         "input_data": input_data(
-            request, defaults.models_bucket, _code(request, defaults, commit), defaults.file_systems
+            request,
+            defaults.models_bucket,
+            archive if _is_for_training(request) else None,
+            {each: f"{ready}/{each}/" for each in prepared(request)},
+            defaults.file_systems,
         ),
         "resources": resources,
         "max_run": _max_run(request, defaults),
@@ -140,7 +153,13 @@ def training_job(request: Request, defaults: Defaults, execution_id: str, commit
         "environment": {**request.get("environment", {}), **_lineage(request, name)},
         "tags": _tags(request, defaults, {"image": image, **code}),
         "code": code,
-        "evaluation": {**defaults.evaluation, **request.get("evaluation", {})},
+        "evaluation": evaluation_of(request, defaults.evaluation, f"{name}-score"),
+        **(
+            {"preparation": preparation_of(request, ready, f"{name}-prep", defaults.models_bucket, archive)}
+            if "preparation" in request
+            else {}
+        ),
+        **({"tuning": tuning_job(request, defaults.tuning, lineage)} if "tuning" in request else {}),
     }
 
 
@@ -156,7 +175,15 @@ def find_problems(request: object, defaults: Defaults) -> list[str]:
     problems += mirror_problems(fit, defaults.models_bucket) + git_problems(fit, defaults.git_repositories)
     problems += file_system_problems(fit, defaults.file_systems) + _distribution(request, fit, defaults)
     problems += precision_problems(fit, fit.get("instance_type", defaults.instance_type), defaults.precision)
+    metrics = _metric_names(fit, defaults)
+    problems += evaluation_problems(fit, defaults.evaluation, metrics, processing=defaults.processing)
+    problems += preparation_problems(fit, processing=defaults.processing)
+    problems += tuning_problems(fit, defaults.tuning, metrics)
     return problems + _spot(fit, defaults) + _secrets(fit)
+
+
+def _metric_names(request: Request, defaults: Defaults) -> list[str]:
+    return [definition["Name"] for definition in request.get("metric_definitions", defaults.metric_definitions)]
 
 
 def _size(request: Request) -> list[str]:
@@ -189,10 +216,6 @@ def _limits(request: Request, defaults: Defaults) -> list[str]:
         found.append(
             f"keep_alive_period_in_seconds is {seconds}; this job type allows at most {defaults.max_keep_alive}."
         )
-    metric = {**defaults.evaluation, **request.get("evaluation", {})}.get("metric")
-    names = [definition["Name"] for definition in request.get("metric_definitions", defaults.metric_definitions)]
-    if metric not in names:
-        found.append(f"evaluation.metric is {metric!r}, which is not among the metric definitions: {', '.join(names)}.")
     return found
 
 
@@ -260,11 +283,16 @@ def _hyper_parameters(request: Request, instance_type: str) -> dict[str, str]:
     """As the SageMaker SDK sends them: every value is JSON text, so that the toolkit gets types back."""
     values: dict[str, Any] = dict(request.get("hyperparameters", {}))
     values |= distribution.hyper_parameters(request.get("distribution"), instance_type)
-    if "source_dir" in request or "git_config" in request:
+    if ("source_dir" in request or "git_config" in request) and _is_for_training(request):
         values["sagemaker_submit_directory"] = _CODE_ARCHIVE
     if "entry_point" in request:
         values["sagemaker_program"] = request["entry_point"]
     return {name: json.dumps(value) for name, value in values.items()}
+
+
+def _is_for_training(request: Request) -> bool:
+    """Whether the code is training's. Code that only names a file for preparation is that job's alone."""
+    return "entry_point" in request or "entry_point" not in request.get("preparation", {})
 
 
 def mirror_manifests(job: dict[str, Any], defaults: Defaults) -> dict[str, str]:

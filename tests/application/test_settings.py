@@ -74,6 +74,12 @@ def test_an_unknown_field_names_the_nearest_one(tmp_path: Path) -> None:
         ({"checkpoints": False}, "job_types.0.checkpoints is false", "must be true with use_spot_instances: true"),
         ({"instance_type": "ml.g4dn.3xlarge"}, "job_types.0.instance_type", "Nearest: ml.g4dn"),
         ({"instance_type": "ml.m5.xlarge"}, "job_types.0.instance_type", "must be a GPU instance"),
+        ({"processing_instance_type": "ml.m5.xlarge"}, "job_types.0.processing_instance_type", "must be a GPU"),
+        (
+            {"processing_instance_type": "ml.p5.48xlarge"},
+            "job_types.0.processing_instance_type",
+            "SageMaker processing",
+        ),
         ({"image": "inference"}, "job_types.0.image", "with purpose training: training"),
     ],
 )

@@ -184,6 +184,14 @@ RESULT = {
     },
 }
 POOR = RESULT | {"evaluation": {"metric": "eval_accuracy", "value": 0.1, "minimum": 0.5, "passed": False}}
+PREPARED = {"ProcessingJobName": "prepared", "ProcessingJobStatus": "Completed"}
+SCORED = {"ProcessingJobName": "scored", "ProcessingJobStatus": "Completed", "ExitMessage": '{"eval_accuracy": 0.9}'}
+TUNED = {
+    "HyperParameterTuningJobName": "search",
+    "HyperParameterTuningJobStatus": "Completed",
+    "BestTrainingJob": {"TrainingJobName": "best"},
+}
+NO_BEST = {key: value for key, value in TUNED.items() if key != "BestTrainingJob"}
 WORKS = {
     "Validate": JOB,
     "TrainOnSpot": TRAINED,
@@ -192,6 +200,14 @@ WORKS = {
     "DescribeOnDemandJob": TRAINED,
     "Evaluate": RESULT,
     "Register": {"ModelPackageArn": "arn:package"},
+    "PrepareData": PREPARED,
+    "DescribePreparationJob": PREPARED,
+    "ScoreModel": SCORED,
+    "DescribeScoringJob": SCORED,
+    "DescribeBest": TRAINED,
+    **{f"TuneOn{kind}": TUNED for kind in ("Spot", "Demand")},
+    **{f"TuneWarmOn{kind}": TUNED for kind in ("Spot", "Demand")},
+    **{f"DescribeTuning{kind}Job": TUNED for kind in ("Spot", "OnDemand", "WarmSpot", "WarmOnDemand")},
 }
 
 
@@ -216,6 +232,24 @@ DENIED = _failure("SageMaker.SageMakerException", "not authorized")
 IN_USE = _failure("SageMaker.ResourceInUseException", "The job exists.")
 QUOTA = _failure("SageMaker.ResourceLimitExceededException", "The account-level service limit is 0 Instances.")
 TOO_LONG = STOPPED | {"SecondaryStatus": "MaxRuntimeExceeded"}
+
+NAMES = dict.fromkeys(("spot", "on_demand", "warm_spot", "warm_on_demand"), "name")
+TO_SCORE = JOB | {"evaluation": {"metric": "eval_accuracy", "minimum": 0.5, "s3_data": "s3://d/", "job_name": "score"}}
+TO_PREPARE = JOB | {"preparation": {"inputs": [], "arguments": [], "s3_output": "s3://c/", "job_name": "prep"}}
+TO_TUNE = JOB | {"tuning": {"config": {}, "names": NAMES}}
+WARM = JOB | {"tuning": {"config": {}, "names": NAMES, "warm_start_config": {}}}
+ON_DEMAND = {"spot": False}
+
+
+def _processing_failure(**said: str) -> dict[str, str]:
+    job = {"ProcessingJobName": "processed", "ProcessingJobStatus": "Failed", **said}
+    return _failure("States.TaskFailed", json.dumps(job))
+
+
+def _tuning_failure(**said: str) -> dict[str, str]:
+    job = {**TUNED, "HyperParameterTuningJobStatus": "Failed", **said}
+    return _failure("States.TaskFailed", json.dumps(job))
+
 
 # What tasks answer or how they fail, when not as in WORKS; the way it ends: an error, or None; a word of its cause.
 WAYS: dict[str, tuple[dict[str, Any], str | None, str]] = {
@@ -315,6 +349,107 @@ WAYS: dict[str, tuple[dict[str, Any], str | None, str]] = {
     ),
     "the evaluation takes too long": ({"Evaluate": TIMEOUT}, "States.Timeout", "no cause"),
     "a poor model": ({"Evaluate": POOR}, "EvaluationGateFailed", "0.1"),
+    "evaluated on data": ({"Validate": TO_SCORE}, None, ""),
+    "evaluated on data on demand": ({"Validate": TO_SCORE | ON_DEMAND}, None, ""),
+    "the evaluating job exists already": ({"Validate": TO_SCORE, "ScoreModel": IN_USE}, None, ""),
+    "the evaluating job exists already and failed": (
+        {
+            "Validate": TO_SCORE,
+            "ScoreModel": IN_USE,
+            "DescribeScoringJob": SCORED | {"ProcessingJobStatus": "Failed", "ExitMessage": "no labels"},
+        },
+        "ProcessingJobFailed",
+        "no labels",
+    ),
+    "the evaluating job says nothing": (
+        {"Validate": TO_SCORE, "ScoreModel": PREPARED},
+        "NoScores",
+        "said nothing",
+    ),
+    "the data cannot be read": (
+        {"Validate": TO_SCORE, "ScoreModel": _processing_failure(FailureReason="ClientError: no objects")},
+        "ProcessingJobFailed",
+        "no objects",
+    ),
+    "somebody stops the evaluating job": (
+        {"Validate": TO_SCORE, "ScoreModel": _processing_failure()},
+        "ProcessingJobStopped",
+        "Redrive",
+    ),
+    "prepared": ({"Validate": TO_PREPARE}, None, ""),
+    "prepared for a search": ({"Validate": TO_PREPARE | TO_TUNE}, None, ""),
+    "the preparing job exists already": ({"Validate": TO_PREPARE, "PrepareData": IN_USE}, None, ""),
+    "the preparing job exists already and was stopped": (
+        {
+            "Validate": TO_PREPARE,
+            "PrepareData": IN_USE,
+            "DescribePreparationJob": PREPARED | {"ProcessingJobStatus": "Stopped"},
+        },
+        "ProcessingJobStopped",
+        "prepared",
+    ),
+    "the data cannot be prepared": (
+        {"Validate": TO_PREPARE, "PrepareData": _processing_failure(ExitMessage="line 3 is empty")},
+        "ProcessingJobFailed",
+        "line 3 is empty",
+    ),
+    "a search": ({"Validate": TO_TUNE}, None, ""),
+    "a search on demand": ({"Validate": TO_TUNE | ON_DEMAND}, None, ""),
+    "a search that begins warm": ({"Validate": WARM}, None, ""),
+    "a search that begins warm on demand": ({"Validate": WARM | ON_DEMAND}, None, ""),
+    "a search whose best is evaluated on data": ({"Validate": TO_SCORE | TO_TUNE}, None, ""),
+    "no quota for a search on spot": ({"Validate": TO_TUNE, "TuneOnSpot": QUOTA}, None, ""),
+    "no quota for a warm search on spot": ({"Validate": WARM, "TuneWarmOnSpot": QUOTA}, None, ""),
+    "no quota for a search at all": (
+        {"Validate": TO_TUNE, "TuneOnSpot": QUOTA, "TuneOnDemand": QUOTA},
+        "QuotaUsedUp",
+        "Service Quotas",
+    ),
+    **{
+        f"a tuning job exists already: {state}": (
+            {"Validate": job, state: IN_USE, f"DescribeTuning{kind}Job": TUNED},
+            None,
+            "",
+        )
+        for state, kind, job in (
+            ("TuneOnSpot", "Spot", TO_TUNE),
+            ("TuneOnDemand", "OnDemand", TO_TUNE | ON_DEMAND),
+            ("TuneWarmOnSpot", "WarmSpot", WARM),
+            ("TuneWarmOnDemand", "WarmOnDemand", WARM | ON_DEMAND),
+        )
+    },
+    **{
+        f"a tuning job exists already and was stopped: {state}": (
+            {
+                "Validate": job,
+                state: IN_USE,
+                f"DescribeTuning{kind}Job": NO_BEST | {"HyperParameterTuningJobStatus": "Stopped"},
+            },
+            "TuningJobStopped",
+            "warm_start_config",
+        )
+        for state, kind, job in (
+            ("TuneOnSpot", "Spot", TO_TUNE),
+            ("TuneOnDemand", "OnDemand", TO_TUNE | ON_DEMAND),
+            ("TuneWarmOnSpot", "WarmSpot", WARM),
+            ("TuneWarmOnDemand", "WarmOnDemand", WARM | ON_DEMAND),
+        )
+    },
+    "a search that fails": (
+        {"Validate": TO_TUNE, "TuneOnSpot": _tuning_failure(FailureReason="No training job succeeded.")},
+        "TuningJobFailed",
+        "No training job succeeded.",
+    ),
+    "a search that finds nothing": (
+        {"Validate": TO_TUNE, "TuneOnSpot": NO_BEST},
+        "NoTrainingJobCompleted",
+        "objective_metric_name",
+    ),
+    "the best of a search cannot be seen": (
+        {"Validate": TO_TUNE, "DescribeBest": DENIED},
+        "SageMaker.SageMakerException",
+        "not authorized",
+    ),
     "the registry refuses": ({"Register": DENIED}, "SageMaker.SageMakerException", "not authorized"),
     "the registry takes too long": ({"Register": TIMEOUT}, "States.Timeout", "no cause"),
 }
@@ -390,8 +525,9 @@ def test_each_way_ends_as_specified(runs: dict[str, Run], way: str) -> None:
 def test_all_ways_together_enter_every_state(runs: dict[str, Run], full_environments: dict[str, Templates]) -> None:
     entered = {state for _, states in runs.values() for state in states}
     # Besides what waits for a job that runs, and what a redrive goes on with
-    elsewhere = {"WaitForSpotJob", "WaitForOnDemandJob", "WhereToGoOn"}
-    assert entered | elsewhere == set(_definition(full_environments["prod"])["States"])
+    states = _definition(full_environments["prod"])["States"]
+    elsewhere = {name for name, state in states.items() if state["Type"] == "Wait"} | {"WhereToGoOn"}
+    assert entered | elsewhere == set(states)
 
 
 def test_a_run_without_trouble_needs_few_transitions(runs: dict[str, Run]) -> None:

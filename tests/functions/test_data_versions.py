@@ -8,7 +8,7 @@ import pytest
 from moto import mock_aws
 
 from validate_training_request import data_versions
-from validate_training_request.data_versions import same, version, versions
+from validate_training_request.data_versions import same, sources, version, versions
 
 
 @pytest.fixture
@@ -84,3 +84,28 @@ def test_what_cannot_be_listed_says_why_and_stops_no_run(s3: Any) -> None:
     assert found["train"] == {"uri": "s3://nobodys/train/", "why_none": "not listed: NoSuchBucket"}
     assert "file system" in found["big"]["why_none"]
     assert same(found["train"], found["train"]) is None
+
+
+def test_what_is_prepared_before_is_noted_as_it_was_before() -> None:
+    # Given a job whose channel train a job before makes, and whose model is evaluated on other data
+    job = {
+        "input_data": [
+            _channel("train", "s3://checkpoints/prepared/1/train/"),
+            _channel("lexicon", "s3://data/words/"),
+        ],
+        "preparation": {"inputs": [{"InputName": "train", "S3Input": {"S3Uri": "s3://data/train/"}}]},
+        "evaluation": {"metric": "eval_accuracy", "minimum": 0, "s3_data": "s3://data/held-out/"},
+    }
+    # When it is asked what the run reads; then it is what people gave
+    found = {each["ChannelName"]: each["DataSource"]["S3DataSource"]["S3Uri"] for each in sources(job)}
+    assert found == {
+        "train": "s3://data/train/",
+        "lexicon": "s3://data/words/",
+        "evaluation.s3_data": "s3://data/held-out/",
+    }
+
+
+def test_a_channel_on_which_the_model_is_evaluated_is_noted_once() -> None:
+    evaluation = {"metric": "eval_accuracy", "minimum": 0, "s3_data": "s3://data/test/"}
+    channels = [_channel("test", "s3://data/test/")]
+    assert sources({"input_data": channels, "evaluation": evaluation}) == channels

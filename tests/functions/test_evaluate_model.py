@@ -6,6 +6,7 @@ import pytest
 
 from evaluate_model.handler import handle
 from evaluate_model.logic import MetricMissing, ModelMissing
+from evaluate_model.scores import ScoresUnreadable
 
 
 def _job(**metrics: float) -> dict[str, Any]:
@@ -51,3 +52,18 @@ def test_a_job_that_left_no_model_is_told(left: dict[str, Any]) -> None:
     job = {name: value for name, value in _job(eval_accuracy=1.0).items() if name != "ModelArtifacts"} | left
     with pytest.raises(ModelMissing, match="SM_MODEL_DIR"):
         handle({"evaluation": {"metric": "eval_accuracy", "minimum": 0}, "training": job, "image": "whisper"}, None)
+
+
+def test_what_a_model_did_on_data_outweighs_what_its_job_said() -> None:
+    gate = {"metric": "eval_accuracy", "minimum": 0.8, "scores": '{"eval_accuracy": 0.7, "eval_rows": 16}'}
+    judged = handle({"evaluation": gate, "training": _job(eval_accuracy=0.9), "image": "whisper"}, None)
+    assert judged["evaluation"]["passed"] is False
+    assert judged["evaluation"]["metrics"] == {"eval_accuracy": 0.7, "eval_rows": 16}
+    assert judged["registration"]["metadata"]["eval_accuracy"] == "0.7"
+
+
+@pytest.mark.parametrize("said", ["all is well", "[1]", '{"eval_accuracy": "good"}', '{"eval_accuracy": true}'])
+def test_scores_that_are_no_numbers_are_refused(said: str) -> None:
+    gate = {"metric": "eval_accuracy", "minimum": 0.8, "scores": said}
+    with pytest.raises(ScoresUnreadable, match="no JSON object of metric"):
+        handle({"evaluation": gate, "training": _job(eval_accuracy=0.9), "image": "whisper"}, None)

@@ -150,3 +150,19 @@ def test_everything_is_told_at_once() -> None:
 
 def test_an_environment_without_file_systems_says_so() -> None:
     assert "and this environment has none" in _refusal({"file_system": "corpora"}, known=[])
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        (
+            {"evaluation": {"channel": "train", "metric": "eval_accuracy"}},
+            "evaluation.channel is 'train', a file system",
+        ),
+        ({"preparation": {}}, "channels.train must be an S3 prefix"),
+    ],
+)
+def test_jobs_before_and_after_training_read_none(field: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidTrainingRequest) as caught:
+        _job({"file_system": "corpora"}, **field)
+    assert words in str(caught.value)

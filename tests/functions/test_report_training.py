@@ -13,6 +13,7 @@ from moto import mock_aws
 from report_training import message, metrics, reading
 from report_training.handler import handle
 from report_training.logic import LONGEST_CAUSE, Subject, make_report
+from report_training.searches import Search, tuning_jobs
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:text"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:text:sentiment-1"
@@ -178,7 +179,7 @@ def test_a_run_that_did_not_succeed_says_why_and_how_to_go_on(status: str, words
 def test_a_request_that_was_refused_costs_nothing() -> None:
     report = _report(event=_event("FAILED"), output=None, error="InvalidRequest", cause="max_wait is below max_run")
     said = message.text(report, "s3://r")
-    assert "No training job was started, so nothing is billed" in said
+    assert "No training job was started, so no training is billed" in said
     assert "Cost" not in said
     assert (report["training_jobs"], report["savings_percent"]) == ([], None)
 
@@ -328,3 +329,64 @@ def test_a_tracking_server_that_is_gone_keeps_nobody_from_being_told(
     assert "does not answer" in told["mlflow"]["problem"]
     assert aws.report()["mlflow"] == told["mlflow"]
     assert "MLflow does not have all of this run" in aws.report()["text"]
+
+
+def _child(name: str, value: float | None, kind: str = "Maximize") -> dict[str, Any]:
+    """As ListTrainingJobsForHyperParameterTuningJob shows it. value: None: it has not said."""
+    if value is None:
+        return {"TrainingJobName": name, "ObjectiveStatus": "Failed"}
+    objective = {"Type": kind, "MetricName": "eval_accuracy", "Value": value}
+    return {
+        "TrainingJobName": name,
+        "ObjectiveStatus": "Succeeded",
+        "FinalHyperParameterTuningJobObjectiveMetric": objective,
+    }
+
+
+def _searched(*values: float | None, kind: str = "Maximize") -> Search:
+    return Search(name="dev-search", redrive=0, children=[_child(f"c{i}", v, kind) for i, v in enumerate(values)])
+
+
+def test_a_search_reports_the_cost_of_all_its_jobs_and_names_the_best() -> None:
+    # Given a search of three, the second of which was best, and the first of which lost its instance for a minute
+    search = _searched(0.7, 0.9, None)
+    transitions = _transitions("Starting", "Training", "Interrupted", "Training", "Completed")
+    jobs = [
+        _job("c0", 100, 100, SecondaryStatusTransitions=transitions),
+        _job("c1", 100, 100, FinalMetricDataList=[{"MetricName": "eval_accuracy", "Value": 0.9}]),
+        _job("c2", 100, 100, TrainingJobStatus="Failed", FinalMetricDataList=None),
+    ]
+    report = make_report(Subject.from_input(_event()), _execution(), jobs, dict.fromkeys(search.names, 0), [], [search])
+    # Then all are paid for
+    assert report["billable_seconds"] == 300
+    assert report["money"]["cost"] == 0.06
+    # And the best one's metrics are the run's, whatever ended last
+    assert report["metrics"] == {"eval_accuracy": 0.9}
+    assert "#/jobs/c1" in report["links"]["training_job"]
+    best = {"job": "c1", "objective": "eval_accuracy", "value": 0.9}
+    assert report["tuning_jobs"] == [{"name": "dev-search", "redrive": 0, "training_jobs": 3, "best": best}]
+    said = message.text(report, "s3://r")
+    assert "Tuning job dev-search ran 3 training jobs; the best was c1, with eval_accuracy = 0.9." in said
+    # And what one job lost, another that ran beside it has not brought back
+    assert report["seconds_to_recover"] == [60.0]
+
+
+def test_the_best_of_a_search_for_less_is_the_least() -> None:
+    best = _searched(0.7, 0.2, 0.5, kind="Minimize").best
+    assert best
+    assert best["job"] == "c1"
+    assert _searched(None).best is None
+
+
+def test_a_search_that_failed_can_go_on_from_what_it_found() -> None:
+    jobs, event = [_job("c0")], _event("FAILED")
+    report = make_report(Subject.from_input(event), _execution(output=None), jobs, {"c0": 0}, [], [_searched(0.7)])
+    assert '"warm_start_config": {"parents": ["dev-search"]}' in report["what_to_do"]
+    assert "redrive-execution" in report["what_to_do"]
+
+
+def test_tuning_jobs_are_found_in_the_history() -> None:
+    parameters = json.dumps({"HyperParameterTuningJobName": "dev-search"})
+    details = {"resource": "createHyperParameterTuningJob.sync", "parameters": parameters}
+    events = [{"type": "ExecutionRedriven"}, {"type": "TaskScheduled", "taskScheduledEventDetails": details}]
+    assert tuning_jobs(events) == {"dev-search": 1}

@@ -57,6 +57,23 @@ WHOLE: dict[str, Any] = {
     "environment": {"LOG_LEVEL": "info"},
     "enable_network_isolation": True,
     "evaluation": {"metric": "loss", "minimum": 0.5},
+    "preparation": {"channels": ["train"], "entry_point": "prepare.py", "hyperparameters": {"max_length": 64}},
+    "tuning": {
+        "objective_metric_name": "loss",
+        "objective_type": "Minimize",
+        "strategy": "Hyperband",
+        "strategy_config": {"min_resource": 1, "max_resource": 9},
+        "hyperparameter_ranges": {
+            "learning_rate": {"type": "Continuous", "min_value": 0.1, "max_value": 0.5, "scaling_type": "Linear"},
+            "optimizer": {"values": ["adamw"]},
+        },
+        "max_jobs": 4,
+        "max_parallel_jobs": 2,
+        "early_stopping_type": "Off",
+        "warm_start_config": {"parents": ["dev-sentiment"], "warm_start_type": "TransferLearning"},
+        "completion_criteria_config": {"target_objective_metric_value": 0.1},
+        "random_seed": 7,
+    },
     "tags": {"team": "language"},
 }
 WRONG = (None, True, 0, 1, -1, 3.0, 2.5, 10**9, "", "x", "s3://data/x\n", "../x", "a\n", [], ["x"], {}, {"x": 1})

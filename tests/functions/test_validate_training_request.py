@@ -433,3 +433,42 @@ def test_a_token_in_an_address_is_not_repeated() -> None:
 
 def test_where_no_repository_is_allowed_git_is_refused() -> None:
     assert "this environment allows none" in _refusal(_request(**OF_GIT))
+
+
+def test_a_channel_to_evaluate_on_is_its_data() -> None:
+    channels = {"train": "s3://data/train", "test": "s3://data/test/"}
+    evaluation = _run(_request(channels=channels, evaluation={"channel": "test", "minimum": 0.7}))["evaluation"]
+    assert (evaluation["metric"], evaluation["minimum"], evaluation["s3_data"]) == (
+        "eval_accuracy",
+        0.7,
+        "s3://data/test/",
+    )
+    assert len(f"{evaluation['job_name']}-99") <= 63
+
+
+def test_the_job_that_evaluates_has_a_name_that_fits_whatever_the_request_is_called() -> None:
+    evaluation = {"s3_data": "s3://lake/held-out/"}
+    longest = _run(_request(name="n" * 31, evaluation=evaluation))["evaluation"]["job_name"]
+    assert len(f"{longest}-99") <= 63
+    assert longest != _run(_request(name="n" * 31, evaluation=evaluation), EXECUTION + "2")["evaluation"]["job_name"]
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "words"),
+    [
+        ({"channel": "none"}, "evaluation.channel is 'none', which is not among the channels: train"),
+        ({"s3_data": "s3://elsewhere/x/"}, "evaluation.s3_data is 's3://elsewhere/x/'"),
+        ({"channel": "train", "s3_data": "s3://data/x/"}, "are both given"),
+        ({"channel": "train", "metric": "f1"}, "evaluated on data, a model has the metrics eval_accuracy"),
+        ({"s3_data": "/local"}, "evaluation.s3_data is '/local': it must be s3://bucket/prefix"),
+    ],
+)
+def test_data_to_evaluate_on_must_be_there_and_readable(evaluation: dict[str, str], words: str) -> None:
+    assert words in _refusal(_request(evaluation=evaluation))
+
+
+def test_a_job_type_without_instances_for_processing_evaluates_on_no_data() -> None:
+    request = _request(evaluation={"channel": "train"})
+    event = {"request": request, "defaults": _defaults(processing=False), "execution_id": EXECUTION}
+    with pytest.raises(InvalidTrainingRequest, match="processing_instance_type"):
+        handle(event, None)

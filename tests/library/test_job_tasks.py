@@ -374,5 +374,9 @@ def test_values_of_the_input_are_written_as_the_language_has_them() -> None:
         "list.$": r"States.Array('it\'s \{here\}', $.c)",
         "text.$": r"States.Format('s3://{}/x\'s', $.d)",
     }
+    # And what the CDK knows only when a stack is deployed is left for it to find
+    assert formatted("s3://${Token[TOKEN.12]}/{}", FromInput("$.d")).path == (
+        "States.Format('s3://${Token[TOKEN.12]}/{}', $.d)"
+    )
     with pytest.raises(ValueError, match="only texts"):
         rendered({"list": [1, FromInput("$.a")]})

@@ -229,8 +229,8 @@ def test_a_job_that_exists_already_is_waited_for(definition: dict[str, Any], att
     assert look["Resource"] == "arn:aws:states:::aws-sdk:sagemaker:describeTrainingJob"
     assert look["Parameters"] == {"TrainingJobName.$": states[task]["Parameters"]["TrainingJobName.$"]}
     assert look["Next"] == states[task]["Next"] == f"{attempt}Outcome"
-    completed, running = states[f"{attempt}Outcome"]["Choices"]
-    assert completed["Next"] == "Evaluate"
+    scored, completed, running = states[f"{attempt}Outcome"]["Choices"]
+    assert [scored["Next"], completed["Next"]] == ["ScoreModel", "Evaluate"]
     assert states[running["Next"]]["Type"] == "Wait"
     assert states[running["Next"]]["Next"] == first["Next"]
 
@@ -254,7 +254,16 @@ def test_an_execution_that_failed_can_be_redriven(definition: dict[str, Any]) ->
     chosen = states[redriven["Next"]]
     assert [choice["Next"] for choice in chosen["Choices"]] == ["ReadTrainingImage"]
     assert chosen["Default"] == "Validate"
-    assert [choice["Next"] for choice in states["Way"]["Choices"]] == ["GatePassed", "Evaluate", "TrainOnSpot"]
+    assert [choice["Next"] for choice in states["Way"]["Choices"]] == [
+        "GatePassed",
+        "Scored",
+        "ScoreModel",
+        "Evaluate",
+        "DescribeBest",
+        "PrepareData",
+        "HowToTune",
+        "TrainOnSpot",
+    ]
     # And what stands in a request that was refused is forgotten, so that it cannot pass for what was done
     assert states["Validate"]["Catch"][0]["ResultPath"] == "$"
     assert states[states["Validate"]["Catch"][0]["Next"]]["Parameters"] == {"failure.$": "$"}
@@ -285,7 +294,15 @@ def test_the_execution_outlasts_its_tasks(definition: dict[str, Any]) -> None:
     limits = {name: s["TimeoutSeconds"] for name, s in definition["States"].items() if s["Type"] == "Task"}
     # Given the longest job that SageMaker runs
     assert limits["TrainOnSpot"] > 28 * 24 * 3600
-    assert definition["TimeoutSeconds"] > sum(limits.values())
+    # And the longest of the ways, which either trains or searches, on spot and then on demand
+    attempts = [
+        ("TrainOnSpot", "TrainOnDemand"),
+        ("TuneOnSpot", "TuneOnDemand"),
+        ("TuneWarmOnSpot", "TuneWarmOnDemand"),
+    ]
+    longest = max(sum(limits[name] for name in way) for way in attempts)
+    others = sum(seconds for name, seconds in limits.items() if not name.startswith(("Train", "Tune")))
+    assert definition["TimeoutSeconds"] > longest + others
     # And what looks for a job's end looks soon
     assert all(s["Seconds"] <= 60 for s in definition["States"].values() if s["Type"] == "Wait")
 
@@ -353,3 +370,79 @@ def test_what_the_allowed_gpus_lack_reaches_the_first_state(stack: Any) -> None:
 def test_an_unknown_instance_type_is_refused(stack: Any) -> None:
     with pytest.raises(UnknownInstanceTypeError, match=r"ml\.g4dn"):
         _workflow(stack, TrainingDefaults(instance_types=["ml.g4dn.3xlarge"]))
+
+
+_JOBS_OF_STEPS = ("PrepareData", "ScoreModel", "TuneOnSpot", "TuneOnDemand", "TuneWarmOnSpot", "TuneWarmOnDemand")
+
+
+@pytest.mark.parametrize("state", _JOBS_OF_STEPS)
+def test_a_job_around_training_is_in_the_same_place_and_decides_no_access(
+    definition: dict[str, Any], state: str
+) -> None:
+    request = definition["States"][state]["Parameters"]
+    job = request.get("TrainingJobDefinition") or request | request["NetworkConfig"] | request["AppSpecification"]
+    assert job["VpcConfig"] == {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+    assert job["EnableNetworkIsolation"] is True
+    assert job["EnableInterContainerTrafficEncryption"] is True
+    assert (job.get("OutputDataConfig") or job["ProcessingOutputConfig"])["KmsKeyId"].endswith("key/models")
+    # And no input says as whom it runs
+    assert "$." not in json.dumps(job["RoleArn"])
+    image = job.get("AlgorithmSpecification", {}).get("TrainingImage.$") or job["ImageUri.$"]
+    assert image == "$.trainingImage.uri"
+
+
+@pytest.mark.parametrize("state", _JOBS_OF_STEPS)
+def test_a_job_around_training_that_exists_already_is_waited_for(definition: dict[str, Any], state: str) -> None:
+    states = definition["States"]
+    catch = states[state]["Catch"][0]
+    assert catch["ErrorEquals"] == ["SageMaker.ResourceInUseException"]
+    look = states[catch["Next"]]
+    (name,) = look["Parameters"].items()
+    assert name in states[state]["Parameters"].items()
+    assert look["ResultPath"] == states[state]["ResultPath"]
+
+
+@pytest.mark.parametrize(("state", "spot", "warm"), [(s, "Spot" in s, "Warm" in s) for s in _JOBS_OF_STEPS[2:]])
+def test_searches_are_what_their_states_are_called(
+    definition: dict[str, Any], state: str, spot: bool, warm: bool
+) -> None:
+    request = definition["States"][state]["Parameters"]
+    children = request["TrainingJobDefinition"]
+    assert children["EnableManagedSpotTraining"] is spot
+    assert ("MaxWaitTimeInSeconds.$" in children["StoppingCondition"]) is spot
+    assert children["CheckpointConfig"]["S3Uri.$"] == "$.job.checkpoint_s3_uri"
+    assert ("WarmStartConfig.$" in request) is warm
+
+
+def test_the_best_of_a_search_goes_the_way_of_a_single_job(definition: dict[str, Any]) -> None:
+    states = definition["States"]
+    best = states["DescribeBest"]
+    assert best["Parameters"] == {"TrainingJobName.$": "$.tuning.BestTrainingJob.TrainingJobName"}
+    assert best["ResultPath"] == states["TrainOnSpot"]["ResultPath"]
+    after = states[best["Next"]]
+    assert [after["Choices"][0]["Next"], after["Default"]] == ["ScoreModel", "Evaluate"]
+
+
+def test_a_plain_run_meets_no_state_of_the_others(definition: dict[str, Any]) -> None:
+    # Given what a request without preparation, search and data to evaluate on has
+    states, state, entered = definition["States"], definition["StartAt"], []
+    plain = {"Way": "TrainOnSpot", "ImagesBuilt": "Way", "SpotOutcome": "Evaluate", "GatePassed": "Register"}
+    while True:
+        entered.append(state)
+        if states[state].get("End"):
+            break
+        state = plain.get(state) or states[state]["Next"]
+    # Then it enters as many states as before there were any of these
+    assert len(entered) == 11
+    assert not set(entered) & set(_JOBS_OF_STEPS)
+
+
+def test_instances_of_processing_are_the_settings_or_the_first_that_can(stack: Any) -> None:
+    assert TrainingDefaults(instance_types=["ml.p5.48xlarge"]).processing is None
+    first = TrainingDefaults(instance_types=["ml.p5.48xlarge", "ml.g5.xlarge"]).processing
+    assert first
+    assert first.type == "ml.g5.xlarge"
+    # And where there are none, there are no such states, and requests are told so
+    definition = _workflow(stack, TrainingDefaults(instance_types=["ml.p4d.24xlarge"]))
+    assert not {"PrepareData", "ScoreModel"} & set(definition["States"])
+    assert definition["States"]["Validate"]["Parameters"]["defaults"]["processing"] is False

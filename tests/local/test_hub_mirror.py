@@ -207,7 +207,17 @@ def _outcomes(environment: Environment) -> Iterator[dict[str, Any]]:
 
 
 def test_every_example_runs(outcomes: dict[str, dict[str, Any]]) -> None:
-    assert set(outcomes) == {"distilbert", "two-nodes", "spot", "of-git", "metrics", "accelerate"}
+    assert set(outcomes) == {
+        "distilbert",
+        "two-nodes",
+        "spot",
+        "of-git",
+        "metrics",
+        "tuning",
+        "preparation",
+        "evaluation",
+        "accelerate",
+    }
     assert all(outcome["evaluation"]["passed"] for outcome in outcomes.values())
 
 
@@ -261,6 +271,40 @@ def test_metrics_of_the_log_are_the_gate(outcomes: dict[str, dict[str, Any]]) ->
     metrics = {each["MetricName"]: each["Value"] for each in outcomes["metrics"]["job"]["FinalMetricDataList"]}
     assert metrics["train:loss"] == pytest.approx(0.3333)
     assert outcomes["metrics"]["evaluation"]["metric"] == "f1"
+
+
+def test_the_best_of_a_search_is_registered(deployed: Environment, outcomes: dict[str, dict[str, Any]]) -> None:
+    # Given the search of the example
+    job = outcomes["tuning"]["job"]
+    sagemaker = deployed.running.client("sagemaker")
+    tuning = sagemaker.describe_hyper_parameter_tuning_job(
+        HyperParameterTuningJobName=job["TuningJobArn"].rsplit("/", 1)[1]
+    )
+    # Then the model that it registered is its best one's
+    assert tuning["TrainingJobStatusCounters"]["Completed"] == 2
+    assert tuning["BestTrainingJob"]["TrainingJobName"] == job["TrainingJobName"]
+    (container,) = outcomes["tuning"]["package"]["InferenceSpecification"]["Containers"]
+    assert container["ModelDataUrl"] == job["ModelArtifacts"]["S3ModelArtifacts"]
+
+
+def test_training_reads_what_was_prepared(deployed: Environment, outcomes: dict[str, dict[str, Any]]) -> None:
+    # Given a run whose data a job before has tokenised
+    job = outcomes["preparation"]["job"]
+    channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"]["S3Uri"] for c in job["InputDataConfig"]}
+    bucket, _, prefix = channels["train"].removeprefix("s3://").partition("/")
+    listed = deployed.running.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"]
+    # Then the training job has read Arrow files, below a prefix of the run's own
+    assert {f"{prefix}data.arrow", f"{prefix}prepared.json"} <= {entry["Key"] for entry in listed}
+    assert "/prepared/text-classification/dev-preparation-" in channels["test"]
+    assert any("train_rows=64 test_rows=16" in line for line in outcomes["preparation"]["lines"])
+
+
+def test_a_model_is_judged_by_what_it_does_on_data(outcomes: dict[str, dict[str, Any]]) -> None:
+    # Given a channel that the training code does not read, on which a job of its own has evaluated the model
+    outcome = outcomes["evaluation"]
+    assert outcome["evaluation"]["metrics"]["eval_rows"] == 16
+    registered = outcome["package"]["CustomerMetadataProperties"]
+    assert registered["eval_accuracy"] == str(outcome["evaluation"]["value"])
 
 
 def test_a_file_of_accelerate_decides_what_the_script_reads(outcomes: dict[str, dict[str, Any]]) -> None:

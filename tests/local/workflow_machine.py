@@ -18,6 +18,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.concurrency_limit import ConcurrencyLimit
 from hf_sagemaker.image_by_digest import ImageByDigest
+from hf_sagemaker.job_task import JobInstances
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.training_job_task import TrainingJobPlace
 from hf_sagemaker.training_states import TrainingStates
@@ -41,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "max_wait": 120,
     "metric_definitions": [{"Name": "accuracy", "Regex": "accuracy=([0-9.]+)"}],
     "evaluation": {"metric": "accuracy", "minimum": 0.1},
+    "tuning": {"prefix": "dev", "max_jobs": 4, "max_parallel_jobs": 2},
     "volume_key": "arn:aws:kms:us-east-1:123456789012:key/none",
 }
 # Reads from its channel what it is to do, so that this can change while a request does not.
@@ -138,6 +140,8 @@ class WorkflowMachine(Stack):
             inference_image=image,
             task="text-classification",
             limit=limit,
+            processing=JobInstances(type="ml.m5.large"),
+            processing_max_run=60,
         )
         self.machine = sfn.StateMachine(
             self, "Machine", definition_body=sfn.DefinitionBody.from_chainable(states.start)

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from hfsm.cloud import Cloud
-from hfsm.execution import _failed_state, _training_job, execution_name, readable_cause
+from hfsm.execution import Execution, _failed_state, _training_job, _tuning_job, execution_name, readable_cause
 from hfsm.training_log import LogTail, TrainingProgress
 
 
@@ -112,3 +112,39 @@ def test_new_lines_of_every_stream_are_read_once(aws: Cloud) -> None:
 
 def test_a_group_that_does_not_exist_yet_has_no_lines(aws: Cloud) -> None:
     assert LogTail(aws.client("logs"), "/aws/sagemaker/TrainingJobs", "job/").new_lines() == []
+
+
+class _Searching:
+    """SageMaker with one tuning job, and no logs yet."""
+
+    def __init__(self, **described: Any) -> None:
+        self.described = described
+
+    def describe_hyper_parameter_tuning_job(self, **_: str) -> dict[str, Any]:
+        return self.described
+
+
+def test_a_search_says_how_far_it_is() -> None:
+    counts = {"Completed": 2, "InProgress": 1, "NonRetryableError": 1, "Stopped": 0}
+    best = {"FinalHyperParameterTuningJobObjectiveMetric": {"MetricName": "eval_accuracy", "Value": 0.81234}}
+    limits = {"MaxNumberOfTrainingJobs": 8, "MaxParallelTrainingJobs": 2}
+    sagemaker = _Searching(
+        TrainingJobStatusCounters=counts,
+        HyperParameterTuningJobConfig={"ResourceLimits": limits},
+        BestTrainingJob=best,
+    )
+    cloud: Any = type("Cloud", (), {"client": lambda self, name: sagemaker})()
+    said = Execution(cloud, "arn:run")._search_status("dev-search")
+    assert said == "3 of 8 training jobs have ended, the best with eval_accuracy = 0.8123"
+    # And before any has ended, and in a grid
+    sagemaker.described |= {"BestTrainingJob": None, "TrainingJobStatusCounters": {}}
+    limits.pop("MaxNumberOfTrainingJobs")
+    assert Execution(cloud, "arn:run")._search_status("dev-search") == "0 training jobs have ended"
+
+
+def test_the_newest_tuning_job_is_followed_too() -> None:
+    parameters = json.dumps({"HyperParameterTuningJobName": "dev-search"})
+    details = {"resource": "createHyperParameterTuningJob.sync", "parameters": parameters}
+    events = [scheduled("other"), {"type": "TaskScheduled", "taskScheduledEventDetails": details}]
+    assert _tuning_job(events) == "dev-search"
+    assert _training_job(events) == "other"

@@ -35,8 +35,9 @@ def start(cloud: Cloud, state_machine_arn: str, name: str, request: dict[str, An
 
 @dataclass(frozen=True)
 class Look:
-    """What an execution is doing. lines: what the training job logged since the last look.
+    """What an execution is doing. lines: what its training jobs logged since the last look.
 
+    job: the newest training job, or the tuning job that has started several. job_status: of it, in words.
     waits: in words, for whom, while the environment lets no more runs go on.
     """
 
@@ -56,7 +57,7 @@ class Look:
 class Failure:
     """Why an execution did not succeed. state: the one to blame, not the Fail state that reports it.
 
-    job: the training job that had been started, or None.
+    job: the training job that had been started, or None. tuning_job: the one that had started several, or None.
     """
 
     status: str
@@ -64,6 +65,7 @@ class Failure:
     error: str
     cause: str
     job: str | None
+    tuning_job: str | None = None
 
 
 class Execution:
@@ -82,15 +84,17 @@ class Execution:
         """Ask for status, state, training job and its new log lines."""
         status = self._describe()["status"]
         events = self._history()
-        job = _training_job(events)
+        job, search = _training_job(events), _tuning_job(events)
         lines: list[str] = []
-        if job is not None:
-            # All jobs of this execution: what spot left behind goes on being read when on-demand has taken
-            # over.
-            if job not in self._tails:
-                self._tails[job] = LogTail(self.cloud.client("logs"), TRAINING_JOBS_GROUP, f"{job}/")
-            for tail in self._tails.values():
-                lines += tail.new_lines()
+        # All jobs of this execution: what spot left behind goes on being read when on-demand has taken over. The names
+        # of a tuning job's training jobs begin with its own.
+        for name, prefix in ((job, f"{job}/"), (search, f"{search}-")):
+            if name is not None and name not in self._tails:
+                self._tails[name] = LogTail(self.cloud.client("logs"), TRAINING_JOBS_GROUP, prefix)
+        for tail in self._tails.values():
+            lines += tail.new_lines()
+        if search is not None:
+            return Look(status, _state(events), search, self._search_status(search), lines, _waits(events))
         return Look(status, _state(events), job, self._job_status(job), lines, _waits(events))
 
     def output(self) -> dict[str, Any]:
@@ -107,6 +111,7 @@ class Execution:
             error=described.get("error") or described["status"],
             cause=readable_cause(described.get("cause") or ""),
             job=_training_job(events),
+            tuning_job=_tuning_job(events),
         )
 
     def training_job(self, name: str) -> dict[str, Any]:
@@ -121,6 +126,26 @@ class Execution:
     def _history(self) -> list[dict[str, Any]]:
         pages = self.cloud.client("stepfunctions").get_paginator("get_execution_history")
         return [event for page in pages.paginate(executionArn=self.arn) for event in page["events"]]
+
+    def _search_status(self, tuning_job: str) -> str | None:
+        """`2 of 4 training jobs have ended, the best with eval_accuracy = 0.81`."""
+        try:
+            job = self.cloud.client("sagemaker").describe_hyper_parameter_tuning_job(
+                HyperParameterTuningJobName=tuning_job
+            )
+        except ClientError as error:
+            # Step Functions schedules the job before SageMaker has it.
+            if error.response.get("Error", {}).get("Code") in ("ValidationException", "ResourceNotFound"):
+                return None
+            raise
+        counts = job["TrainingJobStatusCounters"]
+        ended = sum(counts.get(name, 0) for name in ("Completed", "NonRetryableError", "Stopped"))
+        limits = job["HyperParameterTuningJobConfig"]["ResourceLimits"]
+        # A grid does not say before how many there will be.
+        most = limits.get("MaxNumberOfTrainingJobs")
+        said = f"{ended}{f' of {most}' if most else ''} training jobs have ended"
+        best = (job.get("BestTrainingJob") or {}).get("FinalHyperParameterTuningJobObjectiveMetric")
+        return f"{said}, the best with {best['MetricName']} = {best['Value']:.4g}" if best else said
 
     def _job_status(self, job: str | None) -> str | None:
         if job is None:
@@ -166,12 +191,22 @@ def _failed_state(events: list[dict[str, Any]]) -> str:
 
 
 def _training_job(events: list[dict[str, Any]]) -> str | None:
-    """The newest training job: named by the task's parameters, before SageMaker has answered."""
+    """The newest training job that the execution itself has started."""
+    return _newest(events, "TrainingJob")
+
+
+def _tuning_job(events: list[dict[str, Any]]) -> str | None:
+    """The newest tuning job."""
+    return _newest(events, "HyperParameterTuningJob")
+
+
+def _newest(events: list[dict[str, Any]], kind: str) -> str | None:
+    """Named by the task's parameters, before SageMaker has answered."""
     name: str | None = None
     for event in events:
         details = event.get("taskScheduledEventDetails")
-        if details and str(details.get("resource", "")).startswith("createTrainingJob"):
-            name = str(json.loads(details["parameters"]).get("TrainingJobName", "")) or name
+        if details and str(details.get("resource", "")).startswith(f"create{kind}"):
+            name = str(json.loads(details["parameters"]).get(f"{kind}Name", "")) or name
     return name
 
 

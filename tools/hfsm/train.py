@@ -39,7 +39,7 @@ def train(request: LocalRequest, parameters: Parameters, console: Console, *, wa
     if status != "SUCCEEDED":
         failure = run.failure()
         print_failure(console, run, failure)
-        if failure.job:
+        if failure.job or failure.tuning_job:
             say(console, f"What it cost: hfsm report {run.name} --env {parameters.environment}")
         return FAILED
     if found := report.wait(job, run.name, parameters):
@@ -154,6 +154,13 @@ def what_to_do(run: Execution, failure: Failure) -> str:
     if failure.error == "InvalidTrainingRequest":
         return "No training job was started. Correct the request and start it again."
     go_on = f"When the cause is gone, this goes on where it failed: {redrive}"
+    if failure.tuning_job is not None:
+        listing = "list-training-jobs-for-hyper-parameter-tuning-job --hyper-parameter-tuning-job-name"
+        return (
+            f"What its training jobs say: {run.cloud.cli_prefix} sagemaker {listing} {failure.tuning_job}\n{go_on}\n"
+            f'To search on with what was found, add "warm_start_config": {{"parents": ["{failure.tuning_job}"]}} to '
+            "tuning in the request and start it."
+        )
     if failure.job is None:
         return f"No training job was started. {go_on}"
     log = f"{run.cloud.cli_prefix} logs tail {TRAINING_JOBS_GROUP} --log-stream-name-prefix {failure.job}/ --since 7d"

@@ -5,6 +5,7 @@ from typing import Any
 
 from constructs import Construct
 
+from hf_sagemaker.job_kinds import tuning_prefix
 from hf_sagemaker.permissions.permission import Permission, allow, statement
 from hf_sagemaker.place import place_of
 
@@ -53,13 +54,15 @@ def _log_groups(scope: Construct, name: str) -> str:
     return place.arn("logs", f"log-group:{name}")
 
 
-def put_metrics(namespace: str) -> Permission:
-    """Put CloudWatch metrics of this namespace only."""
+def put_metrics(*namespaces: str) -> Permission:
+    """Put CloudWatch metrics of these namespaces only."""
     return allow(
         ["cloudwatch:PutMetricData"],
         "*",
-        conditions={"StringEquals": {"cloudwatch:namespace": namespace}},
-        why_wildcards="cloudwatch:PutMetricData knows no resource type; the condition limits it to one namespace.",
+        conditions={
+            "StringEquals": {"cloudwatch:namespace": namespaces[0] if len(namespaces) == 1 else list(namespaces)}
+        },
+        why_wildcards="cloudwatch:PutMetricData knows no resource type; the condition limits it to these namespaces.",
     )
 
 
@@ -127,6 +130,7 @@ def look_at_jobs(scope: Construct, environment: str) -> Permission:
     place = place_of(scope)
     describe = {
         "training-job": "sagemaker:DescribeTrainingJob",
+        "processing-job": "sagemaker:DescribeProcessingJob",
         "endpoint": "sagemaker:DescribeEndpoint",
         "model-package-group": "sagemaker:DescribeModelPackageGroup",
         "model-package": "sagemaker:DescribeModelPackage",
@@ -136,6 +140,13 @@ def look_at_jobs(scope: Construct, environment: str) -> Permission:
             *(
                 statement(actions=[action], resources=[sagemaker_arn(scope, f"{kind}/{environment}-*")])
                 for kind, action in describe.items()
+            ),
+            statement(
+                actions=[
+                    "sagemaker:DescribeHyperParameterTuningJob",
+                    "sagemaker:ListTrainingJobsForHyperParameterTuningJob",
+                ],
+                resources=[sagemaker_arn(scope, f"hyper-parameter-tuning-job/{tuning_prefix(environment)}-*")],
             ),
             statement(
                 actions=["sagemaker:ListModelPackages"],

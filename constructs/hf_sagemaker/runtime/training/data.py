@@ -39,8 +39,13 @@ class Dataset:
     @property
     def majority_baseline(self) -> float:
         """Accuracy on the test examples of always answering the label that is most frequent among them."""
-        counts = Counter(example.label for example in self.test)
-        return max(counts.values()) / len(self.test)
+        return majority_baseline(self.test)
+
+
+def majority_baseline(examples: list[Example]) -> float:
+    """Accuracy of always answering the label that is most frequent among the examples."""
+    counts = Counter(example.label for example in examples)
+    return max(counts.values()) / len(examples)
 
 
 def read_dataset(train_channel: Path, test_channel: Path | None) -> Dataset:
@@ -54,16 +59,32 @@ def read_dataset(train_channel: Path, test_channel: Path | None) -> Dataset:
     test = _read(test_channel / "test.jsonl", problems) if test_channel else []
     if not problems:
         problems += _check_labels(train, test)
-    if problems:
-        shown = problems[:SHOWN_PROBLEMS]
-        if len(problems) > len(shown):
-            shown.append(f"… and {len(problems) - len(shown)} more problems.")
-        raise DataError("\n".join(shown))
+    _raise(problems)
     label_count = max(example.label for example in train) + 1
     if test_channel is None:
         test = train[::HELD_OUT_EVERY]
         train = [example for number, example in enumerate(train) if number % HELD_OUT_EVERY]
     return Dataset(train=train, test=test, label_count=label_count)
+
+
+def read_examples(folder: Path) -> list[Example]:
+    """Reads all JSON Lines files of a folder.
+
+    DataError: names up to ten problems, and how many more there are.
+    """
+    files = sorted(folder.glob("*.jsonl"))
+    problems = [] if files else [f"{folder.name} holds no file that ends in .jsonl."]
+    examples = [example for file in files for example in _read(file, problems)]
+    _raise(problems)
+    return examples
+
+
+def _raise(problems: list[str]) -> None:
+    if problems:
+        shown = problems[:SHOWN_PROBLEMS]
+        if len(problems) > len(shown):
+            shown.append(f"… and {len(problems) - len(shown)} more problems.")
+        raise DataError("\n".join(shown))
 
 
 def _read(path: Path, problems: list[str]) -> list[Example]:

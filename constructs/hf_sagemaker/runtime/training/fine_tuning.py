@@ -14,6 +14,7 @@ from checkpoints import step_of
 from data import Dataset, Example
 from hyperparameters import Hyperparameters
 from interruption import Interruption
+from prepared_data import PreparedDataset, Rows
 from processes import agreed_checkpoint, any_of_us, finish_checkpoint, introduce, rank
 from reporting import say
 from small_model import build_model, train_tokenizer
@@ -41,7 +42,7 @@ class FineTuning:
     model_dir: where the model and its tokenizer are put. checkpoints: folder of the checkpoints.
     """
 
-    dataset: Dataset
+    dataset: Dataset | PreparedDataset
     parameters: Hyperparameters
     start_from: Path | None
     model_dir: Path
@@ -83,7 +84,10 @@ class FineTuning:
 
     def _model(self) -> tuple[PreTrainedTokenizerBase, PreTrainedModel]:
         if self.start_from is None:
-            tokenizer = train_tokenizer(self.dataset.train, self.parameters)
+            if isinstance(self.dataset, PreparedDataset):
+                tokenizer = AutoTokenizer.from_pretrained(self.dataset.tokenizer, local_files_only=True)
+            else:
+                tokenizer = train_tokenizer(self.dataset.train, self.parameters)
             return tokenizer, build_model(tokenizer, self._label_names({}), self.parameters)
         tokenizer = AutoTokenizer.from_pretrained(self.start_from, local_files_only=True)
         model = AutoModelForSequenceClassification.from_pretrained(
@@ -114,11 +118,17 @@ class FineTuning:
 
     def _trainer(self, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> Trainer:
         length = min(self.parameters.max_length, tokenizer.model_max_length)
+        train: Rows | list[dict[str, Any]]
+        test: Rows | list[dict[str, Any]]
+        if isinstance(self.dataset, PreparedDataset):
+            train, test = self.dataset.train, self.dataset.test
+        else:
+            train, test = (encode(part, tokenizer, length) for part in (self.dataset.train, self.dataset.test))
         trainer = TextClassificationTrainer(
             model=model,
             args=self._arguments(),
-            train_dataset=encode(self.dataset.train, tokenizer, length),
-            eval_dataset=encode(self.dataset.test, tokenizer, length),
+            train_dataset=train,
+            eval_dataset=test,
             data_collator=DataCollatorWithPadding(tokenizer),
             processing_class=tokenizer,
             compute_metrics=accuracy,
@@ -238,7 +248,7 @@ class TextClassificationTrainer(Trainer):
 class Reporting(TrainerCallback):
     """Says what happens, and stops with a checkpoint where an interruption was asked for."""
 
-    def __init__(self, dataset: Dataset, interruption: Interruption) -> None:
+    def __init__(self, dataset: Dataset | PreparedDataset, interruption: Interruption) -> None:
         self._dataset = dataset
         self._interruption = interruption
 

@@ -1,8 +1,8 @@
 """Fine-tunes a text classifier in a SageMaker training job.
 
-Channels: `train` with train.jsonl, optionally `test` with test.jsonl, optionally `model` with a model saved by
-save_pretrained; without it a small model is built. The result is in SM_MODEL_DIR, for the Hugging Face inference
-toolkit.
+Channels: `train` with train.jsonl, optionally `test` with test.jsonl, or both as prepare_data.py has made them;
+optionally `model` with a model saved by save_pretrained; without it a small model is built. The result is in
+SM_MODEL_DIR, for the Hugging Face inference toolkit.
 
 It can be interrupted: every save_steps it saves a checkpoint, on SIGTERM another one at the current step, and it goes
 on from the newest whole one. Interrupted, it ends with exit code 0, because a stop that was asked for is no failure;
@@ -19,6 +19,7 @@ import lineage
 from checkpoints import folder_of_job
 from data import read_dataset
 from interruption import Interrupted, Interruption
+from prepared_data import is_prepared, read_prepared
 from reporting import say_interrupted
 
 
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     checkpoints = folder_of_job(base, os.environ.get("TRAINING_JOB_NAME"))
     try:
         lineage.claim(checkpoints)
-        dataset = read_dataset(_channel("train", base) or base / "input/data/train", _channel("test", base))
+        train, test = _channel("train", base) or base / "input/data/train", _channel("test", base)
+        dataset = read_prepared(train, test) if is_prepared(train) else read_dataset(train, test)
         _set_environment()
         # Not before: importing torch takes seconds, in which broken data is told and a signal is taken.
         from fine_tuning import FineTuning
