@@ -20,9 +20,10 @@ def _job(**metrics: float) -> dict[str, Any]:
     }
 
 
-def _evaluate(minimum: float, **metrics: float) -> dict[str, Any]:
+def _evaluate(minimum: float, scores: str | None = None, **metrics: float) -> dict[str, Any]:
+    gate = {"metric": "eval_accuracy", "minimum": minimum}
     event = {
-        "evaluation": {"metric": "eval_accuracy", "minimum": minimum},
+        "evaluation": gate | ({"scores": scores} if scores else {}),
         "training": _job(**metrics),
         "image": "whisper",
         "request": {},
@@ -55,8 +56,7 @@ def test_a_job_that_left_no_model_is_told(left: dict[str, Any]) -> None:
 
 
 def test_what_a_model_did_on_data_outweighs_what_its_job_said() -> None:
-    gate = {"metric": "eval_accuracy", "minimum": 0.8, "scores": '{"eval_accuracy": 0.7, "eval_rows": 16}'}
-    judged = handle({"evaluation": gate, "training": _job(eval_accuracy=0.9), "image": "whisper"}, None)
+    judged = _evaluate(0.8, '{"eval_accuracy": 0.7, "eval_rows": 16}', eval_accuracy=0.9)
     assert judged["evaluation"]["passed"] is False
     assert judged["evaluation"]["metrics"] == {"eval_accuracy": 0.7, "eval_rows": 16}
     assert judged["registration"]["metadata"]["eval_accuracy"] == "0.7"
@@ -64,6 +64,5 @@ def test_what_a_model_did_on_data_outweighs_what_its_job_said() -> None:
 
 @pytest.mark.parametrize("said", ["all is well", "[1]", '{"eval_accuracy": "good"}', '{"eval_accuracy": true}'])
 def test_scores_that_are_no_numbers_are_refused(said: str) -> None:
-    gate = {"metric": "eval_accuracy", "minimum": 0.8, "scores": said}
     with pytest.raises(ScoresUnreadable, match="no JSON object of metric"):
-        handle({"evaluation": gate, "training": _job(eval_accuracy=0.9), "image": "whisper"}, None)
+        _evaluate(0.8, said, eval_accuracy=0.9)
