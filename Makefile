@@ -101,7 +101,8 @@ snapshots: setup ## Accepts the templates as they are now; look at the differenc
 	@$(BIN)/python tests/snapshots/templates.py
 
 diagrams: setup ## docs/diagrams/, drawn from the templates that were accepted
-	@$(BIN)/hfsm diagram tests/snapshots/dev-Training.json | $(NODE)/bin/node docs/diagrams/render.mjs > docs/diagrams/training.svg
+	@$(BIN)/hfsm diagram tests/snapshots/dev-Training.json --overview | $(NODE)/bin/node docs/diagrams/render.mjs > docs/diagrams/training.svg
+	@$(BIN)/hfsm diagram tests/snapshots/dev-Training.json | $(NODE)/bin/node docs/diagrams/render.mjs > docs/diagrams/training-whole.svg
 
 lock: $(READY) ## Hash-locked requirements of every group and image, from the *.in files
 	@cd requirements && for group in bootstrap app localcloud dev; do \

@@ -3,12 +3,13 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hfsm.diagram import definitions, dot
+from hfsm.diagram import definitions, dot, overview
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "tests" / "snapshots" / "dev-Training.json"
@@ -32,15 +33,27 @@ def test_every_state_and_every_way_is_drawn(definition: dict[str, Any]) -> None:
     assert len(ways) > len(definition["States"])
 
 
-def test_the_picture_in_docs_is_of_the_templates_as_they_are(definition: dict[str, Any]) -> None:
-    # Given the picture, in which Graphviz names every node and every arrow
-    picture = ElementTree.parse(ROOT / "docs" / "diagrams" / "training.svg")
+@pytest.mark.parametrize(("picture_of", "name"), [(dict, "training-whole"), (overview, "training")])
+def test_the_pictures_in_docs_are_of_the_templates_as_they_are(
+    definition: dict[str, Any], picture_of: Callable[[dict[str, Any]], dict[str, Any]], name: str
+) -> None:
+    # Given a picture, in which Graphviz names every node and every arrow
+    picture = ElementTree.parse(ROOT / "docs" / "diagrams" / f"{name}.svg")
+    definition = picture_of(definition)
     titles = {title.text or "" for title in picture.iter("{http://www.w3.org/2000/svg}title")}
     # Then they are those of the definition; otherwise run `make diagrams` and look at it
     drawn = dot(definition)
     arrows = {f"{start}->{end}" for start, end in re.findall(r'"?([\w ]+)"? -> "([\w ]+)"', drawn)}
     assert {title for title in titles if "->" in title} == {arrow.strip() for arrow in arrows}
     assert set(definition["States"]) <= titles
+
+
+def test_an_overview_shows_the_ways_to_the_end_and_no_errors(definition: dict[str, Any]) -> None:
+    drawn = overview(definition)["States"]
+    assert {"Validate", "TrainOnSpot", "TrainOnDemand", "Evaluate", "Register", "Done"} <= set(drawn)
+    assert not {"Failed", "WhatFailed", "WaitForSpotJob", "DescribeSpotJob", "GateFailed"} & set(drawn)
+    # And none of its ways leads out of the picture
+    assert {target for state in drawn.values() for target in targets(state)} <= set(drawn)
 
 
 def test_a_template_without_a_state_machine_is_told(hfsm: Any, tmp_path: Path) -> None:

@@ -205,11 +205,13 @@ app.command()(trigger_commands.triggers)
 def diagram(
     template: Annotated[Path, typer.Argument(help="A synthesised template, for example of cdk.out/.")],
     machine: Annotated[str | None, typer.Option(help="How its logical id begins. Left out: the only one.")] = None,
+    overview: Annotated[bool, typer.Option("--overview", help="Leave out errors, and waiting.")] = False,
 ) -> None:
     """Print a state machine as a drawing in the DOT language, which Graphviz and docs/diagrams/render.mjs draw."""
     from hfsm import diagram as drawing
 
-    typer.echo(drawing.dot(drawing.read(template, machine)), nl=False)
+    definition = drawing.read(template, machine)
+    typer.echo(drawing.dot(drawing.overview(definition) if overview else definition), nl=False)
 
 
 @app.command()

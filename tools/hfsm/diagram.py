@@ -71,6 +71,45 @@ def dot(definition: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "}", ""])
 
 
+def overview(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without errors and waiting: the states on the ways from the start to an end, and those ways only."""
+    quiet = {
+        name: {key: value for key, value in state.items() if key != "Catch"}
+        for name, state in definition["States"].items()
+        if state["Type"] != "Wait" and not _fails(state)
+    }
+    ways = {name: {target for target, _, _ in _edges(state) if target in quiet} for name, state in quiet.items()}
+    reached = _closure({definition["StartAt"]}, ways)
+    back: dict[str, set[str]] = {name: set() for name in quiet}
+    for name, targets in ways.items():
+        for target in targets:
+            back[target].add(name)
+    ends = {name for name, state in quiet.items() if state.get("End") or state["Type"] == "Succeed"}
+    kept = reached & _closure(ends, back)
+    return {**definition, "States": {name: _only(state, kept) for name, state in quiet.items() if name in kept}}
+
+
+def _fails(state: Mapping[str, Any]) -> bool:
+    """Whether the state ends a run as failed: a `Fail`, or a task that hands in its own failure."""
+    return state["Type"] == "Fail" or "sendTaskFailure" in state.get("Resource", "")
+
+
+def _closure(names: set[str], ways: Mapping[str, set[str]]) -> set[str]:
+    """The names, and all that is reached from them."""
+    found, new = set(names), set(names)
+    while new := {target for name in new for target in ways[name]} - found:
+        found |= new
+    return found
+
+
+def _only(state: Mapping[str, Any], kept: set[str]) -> dict[str, Any]:
+    """The state without the ways that lead elsewhere."""
+    reduced = {key: value for key, value in state.items() if key not in ("Next", "Default") or value in kept}
+    if "Choices" in reduced:
+        reduced["Choices"] = [each for each in reduced["Choices"] if each["Next"] in kept]
+    return reduced
+
+
 def _edges(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Where a state goes: the target, what is written at the arrow, how the arrow is drawn."""
     if "Next" in state:
