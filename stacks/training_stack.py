@@ -15,9 +15,10 @@ from hf_sagemaker.git_source import GitSource
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prices import Price
+from hf_sagemaker.training_defaults import TrainingDefaults
 from hf_sagemaker.training_report import ReportedWorkflow, TrainingReport
 from hf_sagemaker.training_triggers import TrainingTriggers
-from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
+from hf_sagemaker.training_workflow import HuggingFaceTraining
 from stacks.contract import approved_parameter, parameter_path, publish
 from stacks.data_stack import DataStack
 from stacks.git_settings import GitSettings

@@ -13,7 +13,8 @@ from hf_sagemaker.metric_definitions import METRIC_DEFINITIONS
 from stacks.job_type_settings import JobTypeSettings
 from stacks.settings_base import Problem
 from stacks.trigger_settings import AlarmSettings, TriggerSettings
-from validate_training_request.logic import Defaults, find_problems
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import find_problems
 
 if TYPE_CHECKING:
     from stacks.settings import EnvironmentSettings

@@ -8,9 +8,9 @@ from botocore.config import Config
 
 from validate_training_request.concurrency import TooManyRuns, wait_for_turn
 from validate_training_request.data_versions import sources, versions
+from validate_training_request.defaults import Defaults
 from validate_training_request.logic import (
     REFUSED,
-    Defaults,
     InvalidTrainingRequest,
     code_archive,
     find_problems,

@@ -20,7 +20,8 @@ from hf_sagemaker.placement import Placement
 from hfsm.errors import WrongUseError
 from hfsm.package import check, to_s3
 from stacks.settings_files import SettingsError, load_environments
-from validate_training_request.logic import Defaults, find_problems
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import find_problems
 
 ROOT = Path(__file__).parents[2]
 VLLM = {"server": "vllm", "version": "0.29.0"}

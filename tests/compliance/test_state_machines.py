@@ -18,7 +18,8 @@ from hf_sagemaker.controls.verdict import verdict
 from hf_sagemaker.controls.workflow_states import CONTROLS
 from localcloud.settings import LocalCloud
 from localcloud.stepfunctions import install
-from validate_training_request.logic import Defaults, InvalidTrainingRequest, training_job
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import InvalidTrainingRequest, training_job
 
 ROOT = Path(__file__).parents[2]
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:training:first"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from validate_training_request.logic import Defaults, InvalidTrainingRequest, training_job
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import InvalidTrainingRequest, training_job
 
 TORCHRUN = {"torch_distributed": {"enabled": True}}
 SMDDP = {"smdistributed": {"dataparallel": {"enabled": True, "custom_mpi_options": "-x NCCL_DEBUG=INFO"}}}

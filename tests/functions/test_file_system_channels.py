@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from validate_training_request.logic import Defaults, InvalidTrainingRequest, mirror_manifests, training_job
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import InvalidTrainingRequest, mirror_manifests, training_job
 
 EFS, LUSTRE = "fs-0a1b2c3d", "fs-0123456789abcdef0"
 KNOWN = [

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.functions.test_tuning_request import EXECUTION, METRICS
-from validate_training_request.logic import Defaults, InvalidTrainingRequest, training_job
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import InvalidTrainingRequest, training_job
 
 CHANNELS = {"train": "s3://data/train/", "test": "s3://data/test/", "notes": "s3://data/notes/"}
 

@@ -7,7 +7,8 @@ import pytest
 
 from hf_sagemaker.state_input import rendered
 from hf_sagemaker.tuning import ParameterRange, Strategy, Tuning, WarmStart
-from validate_training_request.logic import Defaults, InvalidTrainingRequest, training_job
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import InvalidTrainingRequest, training_job
 from validate_training_request.tuning import tuning_job, tuning_problems
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:run-1"

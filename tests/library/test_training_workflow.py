@@ -13,7 +13,8 @@ from hf_sagemaker.execution_roles import ExecutionRoles
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import UnknownInstanceTypeError
-from hf_sagemaker.training_workflow import HuggingFaceTraining, TrainingDefaults
+from hf_sagemaker.training_defaults import TrainingDefaults
+from hf_sagemaker.training_workflow import HuggingFaceTraining
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
 

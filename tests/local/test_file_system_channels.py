@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 from tests.local.bare_image import bare_image
 from tests.local.compute_projects import ROLE, Projects, log_lines, until
 from tests.local.workflow_machine import DEFAULTS
-from validate_training_request.logic import Defaults, training_job
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import training_job
 
 # Reads a file of each channel, and tries to write into the one that it is told to.
 PROGRAM = """

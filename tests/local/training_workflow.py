@@ -6,7 +6,8 @@ from typing import Any
 
 from tests.local.compute_projects import log_lines, until
 from tests.local.workflow_machine import DEFAULTS
-from validate_training_request.logic import Defaults, training_job
+from validate_training_request.defaults import Defaults
+from validate_training_request.logic import training_job
 
 
 @dataclass
