@@ -235,7 +235,8 @@ def deploy(localcloud: Any, stacks: Stacks) -> Faults:
     localcloud.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
     others = {name: images[name].partition("@")[0] for name in ("text", "gone")}
     machine = ReportedMachine(repository=small.partition("@")[0], bucket=projects.bucket, images=others, group=GROUP)
-    stack = stacks.create("fault-machine", machine.upload(projects.s3))
+    machine.publish_assets(projects.s3)
+    stack = stacks.create("fault-machine", machine.template)
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons("fault-machine", "CREATE_FAILED")
     outputs = stacks.outputs("fault-machine")
     return Faults(Workflow(localcloud, outputs["Arn"], projects.bucket, small), outputs)

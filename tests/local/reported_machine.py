@@ -1,10 +1,6 @@
 """The training workflow together with what reports its runs: function, rule, dead letters and topic."""
 
-import json
-import shutil
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from aws_cdk import CfnOutput
@@ -18,8 +14,6 @@ from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.prices import Price
 from hf_sagemaker.training_report import ReportedWorkflow, TrainingReport
 from tests.local.workflow_machine import ROOT, WorkflowMachine
-
-ASSETS = "cdk-hnb659fds-assets-123456789012-us-east-1"
 
 
 class ReportedMachine(WorkflowMachine):
@@ -48,23 +42,6 @@ class ReportedMachine(WorkflowMachine):
         outputs = {"TopicArn": topic.topic_arn, "QueueUrl": letters.queue_url, "Rule": rule.ref}
         for name, value in outputs.items():
             CfnOutput(self, name, value=value)
-
-    def upload(self, client: Any) -> str:
-        """The template as CloudFormation takes it, with the functions' code in S3."""
-        app: Any = self.node.root
-        stack = app.synth().get_stack_by_name("Workflow")
-        folder = Path(stack.assembly.directory)
-        files = json.loads((folder / "Workflow.assets.json").read_text())["files"]
-        if ASSETS not in [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]:
-            client.create_bucket(Bucket=ASSETS)
-        for asset in files.values():
-            if asset["source"]["packaging"] == "zip":
-                (destination,) = asset["destinations"].values()
-                with tempfile.TemporaryDirectory() as place:
-                    archive = shutil.make_archive(f"{place}/code", "zip", folder / asset["source"]["path"])
-                    packed = Path(archive).read_bytes()
-                client.put_object(Bucket=ASSETS, Key=destination["objectKey"], Body=packed)
-        return json.dumps(stack.template)
 
     def _own_key(self, name: str) -> kms.IKey:
         return kms.Key.from_key_arn(self, f"Key{name}", f"arn:aws:kms:us-east-1:{self.account}:key/{name}")

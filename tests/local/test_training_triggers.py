@@ -100,7 +100,7 @@ def triggered(localcloud: RunningLocalCloud) -> Triggered:
     )
     machine = TriggeredMachine(repository=image.partition("@")[0], bucket=bucket)
     template = machine.template
-    machine.publish_assets(projects.s3, bucket)
+    machine.publish_assets(projects.s3)
     stacks = Stacks(localcloud)
     stack = stacks.create(STACK, template)
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(STACK, "CREATE_FAILED")

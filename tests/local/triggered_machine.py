@@ -1,9 +1,5 @@
 """The training workflow with triggers and a limit, as a stack of its own; and a machine whose runs end at once."""
 
-import io
-import json
-import zipfile
-from pathlib import Path
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration
@@ -54,16 +50,6 @@ class TriggeredMachine(WorkflowMachine):
             function_root=ROOT / "lambda",
         )
 
-    def publish_assets(self, s3: Any, bucket: str) -> None:
-        """Puts what the template names as code where it names it."""
-        out = Path(self.node.root.synth().directory)  # type: ignore[attr-defined]
-        manifest = json.loads((out / "Workflow.assets.json").read_text())
-        for asset in manifest["files"].values():
-            source = out / asset["source"]["path"]
-            if source.is_dir():
-                (destination,) = asset["destinations"].values()
-                s3.put_object(Bucket=bucket, Key=destination["objectKey"], Body=_zipped(source))
-
     def _trigger(self, name: str, machine: sfn.StateMachine, request: Any, on: Any) -> TrainingTrigger:
         return TrainingTrigger(
             name=name,
@@ -79,12 +65,3 @@ class TriggeredMachine(WorkflowMachine):
         machine = sfn.StateMachine(self, name, definition_body=sfn.DefinitionBody.from_chainable(state))
         CfnOutput(self, f"{name}Arn", value=machine.state_machine_arn)
         return machine
-
-
-def _zipped(folder: Path) -> bytes:
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for file in sorted(folder.rglob("*")):
-            if file.is_file():
-                archive.write(file, file.relative_to(folder))
-    return packed.getvalue()

@@ -77,6 +77,15 @@ def functions() -> bytes:
     return packed.getvalue()
 
 
+def _zipped(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, file.relative_to(folder))
+    return packed.getvalue()
+
+
 def _image(repository: str, parameter: str) -> ImageByDigest:
     return ImageByDigest(
         image=dlc_catalog.resolve("training", transformers="4.49.0", region="us-east-1"),
@@ -153,6 +162,17 @@ class WorkflowMachine(Stack):
         """As CloudFormation takes it."""
         app: Any = self.node.root
         return json.dumps(app.synth().get_stack_by_name("Workflow").template)
+
+    def publish_assets(self, client: Any) -> None:
+        """Puts what the template names as code where it names it."""
+        app: Any = self.node.root
+        out = Path(app.synth().directory)
+        manifest = json.loads((out / "Workflow.assets.json").read_text())
+        for asset in manifest["files"].values():
+            source = out / asset["source"]["path"]
+            if source.is_dir():
+                (destination,) = asset["destinations"].values()
+                client.put_object(Bucket=destination["bucketName"], Key=destination["objectKey"], Body=_zipped(source))
 
     def _function(self, name: str, package: str) -> lambda_.IFunction:
         return lambda_.Function(
