@@ -1,11 +1,11 @@
-"""Runs one invocation of one Lambda function; the program of the child process, never imported.
+"""Runs invocations of Lambda functions, each in a child of its own; a program, never imported.
 
-Arguments: file for the result, file descriptor to write to once the handler's module is imported. Input: the
-task as JSON. It is Lambda's Python runtime as far as a handler can tell: its own code and the standard
-library, boto3 and what boto3 needs, and nothing else that happens to be installed beside them.
+Argument: the path of the socket on which it is called, see `localcloud.fork_server`. A call tells the task, and the
+file for the result; its file 3 is closed once the handler's module is imported. It is Lambda's Python runtime as far as
+a handler can tell: its own code and the standard library, boto3 and what boto3 needs, and nothing else that happens to
+be installed beside them. Only these are loaded before.
 """
 
-import contextlib
 import importlib
 import json
 import os
@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
+_INITIALISED = 3
 # What the managed Python runtime carries beside the standard library.
 RUNTIME_LIBRARIES = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
 
@@ -126,18 +127,29 @@ def invoke(task: dict[str, Any], initialised: int) -> tuple[str, str | None]:
         return failure(marshal, task["request_id"]), "Unhandled"
 
 
-def main() -> None:
-    result, initialised = Path(sys.argv[1]), int(sys.argv[2])
-    task = json.load(sys.stdin)
-    only_runtime_libraries()
+def answer(told: dict[str, Any]) -> int:
+    """told: {task, result}. Returns the exit code."""
     sys.path.insert(0, str(Path.cwd()))
-    payload, error = invoke(task, initialised)
+    payload, error = invoke(told["task"], _INITIALISED)
     # Renamed when whole: a process killed while it writes has given no answer.
+    result = Path(told["result"])
     partial = result.with_suffix(".partial")
     partial.write_text(json.dumps({"payload": payload, "error": error}))
     partial.rename(result)
-    with contextlib.suppress(OSError):
-        os.close(initialised)
+    return 0
+
+
+def main() -> None:
+    """Loads what every function needs, and answers calls."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from localcloud.fork_server import serve
+
+    only_runtime_libraries()
+    import boto3
+
+    # Once a client is made everything that clients need is imported. This one asks nobody.
+    boto3.Session("none", "none", region_name="us-east-1").client("sts")
+    serve(sys.argv[1], answer)
 
 
 if __name__ == "__main__":

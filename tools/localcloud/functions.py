@@ -12,9 +12,6 @@ import json
 import os
 import select
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -34,10 +31,11 @@ from moto.logs.models import logs_backends
 
 from localcloud import embedded_metrics, events, faults
 from localcloud.accounts import credentials
+from localcloud.fork_server import Call, ForkServer
 from localcloud.function_settings import remember
 from localcloud.settings import LocalCloud
 
-RUNNER = Path(__file__).with_name("function_process.py")
+_PROCESSES = ForkServer(Path(__file__).with_name("function_process.py"))
 # AWS gives the initialisation 10 s of its own before the function's time begins; a busy small machine needs more.
 INITIALISED_WITHIN_SECONDS = 60.0
 LOG_TAIL_BYTES = 4096
@@ -47,6 +45,11 @@ def install(cloud: LocalCloud) -> None:
     """Make moto create this module's backends for Lambda instead of its own."""
     LocalLambda.cloud = cloud
     lambda_simple_backends.backend = LocalLambda
+
+
+def shutdown() -> None:
+    """Ends the process that has Lambda's runtime loaded, and what runs in it."""
+    _PROCESSES.stop()
 
 
 def start(function_arn: str, event: str) -> "Future[Invocation]":
@@ -211,55 +214,36 @@ def _execute(
     """Answers the payload, the error's name or None, and what the process wrote."""
     result, log = scratch / "result.json", scratch / "log"
     initialised, initialised_there = os.pipe()
-    with log.open("wb") as written:
-        process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-u", str(RUNNER), str(result), str(initialised_there)],
-            stdin=subprocess.PIPE,
-            stdout=written,
-            stderr=subprocess.STDOUT,
-            cwd=code,
-            env=environment,
-            pass_fds=(initialised_there,),
-            start_new_session=True,
-        )
-    os.close(initialised_there)
-    try:
-        in_time = _wait(process, json.dumps(task).encode(), initialised, task["timeout"])
-    finally:
-        os.close(initialised)
-        _kill(process)
+    told = {"environment": environment, "folder": str(code), "task": task, "result": str(result)}
+    with log.open("wb") as written, Path(os.devnull).open("rb") as nothing:
+        files = [nothing.fileno(), written.fileno(), written.fileno(), initialised_there]
+        with contextlib.closing(_PROCESSES.call(told, files)) as call:
+            os.close(initialised_there)
+            code_of_exit = _wait(call, initialised, task["timeout"])
     text = log.read_text(errors="replace")
     text += "" if not text or text.endswith("\n") else "\n"
-    if not in_time:
+    if code_of_exit is None:
         message = f"RequestId: {task['request_id']} Error: Task timed out after {task['timeout']:.2f} seconds"
         return _failure("Sandbox.Timedout", message), "Unhandled", text + message + "\n"
     if not result.exists():
-        message = f"RequestId: {task['request_id']} Error: Runtime exited with error: exit status {process.returncode}"
+        message = f"RequestId: {task['request_id']} Error: Runtime exited with error: exit status {code_of_exit}"
         return _failure("Runtime.ExitError", message), "Unhandled", text + message + "\n"
     answer = json.loads(result.read_bytes())
     return answer["payload"].encode(), answer["error"], text
 
 
-def _wait(process: subprocess.Popen[bytes], task: bytes, initialised: int, timeout: int) -> bool:
-    """False when the function's time, which begins once its module is imported, is over."""
-    assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # It died at once; the missing result says so.
-        process.stdin.write(task)
-        process.stdin.close()
-    # Readable when the module is imported, and when the process has ended without.
-    select.select([initialised], [], [], INITIALISED_WITHIN_SECONDS)
+def _wait(call: Call, initialised: int, timeout: int) -> int | None:
+    """The exit code. None: the function's time, which begins once its module is imported, is over."""
     try:
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """The process and whatever it started: its group is its own."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        # Readable when the module is imported, and when the process has ended without.
+        select.select([initialised], [], [], INITIALISED_WITHIN_SECONDS)
+    finally:
+        os.close(initialised)
+    ended = call.wait(timeout)
+    if ended is None:
+        call.kill()
+        call.wait()
+    return ended
 
 
 def _failure(kind: str, message: str) -> bytes:

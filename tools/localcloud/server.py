@@ -121,6 +121,7 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
         stopping.wait()
     finally:
         codebuild.shutdown()
+        functions.shutdown()
         sagemaker.shutdown()
         server.shutdown()
         server.server_close()
