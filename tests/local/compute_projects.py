@@ -6,7 +6,10 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
+
+import psutil
 
 T = TypeVar("T")
 
@@ -133,3 +136,13 @@ def until(look: Callable[[], T], reached: Callable[[T], object], *, seconds: flo
         assert time.monotonic() < deadline, f"not reached within {seconds} s: {seen}"
         time.sleep(0.1)
     return seen
+
+
+def descendants(server: psutil.Process) -> list[psutil.Process]:
+    """What runs under an embedded AWS, without the processes that have a program loaded and wait for calls of it."""
+    loaded = {"aws_cli.py", "function_process.py"}
+    return [
+        each
+        for each in server.children(recursive=True)
+        if not (each.ppid() == server.pid and loaded & {Path(word).name for word in each.cmdline()})
+    ]

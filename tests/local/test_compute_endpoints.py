@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud.sagemaker.serving_container import NotServingError, ServingContainer, Stop
-from tests.local.compute_projects import ROLE, Projects, archive, log_lines, until
+from tests.local.compute_projects import ROLE, Projects, archive, descendants, log_lines, until
 
 # Looks at the model before it serves, then hands over to multi-model-server, whose handler is the model's own code.
 SERVE = """
@@ -347,7 +347,7 @@ def test_deleting_leaves_no_process(endpoints: Endpoints, serving: str) -> None:
     endpoints.delete(serving)
 
     # Then nothing runs any more
-    until(lambda: server.children(recursive=True), lambda children: not children, seconds=20)
+    until(lambda: descendants(server), lambda found: not found, seconds=20)
 
 
 def test_waiting_ends_when_the_endpoint_is_deleted() -> None:

@@ -17,7 +17,7 @@ from localcloud.sagemaker.checkpoints import CheckpointSync
 from localcloud.sagemaker.metrics import LogMetrics
 from localcloud.sagemaker.training import TrainingJob
 from localcloud.settings import LocalCloud
-from tests.local.compute_projects import ROLE, Projects, log_lines, until
+from tests.local.compute_projects import ROLE, Projects, descendants, log_lines, until
 
 # Counts steps, saves every fifth, goes on where it stopped.
 SCRIPT = """
@@ -183,7 +183,7 @@ def test_a_job_can_be_stopped_and_leaves_no_process(jobs: Jobs) -> None:
     # Then it is Stopped, its processes are gone, and so is its folder
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
     server = psutil.Process(jobs.running.process.pid)
-    until(lambda: server.children(recursive=True), lambda children: not children, seconds=20)
+    until(lambda: descendants(server), lambda found: not found, seconds=20)
     folders = jobs.running.state_dir / "containers"
     until(lambda: list(folders.iterdir()), lambda left: not left, seconds=20)
 

@@ -11,14 +11,14 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from moto.events.models import EventPattern, Rule, events_backends
 
-from localcloud.accounts import credentials
+from localcloud import clients
 from localcloud.settings import LocalCloud
 
 _logger = logging.getLogger(__name__)
+_CONFIG = Config(proxies={}, max_pool_connections=clients.MOST_CONNECTIONS, retries={"total_max_attempts": 1})
 _SERVICES = ("codebuild", "lambda", "sns", "sqs")
 _cloud: LocalCloud | None = None
 _send_as_moto = Rule.send_to_targets
@@ -124,7 +124,4 @@ def send(account: str, region: str, arn: str, message: str) -> None:
 
 def _client(account: str, region: str, service: str) -> Any:
     assert _cloud is not None
-    own = credentials(account)
-    session: Any = boto3.session.Session(own["AWS_ACCESS_KEY_ID"], own["AWS_SECRET_ACCESS_KEY"])
-    config = Config(proxies={}, retries={"total_max_attempts": 1})
-    return session.client(service, region_name=region, endpoint_url=_cloud.endpoint_url, config=config)
+    return clients.client(_cloud.endpoint_url, account, region, service, _CONFIG)

@@ -87,6 +87,8 @@ class ForkServer:
             env=environment | nothing,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            # Ctrl-C is for us: we end it.
+            start_new_session=True,
         )
         assert self._process.stdout is not None
         self._process.stdout.readline()  # it listens

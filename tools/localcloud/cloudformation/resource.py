@@ -2,23 +2,24 @@
 
 import secrets
 import string
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localcloud.accounts import credentials
+from localcloud import clients
 from localcloud.cloudformation.api_shapes import accepted, member_names
 
 Properties = dict[str, Any]
 SUFFIX = string.ascii_uppercase + string.digits
 NOTHING: tuple[Any, ...] = (None, "", [], {})
+
+_CONFIG = Config(
+    max_pool_connections=clients.MOST_CONNECTIONS, retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}
+)
 
 
 @dataclass(frozen=True)
@@ -67,37 +68,19 @@ def made_up_name(stack_name: str, logical_id: str, *, longest: int = 128) -> str
 
 
 class AwsApi:
-    """boto3 clients of one region of this embedded AWS, made once each."""
+    """boto3 clients of one region of this embedded AWS."""
 
     def __init__(self, endpoint_url: str, account: str, region: str) -> None:
         self.account = account
         self.region = region
         self._endpoint_url = endpoint_url
-        self._clients: dict[str, Any] = {}
-        self._making = threading.Lock()  # a session makes one client at a time; stacks deploy side by side
 
     def in_region(self, region: str) -> "AwsApi":
         """The same account's, in another region."""
         return AwsApi(self._endpoint_url, self.account, region)
 
-    @cached_property
-    def _session(self) -> boto3.Session:
-        own = credentials(self.account)
-        return boto3.Session(
-            aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.region,
-        )
-
     def __call__(self, service: str) -> Any:
-        with self._making:
-            if service not in self._clients:
-                self._clients[service] = self._session.client(  # type: ignore[call-overload]
-                    service,
-                    endpoint_url=self._endpoint_url,
-                    config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
-                )
-        return self._clients[service]
+        return clients.client(self._endpoint_url, self.account, self.region, service, _CONFIG)
 
 
 @dataclass(frozen=True, kw_only=True)

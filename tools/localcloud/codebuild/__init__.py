@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import moto.codebuild.urls
 from botocore.config import Config
 from moto.codebuild.exceptions import InvalidInputException, ResourceNotFoundException
 from moto.codebuild.responses import CodeBuildResponse
 from moto.core.responses import ActionResult
 
+from localcloud import clients
 from localcloud.codebuild.aws_cli import AwsCli
 from localcloud.codebuild.build import Build, BuildRequest
 from localcloud.log_stream import LogStream
@@ -25,6 +25,7 @@ from localcloud.settings import LocalCloud
 
 __all__ = ["install", "shutdown"]
 
+_CONFIG = Config(proxies={}, max_pool_connections=clients.MOST_CONNECTIONS)
 _DEFAULT_TIMEOUT = 60  # minutes
 _TOKEN_SECONDS = 300.0
 _OVERRIDES = {
@@ -151,8 +152,7 @@ class RunningCodeBuildResponse(CodeBuildResponse):
 
     def _fetch(self, location: str, target: Path) -> None:
         """LookupError: S3 has no such object, in its own words."""
-        session: Any = boto3.session.Session("localcloud", "localcloud", region_name=self.region)
-        s3 = session.client("s3", endpoint_url=self.cloud.endpoint_url, config=Config(proxies={}))
+        s3 = clients.client(self.cloud.endpoint_url, self.current_account, self.region, "s3", _CONFIG)
         bucket, _, key = location.removeprefix("arn:aws:s3:::").partition("/")
         try:
             s3.download_file(bucket, key, str(target))

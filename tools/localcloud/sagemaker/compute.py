@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from moto.ecr.models import ecr_backends
 
+from localcloud import clients
 from localcloud.accounts import credentials
 from localcloud.images import deep_learning_containers
 from localcloud.images.container import Container
@@ -24,6 +24,7 @@ _IMAGE_URI = re.compile(
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
 
+_CONFIG = Config(proxies={}, max_pool_connections=clients.MOST_CONNECTIONS, retries={"total_max_attempts": 3})
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
@@ -41,14 +42,7 @@ class Compute:
 
     def client(self, service: str, region: str) -> Any:
         """A client for this cloud itself; any number of threads may use it."""
-        own = credentials(self.cloud.account)
-        session: Any = boto3.session.Session(  # Any: its type knows literal names only
-            aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
-            region_name=region,
-        )
-        config = Config(proxies={}, max_pool_connections=20, retries={"total_max_attempts": 3})
-        return session.client(service, endpoint_url=self.cloud.endpoint_url, config=config)
+        return clients.client(self.cloud.endpoint_url, self.cloud.account, region, service, _CONFIG)
 
     def image(self, uri: str, role: str, report: Callable[[str], None]) -> Image:
         """The image that ECR has under this name, pulled by this role, whose ARN it is.

@@ -5,7 +5,6 @@ import sys
 import uuid
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from moto.core.responses import ActionResult, EmptyResult
 from moto.stepfunctions import models
@@ -21,9 +20,9 @@ from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from localcloud.accounts import credentials
+from localcloud import clients
 from localcloud.settings import LocalCloud
-from localcloud.stepfunctions import client_errors, redrive, status_events
+from localcloud.stepfunctions import client_errors, parsed_once, redrive, status_events
 from localcloud.stepfunctions.codebuild_task import CodeBuildTask
 from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 
@@ -31,6 +30,7 @@ from localcloud.stepfunctions.sagemaker_task import SageMakerTask
 CLIENT_CONFIG = Config(
     parameter_validation=False,
     retries={"total_max_attempts": 1},
+    max_pool_connections=clients.MOST_CONNECTIONS,
     connect_timeout=TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS,
     read_timeout=TimeoutSeconds.DEFAULT_TIMEOUT_SECONDS,
 )
@@ -44,7 +44,6 @@ class StepFunctionsBackend(redrive.RedrivingBackend):
 
 
 def install(cloud: LocalCloud) -> None:
-    """cloud is not read: the interpreter calls services on the port that moto's settings name."""
     # Other parts of moto (EventBridge targets, tags) look machines up in the inert backends; there is one set here.
     backends: Any = stepfunctions_parser_backends
     backends.backend = StepFunctionsBackend
@@ -52,7 +51,8 @@ def install(cloud: LocalCloud) -> None:
     machines.stepfunctions_backends = stepfunctions_parser_backends
     _add_service("sagemaker", SageMakerTask)
     _add_service("codebuild", CodeBuildTask)
-    _call_as_the_role()
+    _call_as_the_role(cloud.endpoint_url)
+    parsed_once.install()
     redrive.install()
     _fail_by_token()
     _spell_members()
@@ -106,19 +106,13 @@ def _spell_members() -> None:
     service._eval_service_task = call
 
 
-def _call_as_the_role() -> None:
+def _call_as_the_role(endpoint_url: str) -> None:
     """Replaces moto's clients for tasks, which call as the default account: the role's account is the caller."""
     before = boto_client.boto_client_for
 
     def client_for(region: str, service: str, state_credentials: Any = None) -> Any:
-        own = credentials(state_credentials.role_arn.split(":")[4])
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            region_name=region,
-            aws_access_key_id=own["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
-            config=CLIENT_CONFIG,
-        )
+        account = state_credentials.role_arn.split(":")[4]
+        return clients.client(endpoint_url, account, region, service, CLIENT_CONFIG)
 
     # Each service's module has imported it by name.
     for module in list(sys.modules.values()):
