@@ -2,27 +2,20 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from hf_sagemaker.alarms import let_alarms_publish, tell_of_letters
+from hf_sagemaker.alarms import let_alarms_publish
+from hf_sagemaker.dead_letters import dead_letters, let_rule, tell_of_letters
 
 _ENDS = ("FAILED", "FAULT", "STOPPED", "TIMED_OUT")
 _MESSAGE = (
     '"The build of project <project> ended as <status>. Whatever uses its image goes on with the one from before. '
     'Its log: <group>, stream <stream>. Build: <build>"'
 )
-
-REASON = "The queue is itself the dead letter queue, of rules' targets: the packs look for those of queues only. "
-QUEUE_RULE = "Serverless::Serverless-SQSRedrivePolicy"
-RULES = ("AwsSolutions::AwsSolutions-SQS3", QUEUE_RULE)
-"""What reviews ask of the queue, and the answer: to be acknowledged by whoever makes it."""
 
 
 class BuildFailures(Construct):
@@ -40,14 +33,7 @@ class BuildFailures(Construct):
         """
         super().__init__(scope, construct_id)
         self.topic = sns.Topic(self, "Topic", master_key=key, enforce_ssl=True)
-        self._queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self._queue = dead_letters(self, key)
         rule = events.CfnRule(
             self,
             "Rule",
@@ -101,13 +87,3 @@ class BuildFailures(Construct):
     def keep_for(self, rule: events.CfnRule) -> None:
         """Lets a rule leave here what its targets did not take."""
         self._queue.add_to_resource_policy(let_rule("sqs:SendMessage", self._queue.queue_arn, rule))
-
-
-def let_rule(action: str, resource: str, rule: events.CfnRule) -> iam.PolicyStatement:
-    """Of a resource's policy: exactly this rule may."""
-    return iam.PolicyStatement(
-        principals=[iam.ServicePrincipal("events.amazonaws.com")],
-        actions=[action],
-        resources=[resource],
-        conditions={"ArnEquals": {"aws:SourceArn": rule.attr_arn}},
-    )

@@ -15,8 +15,9 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.base_image import BaseImage
-from hf_sagemaker.build_failures import REASON, RULES, BuildFailures
+from hf_sagemaker.build_failures import BuildFailures
 from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.dead_letters import REASON, RULES
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.extended_image import ExtendedImage
 from hf_sagemaker.function import PythonFunction

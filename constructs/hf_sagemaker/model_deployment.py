@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
-from hf_sagemaker.alarms import tell_of_letters
 from hf_sagemaker.approved_model import ApprovedModel
-from hf_sagemaker.build_failures import QUEUE_RULE, REASON, let_rule
 from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.dead_letters import QUEUE_RULE, REASON, dead_letters, let_rule, tell_of_letters
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.place import place_of
@@ -74,14 +72,7 @@ class ModelDeployment(Construct):
         self._topic = topic
         self._followed = followed
         self._types = sorted([*allow.ENDPOINT_TYPES, *further_types])
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=keys.operations,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self.dead_letters = dead_letters(self, keys.operations)
         deployer = PythonFunction(
             self,
             "Deployer",

@@ -17,10 +17,10 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
-from hf_sagemaker.alarms import let_alarms_publish, tell_of_letters
+from hf_sagemaker.alarms import let_alarms_publish
 from hf_sagemaker.arns import bucket_arn
-from hf_sagemaker.build_failures import QUEUE_RULE, REASON, let_rule
 from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.dead_letters import QUEUE_RULE, REASON, dead_letters, let_rule, tell_of_letters
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.place import place_of
@@ -96,14 +96,7 @@ class TrainingTriggers(Construct):
         """
         super().__init__(scope, construct_id)
         self._look_every = look_every
-        self._queue = sqs.Queue(
-            self,
-            "DeadLetters",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=keys.operations,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
+        self._queue = dead_letters(self, keys.operations)
         starter = PythonFunction(
             self,
             "Starter",
