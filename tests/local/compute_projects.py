@@ -140,7 +140,7 @@ def until(look: Callable[[], T], reached: Callable[[T], object], *, seconds: flo
 
 def descendants(server: psutil.Process) -> list[psutil.Process]:
     """What runs under an embedded AWS, without the processes that have a program loaded and wait for calls of it."""
-    loaded = {"aws_cli.py", "function_process.py"}
+    loaded = {"aws_cli.py", "docker_cli.py", "function_process.py"}
     return [
         each
         for each in server.children(recursive=True)

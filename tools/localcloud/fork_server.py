@@ -25,6 +25,18 @@ from typing import Any, NoReturn
 
 NUMBER = struct.Struct("!i")
 """Before what is told, its length in bytes; back come the process id and, in the end, the exit code."""
+# On its own, and without the site module: what it costs is what a call costs.
+_CALL = """
+import json, os, socket, struct, sys
+address, arguments = sys.argv[1], sys.argv[2:]
+told = json.dumps({"arguments": arguments, "environment": dict(os.environ), "folder": os.getcwd()}).encode()
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect(address)
+    socket.send_fds(asked, [struct.pack("!i", len(told))], [0, 1, 2])
+    asked.sendall(told)
+    answer = asked.makefile("rb").read(8)
+    sys.exit(struct.unpack("!ii", answer)[1] % 256 if len(answer) == 8 else 1)
+"""
 _MOST_FILES = 8
 _ABOVE_ALL = 512
 """No file that the server has open has a number as high."""
@@ -64,6 +76,14 @@ class ForkServer:
         socket.send_fds(connection, [NUMBER.pack(len(body))], list(files))
         connection.sendall(body)
         return Call(connection)
+
+    def write_command(self, path: Path) -> None:
+        """Makes `path` a command: a call that tells its `arguments`, with its files, and ends as the call does."""
+        address = self.address
+        call = address.with_name("call.py")
+        call.write_text(_CALL)
+        path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -I -S '{call}' '{address}' \"$@\"\n")
+        path.chmod(0o755)
 
     def stop(self) -> None:
         """Ends the process, and the calls that are under way."""

@@ -18,8 +18,8 @@ from moto.codebuild.responses import CodeBuildResponse
 from moto.core.responses import ActionResult
 
 from localcloud import clients
-from localcloud.codebuild.aws_cli import AwsCli
 from localcloud.codebuild.build import Build, BuildRequest
+from localcloud.fork_server import ForkServer
 from localcloud.log_stream import LogStream
 from localcloud.settings import LocalCloud
 
@@ -52,7 +52,7 @@ class RunningCodeBuildResponse(CodeBuildResponse):
     """The operations that are different here. Projects and the list of builds stay moto's."""
 
     cloud: LocalCloud  # set by install()
-    aws_cli = AwsCli()
+    commands = {name: ForkServer(Path(__file__).with_name(f"{name}_cli.py")) for name in ("aws", "docker")}  # noqa: RUF012
     builds: dict[str, Build] = {}  # noqa: RUF012  by ARN
     tokens: dict[tuple[str, str, Any], Started] = {}  # noqa: RUF012  by account, region and token
     _starting = threading.Lock()
@@ -94,7 +94,7 @@ class RunningCodeBuildResponse(CodeBuildResponse):
         )
         stream = identifier.partition(":")[2]
         log = LogStream(self.current_account, self.region, _log_group(project), stream)
-        build = Build(self.cloud, build_request, log, self._fetch, self.aws_cli)
+        build = Build(self.cloud, build_request, log, self._fetch, self.commands)
         self.builds[arn] = build
         if token := request.get("idempotencyToken"):
             self.tokens[self.current_account, self.region, token] = Started(request, build, time.monotonic())
@@ -174,7 +174,8 @@ def shutdown() -> None:
         build.stop()
     for build in builds:
         build.wait()
-    RunningCodeBuildResponse.aws_cli.stop()
+    for command in RunningCodeBuildResponse.commands.values():
+        command.stop()
 
 
 def _overridden(project: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:

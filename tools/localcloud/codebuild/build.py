@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,8 @@ from moto.core.utils import utcnow
 from localcloud import events
 from localcloud.accounts import credentials
 from localcloud.codebuild import buildspec
-from localcloud.codebuild.aws_cli import AwsCli
 from localcloud.codebuild.shell import BuildShell
+from localcloud.fork_server import ForkServer
 from localcloud.images import docker
 from localcloud.log_stream import LogStream
 from localcloud.settings import LocalCloud
@@ -58,14 +58,14 @@ class Build:
         request: BuildRequest,
         log: LogStream,
         fetch: Callable[[str, Path], None],
-        aws_cli: AwsCli,
+        commands: Mapping[str, ForkServer],
     ):
-        """fetch: downloads the object `bucket/key` to a file. aws_cli: becomes the build's `aws`."""
+        """fetch: downloads the object `bucket/key` to a file. commands: by name, what the build finds on its PATH."""
         self._cloud = cloud
         self._request = request
         self._log = log
         self._fetch = fetch
-        self._aws_cli = aws_cli
+        self._commands = commands
         self._deadline = time.monotonic() + request.timeout
         self._shell: BuildShell | None = None
         self._stopped = threading.Event()
@@ -190,8 +190,8 @@ class Build:
         request, project = self._request, self._request.project
         bin_folder = folder / "bin"
         bin_folder.mkdir()
-        _write_docker(bin_folder / "docker")
-        self._aws_cli.write(bin_folder / "aws")
+        for name, command in self._commands.items():
+            command.write_command(bin_folder / name)
         unwanted = ("AWS_", "PYTHON", "VIRTUAL_ENV", "CODEBUILD_", "DOCKER_", "MOTO_")
         machine = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         return {
@@ -281,18 +281,3 @@ def _unzip(archive: Path, folder: Path) -> None:
             mode = stat.S_IMODE(entry.external_attr >> 16)
             if mode and target.is_file():
                 target.chmod(mode | stat.S_IRUSR | stat.S_IWUSR)
-
-
-def _write_docker(path: Path) -> None:
-    """The `docker` of this build: our own program, run by our own Python, whatever PYTHONPATH the build sets."""
-    tools = Path(docker.__file__).resolve().parents[2]
-    program = (
-        f"import sys; sys.path.insert(0, {str(tools)!r}); "
-        "from localcloud.images.docker import main; sys.exit(main(sys.argv[1:]))"
-    )
-    path.write_text(f'#!/bin/sh\nexec {_quoted(sys.executable)} -I -c {_quoted(program)} "$@"\n')
-    path.chmod(0o755)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"

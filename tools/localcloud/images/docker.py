@@ -229,7 +229,3 @@ def _options(
     if len(operands) != positional:
         raise DockerError(f"docker {command}: needs {positional} operand(s), got {len(operands)}: {operands}")
     return options, operands
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The `aws` of builds: loaded once, and otherwise like any other."""
+"""Programs that are loaded once, shown by the `aws` of builds: a call is otherwise like any other."""
 
 import subprocess
 import time
@@ -8,8 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from localcloud.codebuild.aws_cli import AwsCli
+from localcloud import codebuild
+from localcloud.fork_server import ForkServer
 
+PROGRAM = Path(codebuild.__file__).with_name("aws_cli.py")
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -21,15 +23,15 @@ GENERATE = ["ssm", "get-parameter", "--generate-cli-skeleton", "input"]
 
 
 @pytest.fixture(scope="module")
-def cli() -> Iterator[AwsCli]:
-    cli = AwsCli()
+def cli() -> Iterator[ForkServer]:
+    cli = ForkServer(PROGRAM)
     yield cli
     cli.stop()
 
 
 @pytest.fixture
-def aws(cli: AwsCli, tmp_path: Path) -> Path:
-    cli.write(tmp_path / "aws")
+def aws(cli: ForkServer, tmp_path: Path) -> Path:
+    cli.write_command(tmp_path / "aws")
     return tmp_path / "aws"
 
 
@@ -56,7 +58,7 @@ def test_a_call_has_the_folder_and_the_environment_of_its_caller(aws: Path, tmp_
     assert 'Could not connect to the endpoint URL: "http://127.0.0.1:9/"' in said.stderr
 
 
-def test_a_call_that_is_killed_leaves_no_process(cli: AwsCli, aws: Path) -> None:
+def test_a_call_that_is_killed_leaves_no_process(cli: ForkServer, aws: Path) -> None:
     # Given a call that waits: its endpoint is an address that never answers
     environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "100"}
     assert cli.process_id
@@ -71,9 +73,9 @@ def test_a_call_that_is_killed_leaves_no_process(cli: AwsCli, aws: Path) -> None
 
 
 def test_what_is_stopped_starts_again(tmp_path: Path) -> None:
-    cli = AwsCli()
+    cli = ForkServer(PROGRAM)
     for _ in range(2):
-        cli.write(tmp_path / "aws")
+        cli.write_command(tmp_path / "aws")
         said = subprocess.run(
             [tmp_path / "aws", "--version"], env=ENVIRONMENT, capture_output=True, text=True, check=True
         )
