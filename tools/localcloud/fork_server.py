@@ -81,7 +81,6 @@ class ForkServer:
         """Makes `path` a command: a call that tells its `arguments`, with its files, and ends as the call does."""
         address = self.address
         call = address.with_name("call.py")
-        call.write_text(_CALL)
         path.write_text(f"#!/bin/sh\nexec '{sys.executable}' -I -S '{call}' '{address}' \"$@\"\n")
         path.chmod(0o755)
 
@@ -100,6 +99,8 @@ class ForkServer:
         self.stop()
         # Not in the state's folder: the path of a socket has 107 characters at most.
         self._folder = Path(tempfile.mkdtemp(prefix="localcloud-"))
+        # Once, and not with each command: another one may be reading it.
+        (self._folder / "call.py").write_text(_CALL)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))}
         nothing = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
         self._process = subprocess.Popen(

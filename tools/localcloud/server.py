@@ -35,6 +35,8 @@ from localcloud.package_tokens import PackageTokens
 from localcloud.port import HOST
 from localcloud.settings import LocalCloud
 
+_LOOK_EVERY_SECONDS = 0.5
+
 
 class QuietRequestHandler(MotoRequestHandler):
     """Writes only requests that failed on the server's side or were refused; all of them with --verbose."""
@@ -118,7 +120,9 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
     threading.Thread(target=server.serve_forever, name="localcloud-http", daemon=True).start()
     print(f"localcloud ready at {cloud.endpoint_url}", flush=True)
     try:
-        stopping.wait()
+        # Not for ever: a signal that another thread has taken does not wake this one, in which it is handled.
+        while not stopping.wait(_LOOK_EVERY_SECONDS):
+            pass
     finally:
         codebuild.shutdown()
         functions.shutdown()

@@ -13,7 +13,6 @@ Where it fails, /opt/ml/output/message says why, and the job's description shows
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections import deque
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ import hyperparameters
 from data import DataError, Dataset, read_dataset
 from prepared_data import DATA, HELD_OUT, TOKENIZER, describe, write_rows
 from reporting import say
+from unpacking import unpack
 
 _LAST_LINES = 10
 
@@ -73,8 +73,7 @@ def _prepare(
 def _own(archive: Path, entry_point: str, arguments: Sequence[str]) -> None:
     """Runs a file of the request's own code, with the same arguments."""
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
+        unpack(archive, Path(folder))
         if not (Path(folder) / entry_point).is_file():
             raise PreparationError(f"The code holds no file {entry_point}, the entry_point of preparation.")
         last: deque[str] = deque(maxlen=_LAST_LINES)

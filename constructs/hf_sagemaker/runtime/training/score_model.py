@@ -10,13 +10,13 @@ Where it cannot, that file says why.
 import json
 import os
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
 import exit_message
 from data import DataError, Example, majority_baseline, read_examples
 from reporting import say
+from unpacking import unpack
 
 _BATCH = 64
 _SHOWN = 300  # characters of an error of transformers, which may name all models that it knows
@@ -43,8 +43,7 @@ def score(archive: Path, data: Path) -> dict[str, float]:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with tempfile.TemporaryDirectory() as folder:
-        with tarfile.open(archive) as packed:
-            packed.extractall(folder, filter="data")
+        unpack(archive, Path(folder))
         right, loss = _answers(Path(folder), examples)
     return {
         "eval_accuracy": round(right / len(examples), 4),
