@@ -42,26 +42,8 @@ class TrainingAttempt(Construct):
         """
         super().__init__(scope, construct_id)
         api, description = task.kind.api, task.result_path
-        describe = sfn.CustomState(
-            self,
-            f"Describe{construct_id}Job",
-            state_json={
-                "Type": "Task",
-                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:describe{api}",
-                "Parameters": {f"{api}Name.$": task.name.value.path},
-                "ResultPath": description,
-                "TimeoutSeconds": _ANSWER_SECONDS,
-                "Retry": [
-                    {
-                        "ErrorEquals": ["SageMaker.SageMakerException", "SageMaker.SdkClientException"],
-                        "IntervalSeconds": 5,
-                        "BackoffRate": 2,
-                        "MaxAttempts": 6,
-                        "MaxDelaySeconds": 120,
-                        "JitterStrategy": "FULL",
-                    }
-                ],
-            },
+        describe = describe_job(
+            self, f"Describe{construct_id}Job", api=api, name=task.name.value.path, result_path=description
         )
         wait_name = f"WaitFor{construct_id}Job"
         wait = sfn.Wait(
@@ -99,3 +81,31 @@ class TrainingAttempt(Construct):
         describe.next(outcome)
         describe.add_catch(failed, result_path="$.failure")
         wait.next(describe)
+
+
+def describe_job(scope: Construct, construct_id: str, *, api: str, name: str, result_path: str) -> sfn.CustomState:
+    """A state that asks SageMaker for a job's description, again while the service is the trouble.
+
+    api: the kind of job, as in `describeTrainingJob`. name: the path of its name. result_path: where the answer goes.
+    """
+    return sfn.CustomState(
+        scope,
+        construct_id,
+        state_json={
+            "Type": "Task",
+            "Resource": f"arn:{place_of(scope).partition}:states:::aws-sdk:sagemaker:describe{api}",
+            "Parameters": {f"{api}Name.$": name},
+            "ResultPath": result_path,
+            "TimeoutSeconds": _ANSWER_SECONDS,
+            "Retry": [
+                {
+                    "ErrorEquals": ["SageMaker.SageMakerException", "SageMaker.SdkClientException"],
+                    "IntervalSeconds": 5,
+                    "BackoffRate": 2,
+                    "MaxAttempts": 6,
+                    "MaxDelaySeconds": 120,
+                    "JitterStrategy": "FULL",
+                }
+            ],
+        },
+    )

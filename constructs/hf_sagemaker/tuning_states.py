@@ -8,10 +8,9 @@ from constructs import Construct
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.job_kinds import TUNING, tuning_prefix
 from hf_sagemaker.job_task import TO_START_AND_END, JobName
-from hf_sagemaker.place import place_of
 from hf_sagemaker.spot_trouble import why_spot_ended
 from hf_sagemaker.state_input import FromInput
-from hf_sagemaker.training_attempt import TrainingAttempt
+from hf_sagemaker.training_attempt import TrainingAttempt, describe_job
 from hf_sagemaker.training_failures import TrainingFailures
 from hf_sagemaker.training_job_task import TrainingJobPlace
 from hf_sagemaker.tuning_job_task import TuningJobTask
@@ -21,7 +20,6 @@ TUNING_TIMEOUT = TUNING.longest_run + TO_START_AND_END
 _TUNING = "$.job.tuning"
 _WARM_START = f"{_TUNING}.warm_start_config"
 _BEST = "$.tuning.BestTrainingJob.TrainingJobName"
-_ANSWER_SECONDS = 60
 
 
 class TuningStates(Construct):
@@ -110,27 +108,7 @@ class TuningStates(Construct):
             self.start.otherwise(task)
 
     def _best(self, trained: sfn.IChainable) -> sfn.CustomState:
-        state = sfn.CustomState(
-            self,
-            "DescribeBest",
-            state_json={
-                "Type": "Task",
-                "Resource": f"arn:{place_of(self).partition}:states:::aws-sdk:sagemaker:describeTrainingJob",
-                "Parameters": {"TrainingJobName.$": _BEST},
-                "ResultPath": "$.training",
-                "TimeoutSeconds": _ANSWER_SECONDS,
-                "Retry": [
-                    {
-                        "ErrorEquals": ["SageMaker.SageMakerException", "SageMaker.SdkClientException"],
-                        "IntervalSeconds": 5,
-                        "BackoffRate": 2,
-                        "MaxAttempts": 6,
-                        "MaxDelaySeconds": 120,
-                        "JitterStrategy": "FULL",
-                    }
-                ],
-            },
-        )
+        state = describe_job(self, "DescribeBest", api="TrainingJob", name=_BEST, result_path="$.training")
         state.add_catch(self._failures.caught, result_path="$.failure")
         state.next(trained)
         return state

@@ -7,8 +7,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from report_training.searches import tuning_jobs
-
 TRAINING_JOBS_GROUP = "/aws/sagemaker/TrainingJobs"
 _UNFINISHED = ("InProgress", "Stopping")
 _WAIT_SECONDS = 210
@@ -26,18 +24,22 @@ def execution(step_functions: Any, arn: str) -> tuple[dict[str, Any], dict[str, 
     described: dict[str, Any] = step_functions.describe_execution(executionArn=arn)
     pages = step_functions.get_paginator("get_execution_history").paginate(executionArn=arn)
     events = [event for page in pages for event in page["events"]]
-    return described, training_jobs(events), tuning_jobs(events)
+    return described, started(events, "TrainingJob"), started(events, "HyperParameterTuningJob")
 
 
-def training_jobs(events: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """As `execution`. A job is named by what its task was scheduled with, whatever the state is called."""
+def started(events: Iterable[dict[str, Any]], kind: str) -> dict[str, int]:
+    """Of an execution's history: name of each job of a kind → which redrive has started it.
+
+    kind: `TrainingJob` or `HyperParameterTuningJob`. A job is named by what its task was scheduled with, whatever the
+    state is called.
+    """
     found: dict[str, int] = {}
     redrives = 0
     for event in events:
         redrives += event["type"] == "ExecutionRedriven"
         details = event.get("taskScheduledEventDetails") or {}
-        if str(details.get("resource", "")).startswith("createTrainingJob"):
-            name = json.loads(details["parameters"]).get("TrainingJobName")
+        if str(details.get("resource", "")).startswith(f"create{kind}"):
+            name = json.loads(details["parameters"]).get(f"{kind}Name")
             if name:
                 found.setdefault(str(name), redrives)
     return found

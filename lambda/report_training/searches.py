@@ -1,7 +1,6 @@
 """The tuning jobs of a run: which training jobs each has started, and which was best."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,20 +40,6 @@ class Search:
 
 def _told(child: dict[str, Any]) -> bool:
     return child.get("ObjectiveStatus") == "Succeeded" and "FinalHyperParameterTuningJobObjectiveMetric" in child
-
-
-def tuning_jobs(events: Iterable[dict[str, Any]]) -> dict[str, int]:
-    """Of an execution's history: name → which redrive has started it. Named by what its task was scheduled with."""
-    found: dict[str, int] = {}
-    redrives = 0
-    for event in events:
-        redrives += event["type"] == "ExecutionRedriven"
-        details = event.get("taskScheduledEventDetails") or {}
-        if str(details.get("resource", "")).startswith("createHyperParameterTuningJob"):
-            name = json.loads(details["parameters"]).get("HyperParameterTuningJobName")
-            if name:
-                found.setdefault(str(name), redrives)
-    return found
 
 
 def searches(sagemaker: Any, names: dict[str, int]) -> list[Search]:

@@ -13,7 +13,7 @@ from moto import mock_aws
 from report_training import message, metrics, reading
 from report_training.handler import handle
 from report_training.logic import LONGEST_CAUSE, Subject, make_report
-from report_training.searches import Search, tuning_jobs
+from report_training.searches import Search
 
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:text"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:text:sentiment-1"
@@ -210,7 +210,7 @@ def test_jobs_are_found_in_the_history_whatever_the_states_are_called() -> None:
         {"type": "ExecutionRedriven"},
         scheduled("createTrainingJob.sync", TrainingJobName="second"),
     ]
-    assert reading.training_jobs(events) == {"first": 0, "second": 1}
+    assert reading.started(events, "TrainingJob") == {"first": 0, "second": 1}
 
 
 @pytest.mark.parametrize(
@@ -389,4 +389,4 @@ def test_tuning_jobs_are_found_in_the_history() -> None:
     parameters = json.dumps({"HyperParameterTuningJobName": "dev-search"})
     details = {"resource": "createHyperParameterTuningJob.sync", "parameters": parameters}
     events = [{"type": "ExecutionRedriven"}, {"type": "TaskScheduled", "taskScheduledEventDetails": details}]
-    assert tuning_jobs(events) == {"dev-search": 1}
+    assert reading.started(events, "HyperParameterTuningJob") == {"dev-search": 1}
