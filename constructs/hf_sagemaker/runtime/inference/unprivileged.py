@@ -30,15 +30,23 @@ def main(command: Sequence[str]) -> None:
     serves = list(command[1:]) in ([], ["serve"])
     if in_container and serves and os.geteuid() == 0 and _server(Path(command[0]).parent) == "batching":
         model = Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "model")
-        if kept := list(needs_root(model)):
-            print(f"the server stays root, since without it {kept[0]} could not be used", flush=True)
+        kept = next(needs_root(model, Path(sys.executable), Path(command[0])), None)
+        if kept:
+            print(f"the server stays root, since without it {kept} could not be used", flush=True)
         else:
             give_root_away()
     os.execv(sys.executable, [sys.executable, *command])
 
 
-def needs_root(model: Path) -> Iterator[Path]:
-    """What another user could not use, after all that can be was made readable: the model's files, and the GPUs."""
+def needs_root(model: Path, *programs: Path) -> Iterator[Path]:
+    """What another user could not use, after the model was made readable as far as it can be.
+
+    Of the model's files, the GPUs, and the folders in which the programs are.
+    """
+    for program in programs:
+        for folder in (*program.absolute().parents, *program.resolve().parents):
+            if not _made_usable(folder, 0o001, change=False):
+                yield folder
     folders = [model.parent, model] if model.is_dir() else []
     for path in [*folders, *(model.rglob("*") if folders else ())]:
         wanted = 0o005 if path.is_dir() else 0o004
