@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -13,14 +13,14 @@ from batching import BatchLimits, BatchQueue, Unit
 from content import RequestError, as_request_error, check_accept, decode, encode
 from model_loading import LoadedModel, ModelLoadError, warm_up_body
 from packed_linear import pack_linear_layers
-from pipeline_steps import PipelineSteps
+from pipeline_steps import GENERATING_TASKS, PipelineSteps
 from server_settings import ServerSettings
 from text_classification_batch import TextClassificationSteps
 from wire import Frames, write_frame
 
 _RECEIVE = 1 << 20  # bytes
-# On a CPU the time goes with the tokens, on a GPU hardly.
-_PADDING_SHARE = {"cpu": 0.15, "cuda": 0.5}
+_ANY_COMPANY = 4096.0  # tokens: padding counts for nothing against another call
+_WEIGHED_REPEATS = 12
 
 
 @dataclass(slots=True, eq=False)
@@ -47,14 +47,14 @@ class Answering:
         self._loaded = loaded
         self._settings = settings
         self._steps = self._prepare_pipeline()
-        device = loaded.device.partition(":")[0]
-        limits = BatchLimits(
+        self._limits = BatchLimits(
             size=settings.max_batch_size,
             tokens=settings.max_batch_tokens,
-            padding=_PADDING_SHARE.get(device, 0.5),
+            # Until it is measured. What generates asks the model once for each token, however long the text was.
+            fixed_tokens=64.0 if loaded.device == "cpu" and loaded.task not in GENERATING_TASKS else _ANY_COMPANY,
             delay=settings.max_batch_delay,
         )
-        self._waiting = BatchQueue(limits)
+        self._waiting = BatchQueue(self._limits)
         self._done: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def _prepare_pipeline(self) -> PipelineSteps | None:
@@ -88,7 +88,35 @@ class Answering:
             if answer[0]["status"] != 200:
                 raise ModelLoadError(f"{self._loaded.what} does not answer: {answer[1].decode()}")
             self._forget_done()
+        self._weigh(question)
         return f"{self._loaded.what} is loaded and answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
+
+    def _weigh(self, question: tuple[bytes, str]) -> None:
+        """Measures what asking the model costs at all, and what a token costs: with one longer text, and with eight."""
+        if self._steps is None or self._loaded.task in GENERATING_TASKS:
+            return
+        payload = decode(*question, self._loaded.task)
+        text = payload.get("inputs") if isinstance(payload, dict) else None
+        if not isinstance(text, str):
+            return
+        (prepared,) = self._prepare([{**payload, "inputs": " ".join([text] * _WEIGHED_REPEATS)}])
+        if isinstance(prepared, Exception) or prepared.units[0].key is None:
+            return
+        one, eight = prepared.units[:1], prepared.units[:1] * 8
+        length = one[0].length
+        seconds = self._fastest(one)
+        per_token = max(1e-9, (self._fastest(eight) - seconds) / (7 * length))
+        fixed = min(max(0.0, seconds / per_token - length), float(_ANY_COMPANY))
+        self._waiting.limits = replace(self._limits, fixed_tokens=fixed)
+
+    def _fastest(self, units: list[Unit]) -> float:
+        assert self._steps is not None
+        times = []
+        for _ in range(5):  # the best: whatever else runs on the machine only adds to it
+            began = time.perf_counter()
+            self._steps.forward(units)
+            times.append(time.perf_counter() - began)
+        return min(times)
 
     def serve(self, connection: socket.socket) -> None:
         """Until the other side closes the connection and everything is answered."""
@@ -132,7 +160,7 @@ class Answering:
                 else:
                     content = decode(request.body, request.header["content_type"], self._loaded.task)
                     read.append((request, content))
-            except RequestError as error:
+            except Exception as error:  # a RequestError, or a fault of ours: this thread goes on either way
                 self._fail(request, error)
         if not read:
             return

@@ -14,9 +14,8 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-import uvicorn
-
 import metrics_port
+import uvicorn
 from admission import Admission
 from http_app import HttpApp
 from refusals import WORKER_LOST, too_late

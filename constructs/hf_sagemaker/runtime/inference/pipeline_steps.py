@@ -7,7 +7,7 @@ own, and forward for many requests at once; the answer is what the pipeline itse
 import copy
 import json
 import threading
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +36,7 @@ PADDED_TASKS = frozenset(
         "zero-shot-classification",
     }
 )
+GENERATING_TASKS = frozenset({"summarization", "text-generation", "text2text-generation", "translation"})
 # Together where nothing has to be padded. (Speech models there are that take padding for silence, and answer it.)
 SAME_SHAPE_TASKS = frozenset({"audio-classification", "automatic-speech-recognition", "image-classification"})
 
@@ -44,29 +45,43 @@ class _Interrupted(Exception):
     """Thrown where a pipeline would begin to work: until here it has only understood the request."""
 
 
-class _TakenApart:
-    """Goes before a pipeline's own class. What would do the work says what is to be done, or has the results already."""
+class _Interruption:
+    """What a pipeline does instead of its work: it says what is to be done, or takes the results that are there."""
 
-    _now = threading.local()
+    def __init__(self) -> None:
+        self._here = threading.local()
 
-    def get_iterator(self, inputs: Any, num_workers: Any, batch_size: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on(list(inputs), parameters)
+    def put_into(self, pipe: Any) -> None:
+        """All four ways in which a pipeline's `__call__` goes on, once it has understood its arguments."""
+        pipe.run_single = self._one
+        pipe.run_multi = pipe.iterate = self._many
+        pipe.get_iterator = lambda inputs, workers, batch_size, *parameters: self._many(inputs, *parameters)
 
-    def run_multi(self, inputs: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on(list(inputs), parameters)
+    def understand(self, pipe: Any, inputs: Any, parameters: dict[str, Any]) -> Any:
+        """(items, (preprocess, forward, postprocess parameters)) of a call. None: there is nothing to do."""
+        try:
+            pipe(inputs, **parameters)
+        except _Interrupted:
+            return self._here.work
+        return None
 
-    def iterate(self, inputs: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on(list(inputs), parameters)
+    def go_on(self, pipe: Any, inputs: Any, parameters: dict[str, Any], results: list[Any]) -> Any:
+        """What the call returns when its work has these results."""
+        self._here.results = results
+        try:
+            return pipe(inputs, **parameters)
+        finally:
+            self._here.results = None
 
-    def run_single(self, inputs: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on([inputs], parameters)[0]
+    def _many(self, items: Any, *parameters: dict[str, Any]) -> list[Any]:
+        results = getattr(self._here, "results", None)
+        if results is None:
+            self._here.work = list(items), parameters
+            raise _Interrupted
+        return list(results)
 
-    def _stop_or_go_on(self, items: list[Any], parameters: tuple[dict[str, Any], ...]) -> list[Any]:
-        results = getattr(self._now, "results", None)
-        if results is not None:
-            return list(results)
-        self._now.work = items, parameters
-        raise _Interrupted
+    def _one(self, item: Any, *parameters: dict[str, Any]) -> Any:
+        return self._many([item], *parameters)[0]
 
 
 @dataclass(slots=True)
@@ -90,9 +105,9 @@ class PipelineSteps:
     def __init__(self, pipe: Pipeline, task: str, *, max_tokens: int) -> None:
         """max_tokens: longest input that is taken, whatever the model says of itself."""
         self._task = "translation" if task.startswith("translation") else task
-        taken_apart = type(pipe).__name__, (_TakenApart, type(pipe)), {}
         self._pipe = copy.copy(pipe)
-        self._pipe.__class__ = type(*taken_apart)  # type: ignore[assignment]
+        self._interruption = _Interruption()
+        self._interruption.put_into(self._pipe)
         # A tokenizer of the tokenizers library must not be set to truncate by one thread while another decodes.
         self._preparing = copy.copy(self._pipe)
         if pipe.tokenizer is not None:
@@ -114,7 +129,10 @@ class PipelineSteps:
         Raises RequestError where it asks too much; whatever the pipeline raises where it is wrong.
         """
         inputs, parameters = as_call(payload)
-        items, (before, forward, after) = self._understand(inputs, parameters)
+        work = self._interruption.understand(self._preparing, inputs, parameters)
+        if work is None:
+            raise RequestError(400, "InvalidInput", "inputs", "There is nothing in the inputs to work on.")
+        items, (before, forward, after) = work
         chunks = [self._preprocess(item, before) for item in items]
         units = [self._unit(chunk, forward) for parts in chunks for chunk in parts]
         return Prepared(inputs, parameters, after, [len(parts) for parts in chunks], units)
@@ -142,19 +160,7 @@ class PipelineSteps:
                 results.append(self._pipe.postprocess(parts, **prepared.postprocess))
             else:
                 results.append(self._pipe.postprocess(parts[0], **prepared.postprocess))
-        now = _TakenApart._now
-        now.results = results
-        try:
-            return call(self._pipe, prepared.inputs, prepared.parameters)
-        finally:
-            now.results = None
-
-    def _understand(self, inputs: Any, parameters: dict[str, Any]) -> Any:
-        try:
-            call(self._preparing, inputs, parameters)
-        except _Interrupted:
-            return _TakenApart._now.work
-        raise RequestError(400, "InvalidInput", "inputs", "There is nothing in the inputs to work on.")
+        return self._interruption.go_on(self._pipe, prepared.inputs, prepared.parameters, results)
 
     def _preprocess(self, item: Any, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         chunks: Any = self._preparing.preprocess(item, **parameters)
@@ -191,10 +197,6 @@ def as_call(payload: Any) -> tuple[Any, dict[str, Any]]:
     return inputs, rest.pop("parameters", None) or {}
 
 
-def call(pipe: Any, inputs: Any, parameters: dict[str, Any]) -> Any:
-    return pipe(inputs, **parameters)
-
-
 def length_of(chunk: dict[str, Any]) -> int:
     ids = chunk.get("input_ids")
     return ids.shape[-1] if isinstance(ids, torch.Tensor) else 0
@@ -224,5 +226,3 @@ def too_long(length: int, longest: int) -> RequestError:
 
 def _parameters_key(parameters: dict[str, Any]) -> Hashable:
     return json.dumps(parameters, sort_keys=True, default=repr) if parameters else ""
-
-

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def main(arguments: list[str], variables: Mapping[str, str]) -> None:
     try:
         serve = _get_ready(settings, options.gpu, connection)
     except ModelLoadError as error:
-        connection.sendall(write_frame({"failed": str(error)}))
-        _end(1)
+        _give_up(connection, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        _give_up(connection, " ".join(f"{type(error).__name__}: {error}".split()))
     serve()
     _end(0)
 
@@ -51,6 +54,11 @@ def _get_ready(settings: ServerSettings, gpu: int | None, connection: socket.soc
     what = answering.warm_up()
     connection.sendall(write_frame({"ready": what, "device": loaded.device}))
     return lambda: answering.serve(connection)
+
+
+def _give_up(connection: socket.socket, reason: str) -> None:
+    connection.sendall(write_frame({"failed": reason}))
+    _end(1)
 
 
 def _end(code: int) -> Any:
