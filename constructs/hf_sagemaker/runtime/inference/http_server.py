@@ -131,7 +131,7 @@ class _BatchingServer(uvicorn.Server):
     def _install_requirements(self) -> None:
         import own_code
 
-        own_code.install_requirements(self._settings)
+        own_code.install_requirements(self._settings.model_folder)
 
     async def _sweep(self) -> None:
         while True:
