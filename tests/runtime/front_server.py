@@ -86,7 +86,11 @@ class FrontServer:
             return None
 
     def wait_until_ready(self) -> "FrontServer":
-        wait_for(lambda: self.ping() == 200, "/ping is 200", self)
+        def ready() -> bool:
+            assert self.process.poll() is None, f"it has ended\n{self.log}"
+            return self.ping() == 200
+
+        wait_for(ready, "/ping is 200", self)
         return self
 
     def end(self, seconds: float = 20) -> int:

@@ -201,7 +201,7 @@ def _pip_install(file: Path, scratch: Path) -> None:
 
 
 def _is_about_the_network(output: str) -> bool:
-    signs = ("NewConnectionError", "ConnectTimeout", "Name or service not known", "name resolution", "ProxyError")
+    signs = ("connection broken by", "NewConnectionError", "Failed to establish", "name resolution", "ProxyError")
     return any(sign in output for sign in signs)
 
 

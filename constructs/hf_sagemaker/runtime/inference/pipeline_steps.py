@@ -5,12 +5,14 @@ own, and forward for many requests at once; the answer is what the pipeline itse
 """
 
 import copy
+import inspect
 import json
 import threading
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+import tasks
 import torch
 from batching import Unit
 from content import RequestError
@@ -20,28 +22,21 @@ from transformers.pipelines.base import ChunkPipeline
 from transformers.pipelines.pt_utils import PipelineIterator
 
 # Shorter and longer inputs together: the model is told by a mask what is padding, and so gives the same answers.
-PADDED_TASKS = frozenset(
-    {
-        "feature-extraction",
-        "fill-mask",
-        "ner",
-        "question-answering",
-        "sentiment-analysis",
-        "summarization",
-        "text-classification",
-        "text-generation",
-        "text2text-generation",
-        "token-classification",
-        "translation",
-        "zero-shot-classification",
-    }
-)
-GENERATING_TASKS = frozenset({"summarization", "text-generation", "text2text-generation", "translation"})
+_PADDED_TASKS = tasks.TEXT | tasks.ZERO_SHOT | {"question-answering"}
 # Together where nothing has to be padded. (Speech models there are that take padding for silence, and answer it.)
-SAME_SHAPE_TASKS = frozenset({"audio-classification", "automatic-speech-recognition", "image-classification"})
+_SAME_SHAPE_TASKS = frozenset({"audio-classification", "automatic-speech-recognition", "image-classification"})
+# Settings of a generation that count what comes before the first new token, and so would count padding.
+_COUNT_THE_PROMPT = (
+    "max_length",
+    "min_length",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "encoder_repetition_penalty",
+)
+_UNSET = (None, 0, 1.0)
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """Thrown where a pipeline would begin to work: until here it has only understood the request."""
 
 
@@ -61,7 +56,7 @@ class _Interruption:
         """(items, (preprocess, forward, postprocess parameters)) of a call. None: there is nothing to do."""
         try:
             pipe(inputs, **parameters)
-        except _Interrupted:
+        except _InterruptedError:
             return self._here.work
         return None
 
@@ -77,7 +72,7 @@ class _Interruption:
         results = getattr(self._here, "results", None)
         if results is None:
             self._here.work = list(items), parameters
-            raise _Interrupted
+            raise _InterruptedError
         return list(results)
 
     def _one(self, item: Any, *parameters: dict[str, Any]) -> Any:
@@ -104,7 +99,7 @@ class PipelineSteps:
 
     def __init__(self, pipe: Pipeline, task: str, *, max_tokens: int) -> None:
         """max_tokens: longest input that is taken, whatever the model says of itself."""
-        self._task = "translation" if task.startswith("translation") else task
+        self._task = tasks.canonical(task)
         self._pipe = copy.copy(pipe)
         self._interruption = _Interruption()
         self._interruption.put_into(self._pipe)
@@ -115,13 +110,15 @@ class PipelineSteps:
             if self._task == "text-generation":
                 self._preparing.tokenizer.padding_side = "left"
         self._padding = Padding(self._preparing)
+        takes = inspect.signature(pipe.model.forward).parameters
+        # A model with a state for each step works through padding as if it were text.
+        self._masks_padding = "attention_mask" in takes and not getattr(pipe.model, "_is_stateful", False)
         self.longest = longest_input(pipe, max_tokens)
 
     @staticmethod
     def can_take_apart(pipe: Any, task: str | None) -> bool:
         """Whether requests to this pipeline can be answered together."""
-        known = task in PADDED_TASKS or task in SAME_SHAPE_TASKS or str(task).startswith("translation")
-        return isinstance(pipe, Pipeline) and known
+        return isinstance(pipe, Pipeline) and tasks.canonical(task) in _PADDED_TASKS | _SAME_SHAPE_TASKS
 
     def prepare(self, payload: Any) -> Prepared:
         """What the caller's document asks of the model.
@@ -131,10 +128,10 @@ class PipelineSteps:
         inputs, parameters = as_call(payload)
         work = self._interruption.understand(self._preparing, inputs, parameters)
         if work is None:
-            raise RequestError(400, "InvalidInput", "inputs", "There is nothing in the inputs to work on.")
+            raise RequestError("there is nothing in the inputs to work on", field="inputs")
         items, (before, forward, after) = work
         chunks = [self._preprocess(item, before) for item in items]
-        units = [self._unit(chunk, forward) for parts in chunks for chunk in parts]
+        units = [self._unit(chunk, forward, after) for parts in chunks for chunk in parts]
         return Prepared(inputs, parameters, after, [len(parts) for parts in chunks], units)
 
     def forward(self, units: list[Unit]) -> list[Any]:
@@ -166,26 +163,26 @@ class PipelineSteps:
         chunks: Any = self._preparing.preprocess(item, **parameters)
         return list(chunks) if isinstance(self._preparing, ChunkPipeline) else [chunks]
 
-    def _unit(self, chunk: dict[str, Any], forward: dict[str, Any]) -> Unit:
+    def _unit(self, chunk: dict[str, Any], forward: dict[str, Any], after: dict[str, Any]) -> Unit:
         length = length_of(chunk)
         if length > self.longest:
             raise too_long(length, self.longest)
-        return Unit(self._key(chunk, forward, length), length, 0.0, None, inputs=(chunk, forward))
-
-    def _key(self, chunk: dict[str, Any], forward: dict[str, Any], length: int) -> Hashable:
-        same = self._padding.shape_key(chunk, equal=self._needs_equal_lengths(forward))
-        if same is None or forward.get("return_tensors"):
-            return None
-        return same, _parameters_key(forward)
+        key: Hashable = self._padding.shape_key(chunk, equal=self._needs_equal_lengths(forward))
+        # Numbers of tokens as an answer would hold those of the padding.
+        if key is None or getattr(after.get("return_type"), "name", "") == "TENSORS":
+            return Unit(None, length, 0.0, None, inputs=(chunk, forward))
+        return Unit((key, _parameters_key(forward)), length, 0.0, None, inputs=(chunk, forward))
 
     def _needs_equal_lengths(self, forward: dict[str, Any]) -> bool:
-        if self._task in SAME_SHAPE_TASKS or not self._padding.is_possible:
+        if self._task in _SAME_SHAPE_TASKS or not self._padding.is_possible or not self._masks_padding:
             return True
         if self._task != "text-generation":
             return False
-        # Where only the whole length is limited, padding would count as part of it.
         config = forward.get("generation_config") or getattr(self._pipe, "generation_config", None)
-        return forward.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is None
+        asked = {name: forward.get(name, getattr(config, name, None)) for name in _COUNT_THE_PROMPT}
+        if forward.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is not None:
+            del asked["max_length"]
+        return any(value not in _UNSET for value in asked.values())
 
 
 def as_call(payload: Any) -> tuple[Any, dict[str, Any]]:
@@ -216,11 +213,9 @@ def longest_input(pipe: Pipeline, limit: int) -> int:
 
 def too_long(length: int, longest: int) -> RequestError:
     return RequestError(
-        400,
-        "InvalidInput",
-        "inputs",
-        f"The input has {length} tokens, and the model takes at most {longest}. Send a shorter one, or let the "
-        'tokenizer cut it: "parameters": {"truncation": true} where the task takes that.',
+        f"the input has {length} tokens, and the model takes at most {longest}: send a shorter one, or let the "
+        'tokenizer cut it ("parameters": {"truncation": true}, where the task takes that)',
+        field="inputs",
     )
 
 

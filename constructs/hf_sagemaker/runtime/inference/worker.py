@@ -47,9 +47,12 @@ def main(arguments: list[str], variables: Mapping[str, str]) -> None:
 
 def _get_ready(settings: ServerSettings, gpu: int | None, connection: socket.socket) -> Callable[[], None]:
     """ModelLoadError: it cannot be loaded, or does not answer."""
-    loaded = load_model(settings, gpu)
-    from answering import Answering  # what it imports takes seconds, which a refusal by load_model should not cost
+    if settings.hub_model is None:  # transformers decides on its import whether it may ask the hub for what is missing
+        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    # Before the model's own code is on sys.path, which may have modules of the same names.
+    from answering import Answering
 
+    loaded = load_model(settings, gpu)
     answering = Answering(loaded, settings)
     what = answering.warm_up()
     connection.sendall(write_frame({"ready": what, "device": loaded.device}))
