@@ -23,6 +23,7 @@ from wire import Frames, write_frame
 _RECEIVE = 1 << 20  # bytes
 _ANY_COMPANY = 4096.0  # tokens: padding counts for nothing against another call
 _WEIGHED_REPEATS = 12
+_WORTHWHILE = 0.8  # of the time with one thread, for several to be worth their waking
 
 
 @dataclass(slots=True, eq=False)
@@ -99,11 +100,14 @@ class Answering:
         return f"{self._loaded.what} is loaded and answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
 
     def _weigh(self, question: tuple[bytes, str]) -> None:
-        """Measures what asking the model costs at all, and what a token costs: with one longer text, and with eight."""
+        """Measures, with a longer text and with eight of it, how many threads serve and what asking costs.
+
+        What asking costs at all, against what a token costs, decides which batches are the cheapest.
+        """
         if self._steps is None or self._loaded.task in GENERATING:
             return
         payload = decode(*question, self._loaded.task)
-        text = payload.get("inputs") if isinstance(payload, dict) else None
+        text = payload["inputs"]
         if not isinstance(text, str):
             return
         (prepared,) = self._prepare([{**payload, "inputs": " ".join([text] * _WEIGHED_REPEATS)}])
@@ -111,10 +115,20 @@ class Answering:
             return
         one, eight = prepared.units[:1], prepared.units[:1] * 8
         length = one[0].length
+        if self._loaded.device == "cpu":
+            self._choose_threads(one)
         seconds = self._fastest(one)
         per_token = max(1e-9, (self._fastest(eight) - seconds) / (7 * length))
-        fixed = min(max(0.0, seconds / per_token - length), float(_ANY_COMPANY))
+        fixed = min(max(0.0, seconds / per_token - length), _ANY_COMPANY)
         self._waiting.limits = replace(self._limits, fixed_tokens=fixed)
+
+    def _choose_threads(self, units: list[Unit]) -> None:
+        """One where more are hardly faster: for a small model it costs more to wake them than they do."""
+        most = torch.get_num_threads()
+        with_all = self._fastest(units)
+        torch.set_num_threads(1)
+        if with_all < _WORTHWHILE * self._fastest(units):
+            torch.set_num_threads(most)
 
     def _fastest(self, units: list[Unit]) -> float:
         assert self._steps is not None
