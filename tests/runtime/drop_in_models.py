@@ -1,6 +1,8 @@
-"""Makes a tiny model with random weights per task, to be run by the serving image's Python: `drop_in_models.py <folder>`.
+"""Makes a tiny model with random weights per task. For the serving image's Python:
 
-Weights are larger than a fresh model's: its answers would all be the same, and a comparison of them would prove nothing.
+    drop_in_models.py FOLDER [NAME …]
+
+Weights are larger than a fresh model's, whose answers are all the same: comparing them would prove nothing.
 The kinds are chosen for what padding does to them: token types, positions that depend on the padding token (RoBERTa),
 learned, rotary and relative positions, decoders without a padding token, and a sound model that must not be padded.
 """
@@ -209,7 +211,7 @@ def image_classification(folder: Path) -> None:
         image_size=32,
         patch_size=8,
         initializer_range=0.25,
-        id2label={number: name for number, name in enumerate(("cat", "dog", "boat", "tree", "chair", "cloud"))},
+        id2label=dict(enumerate(("cat", "dog", "boat", "tree", "chair", "cloud"))),
         **_SIZES,
     )
     processor = hf.ViTImageProcessor(size={"height": 32, "width": 32})
@@ -279,13 +281,15 @@ def make_media(folder: Path) -> None:
             sound.writeframes((tones * 6000).astype("<i2").tobytes())
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, names: list[str]) -> None:
+    """names: of the models to make; none: all of them."""
     folder.mkdir(parents=True, exist_ok=True)
     make_media(folder / "media")
     for number, (name, make) in enumerate(MODELS.items()):
-        torch.manual_seed(number)
-        make(folder / name)
+        if not names or name in names:
+            torch.manual_seed(number)
+            make(folder / name)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

