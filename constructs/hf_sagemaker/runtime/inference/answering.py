@@ -1,5 +1,6 @@
 """Requests, from the socket through the model and back."""
 
+import gc
 import queue
 import socket
 import threading
@@ -22,8 +23,9 @@ from wire import Frames, write_frame
 
 _RECEIVE = 1 << 20  # bytes
 _ANY_COMPANY = 4096.0  # tokens: padding counts for nothing against another call
-_WEIGHED_REPEATS = 12
-_WORTHWHILE = 0.8  # of the time with one thread, for several to be worth their waking
+_WEIGHED_REPEATS = 3  # of the warm-up's text: about the length of a sentence
+_WEIGHED_UNITS = 16
+_WORTHWHILE = 0.8  # of the time with half as many threads, for more to be worth their waking
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +80,11 @@ class Answering:
         kind = TextClassificationSteps if TextClassificationSteps.fits(pipe) else PipelineSteps
         return kind(pipe, str(loaded.task), max_tokens=settings.max_batch_tokens)
 
+    @property
+    def threads(self) -> int:
+        """Of the processor, that the model works with."""
+        return torch.get_num_threads()
+
     def warm_up(self) -> str:
         """Asks the model something, the way that requests do. A line that says what was loaded, and how long that took.
 
@@ -100,7 +107,7 @@ class Answering:
         return f"{self._loaded.what} is loaded and answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
 
     def _weigh(self, question: tuple[bytes, str]) -> None:
-        """Measures, with a longer text and with eight of it, how many threads serve and what asking costs.
+        """Measures, with a text and with many of it, how many threads serve and what asking costs.
 
         What asking costs at all, against what a token costs, decides which batches are the cheapest.
         """
@@ -113,22 +120,27 @@ class Answering:
         (prepared,) = self._prepare([{**payload, "inputs": " ".join([text] * _WEIGHED_REPEATS)}])
         if isinstance(prepared, Exception) or prepared.units[0].key is None:
             return
-        one, eight = prepared.units[:1], prepared.units[:1] * 8
+        one, several = prepared.units[:1], prepared.units[:1] * _WEIGHED_UNITS
         length = one[0].length
         if self._loaded.device == "cpu":
-            self._choose_threads(one)
+            self._choose_threads(several)
         seconds = self._fastest(one)
-        per_token = max(1e-9, (self._fastest(eight) - seconds) / (7 * length))
+        per_token = max(1e-9, (self._fastest(several) - seconds) / ((_WEIGHED_UNITS - 1) * length))
         fixed = min(max(0.0, seconds / per_token - length), _ANY_COMPANY)
         self._waiting.limits = replace(self._limits, fixed_tokens=fixed)
 
     def _choose_threads(self, units: list[Unit]) -> None:
-        """One where more are hardly faster: for a small model it costs more to wake them than they do."""
-        most = torch.get_num_threads()
-        with_all = self._fastest(units)
-        torch.set_num_threads(1)
-        if with_all < _WORTHWHILE * self._fastest(units):
-            torch.set_num_threads(most)
+        """Twice as many, as long as they are clearly faster: with a small model it costs more to wake them."""
+        most, threads = torch.get_num_threads(), 1
+        torch.set_num_threads(threads)
+        seconds = self._fastest(units)
+        while threads * 2 <= most:
+            torch.set_num_threads(threads * 2)
+            with_more = self._fastest(units)
+            if with_more > _WORTHWHILE * seconds:
+                break
+            threads, seconds = threads * 2, with_more
+        torch.set_num_threads(threads)
 
     def _fastest(self, units: list[Unit]) -> float:
         assert self._steps is not None
@@ -141,6 +153,8 @@ class Answering:
 
     def serve(self, connection: socket.socket) -> None:
         """Until the other side closes the connection and everything is answered."""
+        gc.collect()
+        gc.freeze()  # the model and all libraries stay: nobody needs to look through them again
         threads = [
             threading.Thread(target=self._receive, args=(connection,), name="intake"),
             threading.Thread(target=self._send, args=(connection,), name="answers"),

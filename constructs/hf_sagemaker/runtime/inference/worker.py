@@ -55,7 +55,7 @@ def _get_ready(settings: ServerSettings, gpu: int | None, connection: socket.soc
     loaded = load_model(settings, gpu)
     answering = Answering(loaded, settings)
     what = answering.warm_up()
-    connection.sendall(write_frame({"ready": what, "device": loaded.device}))
+    connection.sendall(write_frame({"ready": what, "device": loaded.device, "threads": answering.threads}))
     return lambda: answering.serve(connection)
 
 
