@@ -1,4 +1,4 @@
-"""The serving container's front end as a process of its own, over a fake worker; what it says over HTTP and in its log."""
+"""The serving container's front end as a process of its own, over a fake worker; what it answers and logs."""
 
 import http.client
 import json
@@ -34,7 +34,7 @@ class FrontServer:
         code = folder / "inference"
         shutil.copytree(runtime / "inference", code, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(Path(__file__).parent / "fake_worker.py", code / "worker.py")
-        self.port, self.metrics_port = _free_ports(2)
+        self.port, self.metrics_port = unused_port(), unused_port()
         self.log_file = folder / "log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HFSM_", "OMP_"))}
         self._arguments = [str(python), str(code / "serve.py"), "serve"]
@@ -93,7 +93,7 @@ class FrontServer:
         wait_for(ready, "/ping is 200", self)
         return self
 
-    def end(self, seconds: float = 20) -> int:
+    def end(self, seconds: float = 60) -> int:
         """Waits for its end. The exit code."""
         return self.process.wait(seconds)
 
@@ -118,7 +118,7 @@ def read_answer(connection: http.client.HTTPConnection) -> Answer:
     return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
 
 
-def wait_for(condition: Condition, what: str, server: FrontServer, seconds: float = 20) -> Any:
+def wait_for(condition: Condition, what: str, server: FrontServer, seconds: float = 60) -> Any:
     """What the condition gave, once it is true. AssertionError: it never was, or the server has ended before."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -127,9 +127,8 @@ def wait_for(condition: Condition, what: str, server: FrontServer, seconds: floa
     return value
 
 
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
+def unused_port() -> int:
+    """Of 127.0.0.1; nobody listens on it."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port

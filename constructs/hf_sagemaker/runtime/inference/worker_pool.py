@@ -33,7 +33,7 @@ class _Place:
         self.ends_in_a_row = 0
         self.failed_starts = 0
         self.start_at = 0.0
-        self.last_answer = 0.0
+        self.silent_seconds = 0.0
 
 
 class WorkerPool:
@@ -97,7 +97,7 @@ class WorkerPool:
                     self._after_end(place, worker)
             else:
                 worker.look_after()
-                self._end_if_hung(place, worker, now)
+                self._end_if_hung(place, worker)
 
     async def close(self) -> None:
         """Ends all workers."""
@@ -123,7 +123,8 @@ class WorkerPool:
     def worker_ready(self, worker: WorkerProcess, header: dict[str, Any]) -> None:
         place = self._places[worker.place]
         place.was_ready = True
-        place.ready_since = place.last_answer = time.monotonic()
+        place.ready_since = time.monotonic()
+        place.silent_seconds = 0.0
         place.failed_starts = 0
         self.ready.append(worker)
         device = header.get("device")
@@ -151,7 +152,7 @@ class WorkerPool:
             self._give_up(worker.say_why())
 
     def worker_answered(self, worker: WorkerProcess, request: Request, header: dict[str, Any], body: bytes) -> None:
-        self._places[worker.place].last_answer = time.monotonic()
+        self._places[worker.place].silent_seconds = 0.0
         self._metrics.model_answer(header, worker.place)
         if self._admission.given_back(request) and request.answer is not None:
             request.answer.set_result((header, body))
@@ -200,11 +201,12 @@ class WorkerPool:
         if not pause:
             self._start(place)
 
-    def _end_if_hung(self, place: _Place, worker: WorkerProcess, now: float) -> None:
+    def _end_if_hung(self, place: _Place, worker: WorkerProcess) -> None:
         if not worker.ready or not worker.asked:
+            place.silent_seconds = 0.0
             return
-        oldest = next(iter(worker.asked.values())).received
-        silent = now - max(oldest, place.last_answer)
-        if silent > _HUNG_AFTER * self._request_timeout:
-            worker.failure = f"the worker hung and was killed: no answer for {silent:.0f} s"
+        # Not by the clock: while the whole machine stood still, the worker could not answer either.
+        place.silent_seconds += SWEEP_SECONDS
+        if place.silent_seconds > _HUNG_AFTER * self._request_timeout:
+            worker.failure = f"the worker hung and was killed: no answer for {place.silent_seconds:.0f} s"
             worker.kill()
