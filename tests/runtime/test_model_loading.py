@@ -65,10 +65,10 @@ class OwnModel(PreTrainedModel):
     config_class = OwnConfig
     def __init__(self, config):
         super().__init__(config)
-        self.classifier = torch.nn.Linear(1, 2)
+        self.own_head = torch.nn.Linear(1, 2)
         self.post_init()
     def forward(self, input_ids=None, **others):
-        return SequenceClassifierOutput(logits=self.classifier(input_ids[:, :1].float()))
+        return SequenceClassifierOutput(logits=self.own_head(input_ids[:, :1].float()))
 """
 
 
@@ -116,9 +116,9 @@ def load(loader, inference_python: Path, opt_ml, tmp_path: Path):
         loader.stdin.write(json.dumps([told, image]) + "\n")
         loader.stdin.flush()
         lines: list[str] = []
-        while (line := loader.stdout.readline().rstrip("\n")) not in ("ended", "failed", ""):
-            lines.append(line)
-        assert line == "ended", "\n".join(lines)
+        while (line := loader.stdout.readline()) not in ("ended\n", "failed\n", ""):
+            lines.append(line.rstrip("\n"))
+        assert line == "ended\n", "\n".join(lines)
         return {**json.loads(lines[-1]), "output": "\n".join(lines[:-1])}
 
     return load
@@ -266,7 +266,7 @@ def test_code_that_a_model_brings_needs_the_images_permission_and_the_deployers(
     # When both want it, then it runs: the weights are not its own, which is said as of any model
     refused = load({"HF_TRUST_REMOTE_CODE": "1"}, trust_remote_code=True)["refused"]
     assert ran.exists()
-    assert "classifier.weight" in refused
+    assert "weights are missing: own_head.bias, own_head.weight" in refused
 
 
 def _own_code(folder: Path, source: str) -> None:
