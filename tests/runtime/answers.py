@@ -6,6 +6,15 @@ import io
 import json
 from typing import Any
 
+from tests.runtime.served_model import Answer
+
+
+def difference(expected: Answer, actual: Answer, tolerance: float = 1e-4) -> str | None:
+    """What is different first: the status, the content type, or something in the body; None: nothing is."""
+    if (actual.status, actual.content_type) != (expected.status, expected.content_type):
+        return f"{actual.status} {actual.content_type}, not {expected.status} {expected.content_type}: {actual.body!r}"
+    return first_difference(*(values(each.body, each.content_type) for each in (expected, actual)), tolerance)
+
 
 def values(body: bytes, content_type: str) -> Any:
     """What an answer says, from JSON, CSV or numpy's format, as lists, dictionaries, texts and numbers."""

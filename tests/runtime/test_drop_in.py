@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.answers import first_difference, values
+from tests.runtime.answers import difference
 from tests.runtime.drop_in_requests import MODELS, Request, refused_requests_of, requests_of, task_of
 from tests.runtime.served_model import Answer, Served, StockServer, mounted_for_stock, our_server, stock_server
 
@@ -134,12 +134,6 @@ def _refused(theirs: Answer, ours: Answer) -> bool:
 def _differences(comparison: Comparison, answers: list[Answer]) -> list[str]:
     found = []
     for request, expected, answer in zip(comparison.requests, comparison.stock, answers, strict=True):
-        if (difference := _difference(expected, answer)) is not None:
-            found.append(f"{request}: {difference}")
+        if (problem := difference(expected, answer)) is not None:
+            found.append(f"{request}: {problem}")
     return found
-
-
-def _difference(expected: Answer, answer: Answer) -> str | None:
-    if (answer.status, answer.content_type) != (expected.status, expected.content_type):
-        return f"{answer.status} {answer.content_type}, not {expected.status} {expected.content_type}: {answer.body!r}"
-    return first_difference(values(expected.body, expected.content_type), values(answer.body, answer.content_type))
