@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from localcloud.images.deep_learning_containers import installer_environment
 from localcloud.images.trees import stack_venv
-
 from tests.runtime.answers import difference
 from tests.runtime.drop_in_requests import MODELS, Request, requests_of, task_of
 from tests.runtime.served_model import Answer, NotServingError, ask_stock_handler, our_server
