@@ -111,9 +111,9 @@ lock: $(READY) ## Hash-locked requirements of every group and image, from the *.
 	@cd requirements && for image in training inference; do uv pip compile --quiet --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-package torch $$(ls dlc-$$image-excludes.in 2>/dev/null | sed 's/^/--excludes /') \
 	  dlc-$$image.in -o dlc-$$image.txt; done
-	@for code in images/training images/inference mirror; do (cd constructs/hf_sagemaker/runtime/$$code && uv pip compile \
-	  --quiet --generate-hashes --universal --python-version 3.11 --excludes excludes.in requirements.in \
-	  -o requirements.txt); done
+	@for lock in images/training/requirements images/inference/requirements images/inference/server-requirements \
+	  mirror/requirements; do (cd constructs/hf_sagemaker/runtime/$${lock%/*} && uv pip compile --quiet --generate-hashes \
+	  --universal --python-version 3.11 --excludes excludes.in $${lock##*/}.in -o $${lock##*/}.txt); done
 
 benchmark: setup images ## What synth costs, against a bare CDK app; a training run, against the toolkit alone; twenty kills
 	@$(BIN)/python benchmarks/synth

@@ -76,8 +76,9 @@ class OwnBaseSettings(Settings):
     purpose: Purpose
     """What the image is for."""
     runtime: bool = True
-    """Put the project's runtime for that purpose into it, which needs SageMaker's toolkit there (sagemaker-training, or
-    sagemaker-huggingface-inference-toolkit). False: it starts with what it brings itself."""
+    """Put the project's runtime for that purpose into it. It needs SageMaker's toolkit there for training
+    (sagemaker-training), PyTorch and transformers for serving; for the stock server, which `serving` may name,
+    sagemaker-huggingface-inference-toolkit. False: it starts with what it brings itself."""
     processor: Processor = "gpu"
     """What it is built for."""
     architecture: Architecture = "x86_64"

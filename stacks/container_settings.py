@@ -48,11 +48,20 @@ def container_environment(image: ContainerImage, given: Mapping[str, str]) -> di
 
 
 def environment_problems(
-    given: Mapping[str, str], instance: InstanceType, *, isolated: bool, leaves_vpc: bool
+    given: Mapping[str, str],
+    instance: InstanceType,
+    *,
+    image: ContainerImage | None,
+    isolated: bool,
+    leaves_vpc: bool,
 ) -> list[tuple[str, str]]:
-    """(variable, what it must be) for each that asks for what the instance or the network does not have."""
+    """(variable, what it must be) for each that asks for what the instance, the network or the image does not have.
+
+    image: None: it is not known, which is told elsewhere.
+    """
     found = isolation_problems(isolated=isolated, leaves_vpc=leaves_vpc, environment=given)
     return [
         *((problem.partition(" ")[0], problem.partition(" ")[2]) for problem in found),
         *variable_problems(given, instance),
+        *(image.serving.variable_problems(given) if image and image.serving else []),
     ]

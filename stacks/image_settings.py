@@ -27,6 +27,7 @@ from stacks.access_settings import partition_of
 from stacks.base_image_settings import AnyBaseSettings, BaseImageSettings, has_python
 from stacks.promotion_settings import ENVIRONMENTS, PromotionSource, from_source, promotion_problems
 from stacks.rebuild_settings import RebuildSettings
+from stacks.serving_settings import ServingSettings, serving_problem
 from stacks.settings_base import Name, Problem, Settings
 
 FOLDER, PINS = "folder", "pins"
@@ -79,6 +80,9 @@ class ImageSettings(Settings):
     """A Dockerfile for the rest, in a folder of its own, which is its context. It begins with `ARG BASE_IMAGE` and
     `FROM ${BASE_IMAGE}`: the image with all of the above in it."""
 
+    serving: ServingSettings | None = None
+    """Of an inference image: which server starts in it, and what it may do. Omitted: the batching one, which runs
+    no code that comes with a model and loads safetensors only."""
     rebuild: RebuildSettings = RebuildSettings()
     """What starts a build: a change of the above, and more."""
 
@@ -126,6 +130,14 @@ class ImageSettings(Settings):
             raise ValueError("must begin with `ARG BASE_IMAGE`, and its last FROM must be `FROM ${BASE_IMAGE}`")
         return file
 
+    @field_validator("serving")
+    @classmethod
+    def _fits_base(cls, value: ServingSettings | None, info: ValidationInfo) -> ServingSettings | None:
+        base = info.data.get("base")
+        if value is not None and base is not None and (problem := serving_problem(value, base)):
+            raise ValueError(problem)
+        return value
+
     def extension(self, region: str) -> ImageExtension:
         """What is built. UnknownImageError: the base is not in the region."""
         return ImageExtension(
@@ -134,6 +146,7 @@ class ImageSettings(Settings):
             requirements=tuple(self.requirements),
             apt_packages=tuple(self.apt_packages),
             dockerfile=self.dockerfile,
+            serving=self.serving.resolve() if self.serving else None,
         )
 
     def described(self, region: str) -> ContainerImage:

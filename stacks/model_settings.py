@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from hf_sagemaker.compatibility import isolation_problems
+from hf_sagemaker.compatibility import isolation_problems, task_problem
 from hf_sagemaker.dlc_catalog import Product
 from hf_sagemaker.inference_code import code_problems
 from stacks.access_settings import HubSettings, ReadOnlyBucket
@@ -21,7 +21,7 @@ _HUB = r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*@[0-9a-f]{40}$"
 _S3 = r"^(s3://[a-z0-9.-]+/)?[A-Za-z0-9!_.*'()=+-][A-Za-z0-9!_.*'()=+/-]*(/|\.tar\.gz)$"
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
 _TOOLKIT: tuple[Product, ...] = ("inference",)
-"""Images with the inference toolkit, which serves a task and runs code/inference.py. Others are servers of one kind."""
+"""Images that serve a task and run code/inference.py. Others are servers of one kind."""
 
 
 class ModelSettings(Settings):
@@ -39,7 +39,8 @@ class ModelSettings(Settings):
     """A model in S3: a key in this environment's models bucket (trained/…/model.tar.gz), or s3://bucket/key in one of
     data.read_only_buckets. An archive ends in .tar.gz; a prefix, served as it is, in a slash."""
     task: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
-    """The transformers pipeline task that is served (HF_TASK). Required with `hub` and `s3`."""
+    """The transformers pipeline task that is served (HF_TASK). Required with `hub` and `s3`. An image of TEI knows the
+    task from the model; one that is named here is checked against those that TEI serves."""
     code: Annotated[Path | None, Field(description="path, relative to this file")] = None
     """A folder with inference.py, and modules beside it, to put into a model of `hub` or `s3` as code/. A change gives
     another package; none is ever overwritten."""
@@ -126,6 +127,8 @@ def model_problems(
         found += _of_registered(path, model)
     elif sources and product in _TOOLKIT and not model.task:
         found.append((f"{path}.task", None, "must be the pipeline task to serve, for example text-classification"))
+    elif product and model.task and (problem := task_problem(product, model.task)):
+        found.append((f"{path}.task", model.task, problem))
     return found + _of_code(path, model, isolated=isolated, leaves_vpc=leaves_vpc, product=product)
 
 

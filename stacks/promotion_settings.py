@@ -15,7 +15,7 @@ ENVIRONMENTS = "environments"
 FindEnvironment = Callable[[str], "EnvironmentSettings"]
 """The settings of an environment, by its name. LookupError, whose text says why: none that can be read has the name."""
 
-_MADE_OF = ("base", "requirements", "apt_packages", "dockerfile")
+_MADE_OF = ("base", "requirements", "apt_packages", "dockerfile", "serving")
 
 
 class PromotionSource(Settings):

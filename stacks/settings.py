@@ -219,15 +219,16 @@ class EnvironmentSettings(Settings):
         except UnknownInstanceTypeError:  # told elsewhere
             return []
         problems = environment_problems(
-            endpoint.environment, instance, isolated=self.isolation, leaves_vpc=self._leaves_vpc
+            endpoint.environment,
+            instance,
+            image=self._known_image(endpoint.image),
+            isolated=self.isolation,
+            leaves_vpc=self._leaves_vpc,
         )
         return [(f"{path}.{name}", endpoint.environment[name], problem) for name, problem in problems]
 
     def _model_problems(self, path: str, model: ModelSettings, image: str) -> list[Problem]:
-        try:
-            product = self.described(image).product
-        except (KeyError, dlc_catalog.UnknownImageError):  # told elsewhere
-            product = None
+        known = self._known_image(image)
         return model_problems(
             path,
             model,
@@ -235,9 +236,16 @@ class EnvironmentSettings(Settings):
             read_only=self.data.read_only_buckets,
             isolated=self.isolation,
             leaves_vpc=self._leaves_vpc,
-            product=product,
+            product=known.product if known else None,
             job_types=[job.name for job in self.training.job_types],
         )
+
+    def _known_image(self, name: str) -> ContainerImage | None:
+        """None: there is none, or its base is not published here, which is told elsewhere."""
+        try:
+            return self.described(name)
+        except (KeyError, dlc_catalog.UnknownImageError):
+            return None
 
     def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
         fitting = [image.name for image in self.images if image.base.purpose == purpose]

@@ -25,8 +25,8 @@ class OwnImage:
 
     uri: `<account>.dkr.ecr.<region>.amazonaws.com/<repository>` and `:<tag>` or `@sha256:<digest>`.
     product: what it is for.
-    runtime: this library's runtime goes into it; it needs SageMaker's toolkit for its purpose. False: it starts with
-        what it brings itself.
+    runtime: this library's runtime goes into it; it needs SageMaker's toolkit for training, PyTorch for the batching
+        server, and the Hugging Face inference toolkit for that one. False: it starts with what it brings itself.
     processor, architecture: what it is built for.
     cuda: version as (major, minor). transformers: version. None: whatever depends on it is not checked.
     data_parallel_library: whether it carries SageMaker's.

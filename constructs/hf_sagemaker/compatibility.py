@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.dlc_catalog import Product
 from hf_sagemaker.instance_types import InstanceType, Use
 
 DType = Literal["float32", "float16", "bfloat16"]
@@ -210,6 +211,17 @@ def toolkit_problem(image: ContainerImage) -> str | None:
     return (
         f"must be transformers 4.x, or have a base with transformers 5: {row['distribution']} {image.toolkit} of image "
         f"{image.name!r} cannot import transformers {image.transformers}"
+    )
+
+
+def task_problem(product: Product, task: str) -> str | None:
+    """A task that the image's server does not serve, as far as that is known."""
+    row = table()["tei_tasks"]
+    if product != "tei" or task in row["tasks"]:
+        return None
+    return (
+        f"must be one of {', '.join(row['tasks'])}: TEI serves embeddings, rerankers and sequence classification; or "
+        "take an inference image, which serves every task of transformers"
     )
 
 

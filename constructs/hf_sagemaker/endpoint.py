@@ -51,8 +51,9 @@ class HuggingFaceEndpoint(Construct):
     """Model, endpoint configuration, endpoint, scaling and alarms.
 
     endpoint: its name is the one given, so that callers need not learn a new one.
-    alarms: client faults (4XX), server faults (5XX) and latency, in this order. The stock serving stack answers every
-        fault with 400, a model that failed included, so the first is no mere client matter.
+    alarms: client faults (4XX), server faults (5XX) and latency, in this order. The batching server answers 4XX to what
+        no model could answer, 500 when the model fails, and 503 where it has no room, no time or no worker. The stock
+        server answers every fault with 400, a model that failed included: there the first is no mere client matter.
     """
 
     def __init__(
@@ -111,7 +112,10 @@ class HuggingFaceEndpoint(Construct):
         compatibility.refuse(
             *(
                 (f"variable {name}", problem)
-                for name, problem in compatibility.variable_problems(environment or {}, instance)
+                for name, problem in (
+                    *compatibility.variable_problems(environment or {}, instance),
+                    *(image.serving.variable_problems(environment or {}) if image and image.serving else ()),
+                )
             ),
             *(
                 ("the container", problem)
@@ -166,7 +170,7 @@ class HuggingFaceEndpoint(Construct):
             retain_all_variant_properties=True,
         )
         self._add_scaling(scale)
-        self.alarms = self._add_alarms(latency_alarm or Duration.seconds(1), alarm_topic)
+        self.alarms = self._add_alarms(latency_alarm or Duration.seconds(1), alarm_topic, image)
         if exists:
             for each in self.node.find_all():
                 if isinstance(each, CfnResource):
@@ -234,7 +238,9 @@ class HuggingFaceEndpoint(Construct):
             ),
         )
 
-    def _add_alarms(self, latency: Duration, topic: sns.ITopic | None) -> Sequence[cloudwatch.Alarm]:
+    def _add_alarms(
+        self, latency: Duration, topic: sns.ITopic | None, image: ContainerImage | None
+    ) -> Sequence[cloudwatch.Alarm]:
         # No traffic gives no data, which is no fault: missing data does not breach.
         faults = [
             self.metric(name, statistic="Sum").create_alarm(
@@ -247,8 +253,8 @@ class HuggingFaceEndpoint(Construct):
                 treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             )
             for construct_id, name, description in (
-                ("ClientFaults", "Invocation4XXErrors", "Requests refused, or a model that failed (4XX)"),
-                ("ServerFaults", "Invocation5XXErrors", "Requests that the container could not answer (5XX)"),
+                ("ClientFaults", "Invocation4XXErrors", _client_faults(image)),
+                ("ServerFaults", "Invocation5XXErrors", "A model that failed, or requests too many (5XX)"),
             )
         ]
         slow = self.metric("ModelLatency", statistic="p99").create_alarm(
@@ -263,6 +269,12 @@ class HuggingFaceEndpoint(Construct):
             if topic:
                 alarm.add_alarm_action(actions.SnsAction(topic))
         return [*faults, slow]
+
+
+def _client_faults(image: ContainerImage | None) -> str:
+    if image and image.serving and image.serving.server == "batching":
+        return "Requests that no model could answer (4XX)"
+    return "Requests refused, or a model that failed (4XX)"
 
 
 def _container(

@@ -12,6 +12,7 @@ from hf_sagemaker import requirements
 from hf_sagemaker.base_image import BaseImage, OwnImage
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.dlc_catalog import Purpose
+from hf_sagemaker.serving import Serving
 
 _RUNTIME = Path(__file__).with_name("runtime")
 _INSIDE = "/opt/hf_sagemaker"
@@ -34,6 +35,11 @@ class ImageExtension:
         installed as they are; without, with what they depend on and the base lacks. PyTorch stays the base's own.
     apt_packages: Debian packages to install.
     dockerfile: for the rest; its folder is its context. It gets the image with all of the above as BASE_IMAGE.
+    serving: which server starts in an inference image that gets the runtime, and what it may do. Omitted: the batching
+        one, which runs no code of models and loads no pickles; on Neuron the toolkit's. `Serving(server="toolkit")` is
+        the stock server.
+
+    Raises ValueError for `serving` where no inference runtime is put into the image: it starts with what it brings.
     """
 
     purpose: Purpose
@@ -41,6 +47,21 @@ class ImageExtension:
     requirements: tuple[str, ...] = ()
     apt_packages: tuple[str, ...] = ()
     dockerfile: Path | None = None
+    serving: Serving | None = None
+
+    def __post_init__(self) -> None:
+        if self.serving and not self._serves:
+            raise ValueError(f"{self.base.repository} gets no server of this library: leave `serving` out.")
+
+    @property
+    def _serves(self) -> bool:
+        return self.purpose == "inference" and self.has_runtime
+
+    @property
+    def _served_by(self) -> Serving | None:
+        """None where no server of ours is put into it. The batching one knows no Neuron."""
+        default = Serving(server="toolkit" if self._is_neuron else "batching")
+        return (self.serving or default) if self._serves else None
 
     @property
     def has_runtime(self) -> bool:
@@ -86,9 +107,10 @@ class ImageExtension:
 
     def described(self, name: str) -> ContainerImage:
         """The image as compatibility is judged; its URI is still the base's. name: what people call it."""
+        serving = self._served_by
         if isinstance(self.base, OwnImage):
-            return ContainerImage.from_own(self.base, name=name, pinned=self.pinned)
-        return ContainerImage.from_dlc(self.base, name=name, pinned=self.pinned)
+            return ContainerImage.from_own(self.base, name=name, pinned=self.pinned, serving=serving)
+        return ContainerImage.from_dlc(self.base, name=name, pinned=self.pinned, serving=serving)
 
     @property
     def dockerfile_path(self) -> str:
@@ -113,6 +135,8 @@ class ImageExtension:
             version = f"{self.base.transformers} " if self.base.transformers else ""
             kept = f"# transformers {version}and what goes with it are the base's own.\n"
             (image / "requirements.txt").write_text(kept, encoding="utf-8")
+        if serving := self._served_by:
+            (image / "image_settings.json").write_text(serving.as_json(), encoding="utf-8")
         if self.requirements:
             (image / "added-requirements.txt").write_text("\n".join(self.requirements) + "\n", encoding="utf-8")
             shutil.copy(_RUNTIME / "images/install_requirements.py", image)
@@ -121,6 +145,8 @@ class ImageExtension:
                 file.write("\n# What the settings of the environment add.\n" + "".join(f"{line}\n" for line in lines))
         if self.dockerfile:
             shutil.copytree(self.dockerfile.parent, folder / _OWN, ignore=_IGNORED)
+        for path in folder.rglob("*"):  # whatever this machine's umask: who runs the image is not who built it
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
 
     def _added_instructions(self) -> list[str]:
         lines = []

@@ -51,6 +51,12 @@ def _endpoint(base: dict[str, Any], instance: str, **variables: str) -> Say:
     return _settings(change)
 
 
+def _fills_masks_with_tei(content: dict[str, Any]) -> None:
+    content["images"].append({"name": "mine", "base": {"server": "tei", "version": "1.8.2"}})
+    model = {"s3": "trained/1/output/", "task": "fill-mask"}
+    content["inference"]["endpoints"][0] |= {"image": "mine", "model": model}
+
+
 def _bases(*, training: str, inference: str, **fields: Any) -> Say:
     def change(content: dict[str, Any]) -> None:
         content["images"][0]["base"] = {"purpose": "training", "transformers": training}
@@ -187,6 +193,10 @@ CASES: dict[str, list[tuple[Say, str]]] = {
     ],
     "bfloat16": [
         (_endpoint(VLLM, "ml.g4dn.xlarge", SM_VLLM_DTYPE="bfloat16"), "must be float16 on ml.g4dn.xlarge: bfloat16"),
+        (
+            _endpoint({"purpose": "inference", "transformers": "4.51.3"}, "ml.g4dn.xlarge", HFSM_DTYPE="bfloat16"),
+            "must be float16 on ml.g4dn.xlarge: bfloat16",
+        ),
         (_request(hyperparameters={"bf16": True}), "hyperparameters.bf16 is True: it must be false, with fp16: true"),
         (_request(environment={"ACCELERATE_MIXED_PRECISION": "bf16"}), "it must be fp16 on ml.g4dn.xlarge: bfloat16"),
         (
@@ -210,8 +220,20 @@ CASES: dict[str, list[tuple[Say, str]]] = {
     ],
     "inference_toolkit": [
         (
-            _bases(training="4.56.2", inference="4.51.3", requirements=["transformers==5.3.0"]),
+            _bases(
+                training="4.56.2",
+                inference="4.51.3",
+                requirements=["transformers==5.3.0"],
+                serving={"server": "toolkit"},
+            ),
             "sagemaker-huggingface-inference-toolkit 2.6.0 of image 'inference' cannot import transformers 5.3.0",
+        )
+    ],
+    "tei_tasks": [
+        (
+            _settings(_fills_masks_with_tei),
+            'model.task is "fill-mask": must be one of feature-extraction, sentence-similarity, text-classification, '
+            "text-ranking: TEI serves",
         )
     ],
     "isolation": [

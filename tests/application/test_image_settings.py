@@ -90,7 +90,11 @@ def test_a_requirements_file_is_read_from_beside_the_settings(load: Load, tmp_pa
         (_base(transformers="newest"), "images.2.base.transformers", "must be text matching"),
         (_base(processor="cpu"), "images.2.base", "It is for: gpu, neuronx"),
         (
-            {"requirements": ["transformers==5.3.0"], **_base(purpose="inference", transformers="4.51.3")},
+            {
+                "requirements": ["transformers==5.3.0"],
+                "serving": {"server": "toolkit"},
+                **_base(purpose="inference", transformers="4.51.3"),
+            },
             "images.2.base",
             "2.6.0 of image 'whisper' cannot import transformers 5.3.0",
         ),

@@ -14,6 +14,7 @@ from hf_sagemaker.endpoint import HuggingFaceEndpoint
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import Use, instance_type
 from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.serving import Serving
 
 
 def _dlc(purpose: Any, transformers: str, processor: Any = "gpu", **options: Any) -> ContainerImage:
@@ -152,6 +153,21 @@ def test_a_toolkit_that_cannot_import_transformers_5_is_refused(
     problem = compatibility.toolkit_problem(_dlc("inference", base, pinned=pinned))
     assert (problem is not None) is refused
     assert problem is None or "sagemaker-huggingface-inference-toolkit 2.6.0 of image 'mine' cannot import" in problem
+
+
+def test_a_server_that_does_not_import_the_toolkit_runs_with_any_transformers() -> None:
+    pinned = {"transformers": "5.3.0"}
+
+    assert compatibility.toolkit_problem(_dlc("inference", "4.51.3", pinned=pinned, serving=Serving())) is None
+    stock = _dlc("inference", "4.51.3", pinned=pinned, serving=Serving(server="toolkit"))
+    assert compatibility.toolkit_problem(stock) is not None
+
+
+@pytest.mark.parametrize("task", ["feature-extraction", "text-ranking", "text-classification"])
+def test_tei_serves_encoders_and_the_others_what_they_are_told(task: str) -> None:
+    assert compatibility.task_problem("tei", task) is None
+    assert compatibility.task_problem("inference", "fill-mask") is None
+    assert "TEI serves embeddings" in (compatibility.task_problem("tei", "fill-mask") or "")
 
 
 @pytest.mark.parametrize(("isolated", "reason"), [(True, "network isolation"), (False, "egress mode")])

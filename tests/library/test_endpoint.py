@@ -8,9 +8,14 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Match, Template
 
+from hf_sagemaker import dlc_catalog
+from hf_sagemaker.compatibility import IncompatibleError
+from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
+from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import UnknownInstanceTypeError
 from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.serving import Serving
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/group/1"
 
@@ -130,6 +135,29 @@ def test_grant_invoke_names_this_endpoint(stack: Any) -> None:
                 ]
             }
         },
+    )
+
+
+def test_variables_with_which_the_server_would_not_start_are_refused_at_synth(stack: Any) -> None:
+    # Given an image with the batching server; when its queue is to hold words
+    base = dlc_catalog.resolve("inference", transformers="4.51.3", region="us-east-1")
+    image = ImageExtension(purpose="inference", base=base).described("mine")
+    with pytest.raises(IncompatibleError) as caught:
+        _endpoint(stack, image=image, environment={"HFSM_MAX_QUEUE": "many", "HF_TRUST_REMOTE_CODE": "1"})
+    # Then both variables are named
+    assert {line.split(" must")[0] for line in str(caught.value).splitlines()} == {
+        "variable HFSM_MAX_QUEUE",
+        "variable HF_TRUST_REMOTE_CODE",
+    }
+
+
+@pytest.mark.parametrize(("serving", "means"), [(Serving(), "no model could"), (None, "a model that failed")])
+def test_alarms_mean_what_the_server_answers(stack: Any, serving: Serving | None, means: str) -> None:
+    base = dlc_catalog.resolve("inference", transformers="4.51.3", region="us-east-1")
+    _endpoint(stack, image=ContainerImage.from_dlc(base, serving=serving))
+    Template.from_stack(stack).has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {"MetricName": "Invocation4XXErrors", "AlarmDescription": Match.string_like_regexp(means)},
     )
 
 

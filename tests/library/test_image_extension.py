@@ -1,5 +1,6 @@
 """Build contexts: what goes into an image, and that it depends on nothing else."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,25 @@ def test_a_base_of_another_major_version_keeps_its_libraries(tmp_path: Path) -> 
     assert files["images/training/requirements.txt"] == (
         "# transformers 5.3.0 and what goes with it are the base's own.\n"
     )
+
+
+def test_the_server_is_put_over_a_base_that_keeps_its_libraries(tmp_path: Path) -> None:
+    base = dlc_catalog.resolve("inference", transformers="5.5.3", region="us-east-1")
+    files = _written(ImageExtension(purpose="inference", base=base), tmp_path / "context")
+    assert "transformers==" not in files["images/inference/requirements.txt"]
+    assert "uvicorn==" in files["images/inference/server-requirements.txt"]
+
+
+def test_everybody_can_read_what_an_image_is_made_of(extension: ImageExtension, tmp_path: Path) -> None:
+    # Given a checkout of somebody who keeps files to themselves
+    before = os.umask(0o077)
+    try:
+        extension.write_context(tmp_path / "context")
+    finally:
+        os.umask(before)
+    # Then the image's files are no secret to whoever runs in it
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "context").rglob("*")}
+    assert modes <= {0o755, 0o644}
 
 
 def test_what_is_added_decides_what_the_image_is_compatible_with(extension: ImageExtension) -> None:

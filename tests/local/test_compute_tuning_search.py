@@ -192,6 +192,27 @@ def test_lines_become_requests_that_fit_and_answers_become_lines() -> None:
     assert transform_request.assembled([b"a\n", b"b"], given) == b"a\nb\n"
 
 
+@pytest.mark.parametrize(
+    ("request_says", "container_says", "concurrency", "megabytes", "records"),
+    [
+        ({}, {}, 1, 6, 1),
+        ({}, {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 10}, 8, 10, 3),
+        ({"MaxConcurrentTransforms": 2}, {"MaxConcurrentTransforms": 8}, 2, 6, 1),
+        ({}, {"MaxConcurrentTransforms": 50, "MaxPayloadInMB": 50}, 1, 6, 1),
+        ({}, {"MaxConcurrentTransforms": "many", "BatchStrategy": "any"}, 1, 6, 1),
+    ],
+    ids=["neither", "the container alone", "both", "more than AWS allows", "nonsense"],
+)
+def test_what_a_request_leaves_open_the_container_decides(
+    request_says: dict[str, Any], container_says: dict[str, Any], concurrency: int, megabytes: int, records: int
+) -> None:
+    asked = transform_request.completed({"TransformInput": {"SplitType": "Line"}, **request_says}, container_says)
+
+    assert transform_request.concurrency(asked) == concurrency
+    assert transform_request.max_payload(asked) == megabytes * 1024 * 1024
+    assert len(list(transform_request.payloads(b"a\nb\nc\n", asked))) == records
+
+
 def test_a_processing_job_reads_and_writes_below_its_own_folder() -> None:
     output = {
         "OutputName": "rows",

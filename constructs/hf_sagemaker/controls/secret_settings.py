@@ -8,6 +8,8 @@ from hf_sagemaker.controls.tokens import token_like
 _NAME = re.compile(
     r"(?i)(^|_)(api_?key|access_?key(_id)?|credentials?|passw(or)?d|private_?key|secret|token)s?(_|$)",
 )
+# MAX_BATCH_TOKENS and the like: a number of what a tokenizer makes.
+_NUMBER_OF_TOKENS = re.compile(r"(?i)(^|_)tokens$")
 _PASSWORD_IN_ADDRESS = re.compile(r"://[^/\s:@$]+:[^/\s:@$]{3,}@")
 _REFERENCE = re.compile(r"\$\{[^}]*\}")
 
@@ -26,4 +28,5 @@ def is_secret_setting(name: str, value: object) -> bool:
     """
     text = str(value)
     points_elsewhere = text.startswith(("arn:", "${", "/")) or not text
-    return holds_secret(text) or (_NAME.search(name) is not None and not points_elsewhere)
+    counts = text.isdigit() and _NUMBER_OF_TOKENS.search(name) is not None
+    return holds_secret(text) or (_NAME.search(name) is not None and not points_elsewhere and not counts)

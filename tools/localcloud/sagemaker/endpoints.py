@@ -17,7 +17,7 @@ from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.metrics import InvocationMetrics
 from localcloud.sagemaker.registry import ServedModel
 from localcloud.sagemaker.s3 import NoSuchDataError, download_model
-from localcloud.sagemaker.serving_container import NotServingError, ServingContainer, Stop
+from localcloud.sagemaker.serving_container import STOP_TIMEOUT, NotServingError, ServingContainer, Stop
 
 STARTUP_TIMEOUT = 480.0  # seconds, unless the variant says otherwise
 _LONGEST_REASON = 1024
@@ -205,7 +205,7 @@ class Endpoint:
                 serving.container.terminate()
         for containers in fleet.values():
             for serving in containers:
-                serving.container.wait(10)
+                serving.container.wait(STOP_TIMEOUT)  # it answers what it has
                 self.compute.remove(serving.container)
 
     def _take_fleet(self) -> Fleet:

@@ -1,17 +1,20 @@
 """One container of an endpoint or of a transform job: started, watched until it answers, then asked."""
 
 import http.client
+import json
 import queue
 import random
 import socket
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from localcloud.images.container import Container
 from localcloud.log_stream import LogStream
 
 INVOCATION_TIMEOUT = 60.0  # seconds, AWS's own limit
+STOP_TIMEOUT = 30.0  # seconds between SIGTERM and SIGKILL, as on AWS
 _REASON_LINES = 760  # characters of the container's last lines that fit into a FailureReason
 
 
@@ -56,6 +59,8 @@ class ServingContainer:
             # it would start one per processor.
             "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
             **environment,
+            # A container has a network of its own; this one has the machine's, where nobody else may reach it.
+            "HFSM_BIND_TO_HOST": "127.0.0.1",
             "SAGEMAKER_BASE_DIR": str(self.container.opt_ml),
             "SAGEMAKER_BIND_TO_PORT": str(self.port),
         }
@@ -111,6 +116,22 @@ class ServingContainer:
                 self._idle.put(connection)
             names = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, names, content)
+
+    def execution_parameters(self) -> dict[str, Any]:
+        """What it would have a transform job be: GET /execution-parameters. Empty where it does not say.
+
+        BatchStrategy, MaxConcurrentTransforms, MaxPayloadInMB, each where it is there.
+        """
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/execution-parameters")
+            response = connection.getresponse()
+            content = json.loads(response.read()) if response.status == 200 else {}
+        except (OSError, http.client.HTTPException, ValueError):
+            return {}
+        finally:
+            connection.close()
+        return content if isinstance(content, dict) else {}
 
     def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
         try:

@@ -81,7 +81,10 @@ class TransformJob(RunningJob):
             self.check_limits()
             self.begin()
             self._serve(serving)
-            problems = [problem for path in objects if (problem := self._transform(serving, path, objects[path]))]
+            asked = transform_request.completed(self.request, serving.execution_parameters())
+            problems = [
+                problem for path in objects if (problem := self._transform(serving, path, objects[path], asked))
+            ]
         finally:
             serving.close()
             self.compute.remove(container)
@@ -117,12 +120,15 @@ class TransformJob(RunningJob):
                 f"{serving.log.last_lines(_REASON_LINES)}"
             ) from None
 
-    def _transform(self, serving: ServingContainer, path: Path, name: str) -> str | None:
-        """Why the object could not be transformed; then it has no output, and the others still may."""
+    def _transform(self, serving: ServingContainer, path: Path, name: str, asked: dict[str, Any]) -> str | None:
+        """Why the object could not be transformed; then it has no output, and the others still may.
+
+        asked: the job's request, completed by what the container wants.
+        """
         data_log = LogStream(self.account, self.region, LOG_GROUP, f"{self.name}/{self._instance}/data-log")
-        with ThreadPoolExecutor(transform_request.concurrency(self.request)) as pool:
+        with ThreadPoolExecutor(transform_request.concurrency(asked)) as pool:
             try:
-                payloads = transform_request.payloads(path.read_bytes(), self.request)
+                payloads = transform_request.payloads(path.read_bytes(), asked)
                 answers = list(pool.map(lambda payload: self._ask(serving, payload), payloads))
             except (ValueError, OSError, http.client.HTTPException) as error:
                 problem = f"{name}: {error}"

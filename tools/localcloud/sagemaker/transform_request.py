@@ -9,6 +9,7 @@ from localcloud.sagemaker.job_request import check_shape, name_problems
 
 _MEGABYTE = 1024 * 1024
 _MOST_MEGABYTES = 100
+_STRATEGIES = {"SINGLE_RECORD": "SingleRecord", "MULTI_RECORD": "MultiRecord"}
 _PAYLOAD = 6  # megabytes, where a request is silent
 
 
@@ -24,6 +25,22 @@ def check(request: dict[str, Any]) -> None:
         problems.append("AssembleWith Line needs SplitType Line")
     if problems := [*problems, *_local_problems(request)]:
         raise ValidationError("; ".join(problems))
+
+
+def completed(request: dict[str, Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """The request, with what it does not say as the container wants it.
+
+    parameters: the container's answer to GET /execution-parameters; what makes no sense in it does not count.
+    """
+    wanted: dict[str, Any] = {
+        name: value
+        for name in ("MaxConcurrentTransforms", "MaxPayloadInMB")
+        if isinstance(value := parameters.get(name), int) and value > 0
+    }
+    if strategy := _STRATEGIES.get(str(parameters.get("BatchStrategy"))):
+        wanted["BatchStrategy"] = strategy
+    whole = {**wanted, **{name: value for name, value in request.items() if name not in wanted or value}}
+    return request if _payload_problems(whole) else whole
 
 
 def max_payload(request: dict[str, Any]) -> int:

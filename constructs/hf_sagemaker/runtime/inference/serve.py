@@ -1,39 +1,34 @@
-"""PID 1 of the serving container: makes sure that the model answers, then becomes the Hugging Face model server.
+"""PID 1 of the serving container: starts the server that the image was built for.
 
-The server on its own says that it is healthy before it has loaded the model, and goes on saying so when it cannot: the
-endpoint comes into service and answers every request with an error. Here the container ends instead, and the last line
-of its log says why.
+`batching`: the front end of this folder, with the model in worker processes. `toolkit`: what the base image serves
+with. Both end with exit code 1 when the model cannot be loaded, and the last line of the log says why.
 """
 
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from model_check import ModelLoadError, check_model
-
-_SERVER = "sagemaker_huggingface_inference_toolkit.serving"
+from server_settings import ImageSettings, ServerSettings, SettingsError
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Replaces this process by the model server, or ends it with exit code 1 and the reason.
-
-    arguments: `serve`; any other command is run as it is.
-    """
+    """arguments: `serve`; any other command is run as it is."""
     if arguments and arguments[0] != "serve":
         os.execvp(arguments[0], list(arguments))
-    workers = max(1, int(os.environ.setdefault("SAGEMAKER_MODEL_SERVER_WORKERS", "1")))
-    # Each worker's torch would otherwise use all cores.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
-    # Threads that wait actively take the cores from the server's front end.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        print(check_model(), flush=True)
-    except ModelLoadError as error:
-        sys.stdout.flush()
-        print(f"model cannot be loaded: {error}", file=sys.stderr, flush=True)
-        sys.stderr.flush()
-        os._exit(1)  # what the model's own code has started must not keep the container alive
-    os.execv(sys.executable, [sys.executable, "-m", _SERVER])
+        image = ImageSettings.read(Path(__file__).parent)
+        settings = None if image.server == "toolkit" else ServerSettings.read(os.environ, image)
+    except SettingsError as error:
+        sys.exit(str(error))  # on stderr, with exit code 1
+    # Each server's modules need libraries that the other one's image may lack.
+    if settings is None:
+        import toolkit_server
+
+        toolkit_server.run()
+    import http_server
+
+    http_server.run(settings)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,273 @@
+"""Requests, from the socket through the model and back."""
+
+import queue
+import socket
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from batching import BatchLimits, BatchQueue, Unit
+from content import RequestError, as_request_error, check_accept, decode, encode
+from model_loading import LoadedModel, ModelLoadError, warm_up_body
+from packed_linear import pack_linear_layers
+from pipeline_steps import PipelineSteps
+from server_settings import ServerSettings
+from text_classification_batch import TextClassificationSteps
+from wire import Frames, write_frame
+
+_RECEIVE = 1 << 20  # bytes
+# On a CPU the time goes with the tokens, on a GPU hardly.
+_PADDING_SHARE = {"cpu": 0.15, "cuda": 0.5}
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One that is being answered. prepared: None where it is answered alone, with its content as it came."""
+
+    header: dict[str, Any]
+    body: bytes
+    accept: str
+    prepared: Any = None
+    missing: int = 0
+    queued: float = 0.0
+    began: float = 0.0
+    model_seconds: float = 0.0
+    batch: int = 0
+    tokens: int = 0
+    error: Exception | None = field(default=None)
+
+
+class Answering:
+    """The three threads of a worker, and what they hand to each other."""
+
+    def __init__(self, loaded: LoadedModel, settings: ServerSettings) -> None:
+        self._loaded = loaded
+        self._settings = settings
+        self._steps = self._prepare_pipeline()
+        device = loaded.device.partition(":")[0]
+        limits = BatchLimits(
+            size=settings.max_batch_size,
+            tokens=settings.max_batch_tokens,
+            padding=_PADDING_SHARE.get(device, 0.5),
+            delay=settings.max_batch_delay,
+        )
+        self._waiting = BatchQueue(limits)
+        self._done: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+
+    def _prepare_pipeline(self) -> PipelineSteps | None:
+        loaded, settings = self._loaded, self._settings
+        if loaded.own.handles_requests or not PipelineSteps.can_take_apart(loaded.model, loaded.task):
+            return None
+        pipe: Any = loaded.model
+        pipe.model.eval()
+        if loaded.device == "cpu" and not settings.torch_compile:
+            pack_linear_layers(pipe.model)
+        if settings.torch_compile:
+            pipe.model.forward = torch.compile(pipe.model.forward, dynamic=True)
+        kind = TextClassificationSteps if TextClassificationSteps.fits(pipe) else PipelineSteps
+        return kind(pipe, str(loaded.task), max_tokens=settings.max_batch_tokens)
+
+    def warm_up(self) -> str:
+        """Asks the model something, the way that requests do. A line that says what was loaded, and how long that took.
+
+        ModelLoadError: it does not answer.
+        """
+        question = warm_up_body(self._loaded)
+        if question is None:
+            return f"{self._loaded.what} is loaded; what it takes for input is not known, so it was not asked anything"
+        started = time.monotonic()
+        for _ in range(2):  # the first one allocates, and compiles where that was asked for
+            request = Request({"content_type": question[1], "accept": None}, question[0], "")
+            self._take_in([request])
+            while request.missing and not request.error:
+                self._ask(self._waiting.take()[0])
+            answer = self._answer(request)
+            if answer[0]["status"] != 200:
+                raise ModelLoadError(f"{self._loaded.what} does not answer: {answer[1].decode()}")
+            self._forget_done()
+        return f"{self._loaded.what} is loaded and answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
+
+    def serve(self, connection: socket.socket) -> None:
+        """Until the other side closes the connection and everything is answered."""
+        threads = [
+            threading.Thread(target=self._receive, args=(connection,), name="intake"),
+            threading.Thread(target=self._send, args=(connection,), name="answers"),
+        ]
+        for thread in threads:
+            thread.start()
+        while True:
+            batch, late = self._waiting.take()
+            if not batch and not late:
+                break
+            for unit in late:
+                self._fail(unit.of, RequestError(503, "DeadlineExceeded", None, "The model's turn came too late."))
+            if batch:
+                self._ask(batch)
+        self._done.put(None)
+        for thread in threads:
+            thread.join()
+
+    def _receive(self, connection: socket.socket) -> None:
+        frames = Frames()
+        try:
+            while data := connection.recv(_RECEIVE):
+                self._take_in([Request(header, body, "") for header, body in frames.feed(data)])
+        except OSError:
+            pass  # the front end is gone
+        self._waiting.close()
+
+    # Intake
+
+    def _take_in(self, requests: list[Request]) -> None:
+        """Reads the documents, and puts what the model is asked where it waits."""
+        read: list[tuple[Request, Any]] = []
+        for request in requests:
+            try:
+                request.accept = check_accept(request.header["accept"], self._settings.default_accept)
+                if self._steps is None:
+                    self._put_alone(request)
+                else:
+                    content = decode(request.body, request.header["content_type"], self._loaded.task)
+                    read.append((request, content))
+            except RequestError as error:
+                self._fail(request, error)
+        if not read:
+            return
+        prepared = self._prepare([content for _, content in read])
+        units: list[Unit] = []
+        now = time.monotonic()
+        for (request, content), result in zip(read, prepared, strict=True):
+            if isinstance(result, Exception):
+                self._fail(request, as_request_error(result, content) or result)
+                continue
+            request.prepared, request.missing, request.queued = result, len(result.units), now
+            result.outputs = [None] * len(result.units)
+            deadline = request.header.get("deadline", float("inf"))
+            for at, unit in enumerate(result.units):
+                unit.of, unit.at, unit.deadline = request, at, deadline
+                request.tokens += unit.length
+            units += result.units
+        self._waiting.put(units)
+
+    def _prepare(self, contents: list[Any]) -> list[Any]:
+        if isinstance(self._steps, TextClassificationSteps):
+            return self._steps.prepare_all(contents)
+        assert self._steps is not None
+        prepared: list[Any] = []
+        for content in contents:
+            try:
+                prepared.append(self._steps.prepare(content))
+            except Exception as error:  # whatever the pipeline says of this one request
+                prepared.append(error)
+        return prepared
+
+    def _put_alone(self, request: Request) -> None:
+        request.missing, request.queued = 1, time.monotonic()
+        self._waiting.put([Unit(None, 0, request.header.get("deadline", float("inf")), request)])
+
+    # The model
+
+    def _ask(self, batch: list[Unit]) -> None:
+        batch = [unit for unit in batch if unit.of.error is None]
+        if not batch:
+            return
+        began = time.monotonic()
+        outputs: Iterable[Any]
+        try:
+            outputs = self._outputs(batch)
+        except Exception as error:
+            if len(batch) > 1:  # one of them is to blame: the others shall not suffer
+                for unit in batch:
+                    self._ask([unit])
+                return
+            self._fail(batch[0].of, _fault_of(error))
+            return
+        seconds = time.monotonic() - began
+        for unit, output in zip(batch, outputs, strict=True):
+            request = unit.of
+            if request.prepared is None:
+                request.prepared = output
+            else:
+                request.prepared.outputs[unit.at] = output
+            request.began = request.began or began
+            request.batch = max(request.batch, len(batch))
+            request.model_seconds += seconds
+            request.missing -= 1
+            if not request.missing:
+                self._done.put(request)
+
+    def _outputs(self, batch: list[Unit]) -> list[Any]:
+        if self._steps is not None:
+            return self._steps.forward(batch)
+        request, loaded = batch[0].of, self._loaded
+        content_type = request.header["content_type"]
+        return [loaded.own.transform(loaded.model, request.body, content_type, request.accept, loaded.task)]
+
+    # Answers
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        if request.error is None:
+            request.error = error
+            self._done.put(request)
+
+    def _send(self, connection: socket.socket) -> None:
+        while (request := self._done.get()) is not None:
+            answers = [request]
+            while not self._done.empty():
+                more = self._done.get()
+                if more is None:
+                    self._done.put(None)
+                    break
+                answers.append(more)
+            frames = b"".join(write_frame(*self._answer(each)) for each in answers)
+            try:
+                connection.sendall(frames)
+            except OSError:
+                return  # the front end is gone, and nobody waits
+
+    def _answer(self, request: Request) -> tuple[dict[str, Any], bytes]:
+        error = request.error
+        status, content_type, body = 200, "", b""
+        if error is None:
+            try:
+                body, content_type = self._body(request)
+            except Exception as problem:
+                error = as_request_error(problem, None) or _fault_of(problem)
+        if error is not None:
+            fault = error if isinstance(error, RequestError) else _fault_of(error)
+            status, content_type, body = fault.status, "application/json", fault.body()
+        header = {
+            "id": request.header.get("id"),
+            "status": status,
+            "content_type": content_type,
+            "queue_ms": round((request.began - request.queued) * 1000, 2) if request.began else 0.0,
+            "batch": request.batch,
+            "model_ms": round(request.model_seconds * 1000, 2),
+            "tokens": request.tokens,
+            "gpu_bytes": torch.cuda.memory_allocated() if self._loaded.device != "cpu" else None,
+            "error": None if error is None else fault.type,
+        }
+        return header, body
+
+    def _body(self, request: Request) -> tuple[bytes, str]:
+        if self._steps is None:
+            answer: tuple[bytes, str] = request.prepared
+            return answer
+        return encode(self._steps.finish(request.prepared), request.accept)
+
+    def _forget_done(self) -> None:
+        while not self._done.empty():
+            self._done.get()
+
+
+def _fault_of(error: Exception) -> RequestError:
+    """What a client is told of an error that is not its own: what it was, without the model's inside."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, IndexError) and "out of range" in str(error):
+        return RequestError(400, "InvalidInput", "inputs", f"The model has no place for this input: {error}.")
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return RequestError(500, "ModelError", None, f"The model failed: {reason}")

@@ -1,0 +1,64 @@
+"""A model worker: the process that holds the model. The front end starts it and talks to it over a socket.
+
+Three threads: one takes requests in and tokenises, one asks the model, one writes the answers. So the model, and with
+it a GPU, goes from one batch to the next without waiting for anything else.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from model_loading import ModelLoadError, load_model
+from server_settings import ImageSettings, ServerSettings
+from wire import write_frame
+
+# How long one thread may keep the interpreter while another waits for it: the model's thread waits often, and briefly.
+_SWITCH_SECONDS = 0.0005
+
+
+def main(arguments: list[str], variables: Mapping[str, str]) -> None:
+    """Loads the model, says so, and serves until the socket is closed. Exit code 1: the model cannot be loaded."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--socket", type=int, required=True)
+    parser.add_argument("--gpu", type=int)
+    options = parser.parse_args(arguments)
+    # A signal to the whole group is the front end's to answer: it closes the socket when everything is answered.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    settings = ServerSettings.read(variables, ImageSettings.read(Path(__file__).parent))
+    connection = socket.socket(fileno=options.socket)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        serve = _get_ready(settings, options.gpu, connection)
+    except ModelLoadError as error:
+        connection.sendall(write_frame({"failed": str(error)}))
+        _end(1)
+    serve()
+    _end(0)
+
+
+def _get_ready(settings: ServerSettings, gpu: int | None, connection: socket.socket) -> Callable[[], None]:
+    """ModelLoadError: it cannot be loaded, or does not answer."""
+    loaded = load_model(settings, gpu)
+    from answering import Answering  # what it imports takes seconds, which a refusal by load_model should not cost
+
+    answering = Answering(loaded, settings)
+    what = answering.warm_up()
+    connection.sendall(write_frame({"ready": what, "device": loaded.device}))
+    return lambda: answering.serve(connection)
+
+
+def _end(code: int) -> Any:
+    """At once: what the model's own code has started must not keep the process alive."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], os.environ)
