@@ -146,7 +146,7 @@ def _start(
     environment = machine_variables(python) | (unnamed or {}) | {"TMPDIR": str(scratch / "tmp")} | set_here
     environment["PATH"] = _with_java(environment)
     log = scratch / "server.log"
-    with log.open("wb") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(
             command,
             env=environment,

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+# Between two requests of a client: a worker that is started again needs some of the machine, too.
+_PAUSE_SECONDS = 0.01
 JSON = {"Content-Type": "application/json"}
 
 
@@ -45,7 +47,7 @@ def _post(connection: http.client.HTTPConnection, body: bytes, headers: Mapping[
     try:
         response = connection.getresponse()
         content = response.read()
-    except (http.client.HTTPException, ConnectionError):
+    except (http.client.HTTPException, ConnectionError, TimeoutError):
         return Answer(0, {}, b"", sent, time.monotonic() - sent)
     lower = {name.lower(): value for name, value in response.getheaders()}
     return Answer(response.status, lower, content, sent, time.monotonic() - sent)
@@ -70,7 +72,7 @@ def text(sentence: str) -> bytes:
 
 @dataclass
 class Load:
-    """Clients that ask again as soon as they are answered; what they were answered."""
+    """Clients that ask again a little after they are answered; what they were answered."""
 
     answers: list[Answer] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -93,7 +95,7 @@ class Load:
             self.answers.append(answer)
             if answer.status != 200:
                 connection.close()
-                time.sleep(0.01)
+            time.sleep(_PAUSE_SECONDS)
         connection.close()
 
 
