@@ -11,6 +11,11 @@ from hf_sagemaker.controls.secret_settings import is_secret_setting
 from hf_sagemaker.instance_types import InstanceType
 
 _LOCAL_MODEL = "/opt/ml/model"
+_SECRET = "HF_TOKEN_SECRET_ARN"
+_NO_SECRETS = (
+    "must be left out: the role of endpoints may read no secret. A gated model is mirrored, with its token in Secrets "
+    "Manager (hub.token_secret_arn)"
+)
 _NAME_THEIR_MODEL = ("tei", "tgi")
 """Servers that end at once without HF_MODEL_ID. The others look where SageMaker puts the model."""
 
@@ -61,6 +66,7 @@ def environment_problems(
     """
     found = isolation_problems(isolated=isolated, leaves_vpc=leaves_vpc, environment=given)
     return [
+        *([(_SECRET, _NO_SECRETS)] if _SECRET in given else []),
         *((problem.partition(" ")[0], problem.partition(" ")[2]) for problem in found),
         *variable_problems(given, instance),
         *(image.serving.variable_problems(given) if image and image.serving else []),

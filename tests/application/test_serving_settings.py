@@ -139,6 +139,10 @@ def test_variables_that_the_server_understands_are_not_refused(load: Load, varia
         ({"HFSM_DTYPE": "bfloat16"}, "must be float16 on ml.g4dn.xlarge: bfloat16 needs a GPU of compute capability"),
         ({"HFSM_MAX_BATCHSIZE": "8"}, "must be left out: the server knows HFSM_"),
         ({"SAGEMAKER_MULTI_MODEL": "true"}, "only an image with the server `toolkit` serves many models"),
+        (
+            {"HF_TOKEN_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hub-a1b2c3"},
+            "the role of endpoints may read no secret. A gated model is mirrored",
+        ),
         ({"HF_TRUST_REMOTE_CODE": "true"}, "must be left out: the image runs no code that comes with a model"),
     ],
 )

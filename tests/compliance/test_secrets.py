@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hf_sagemaker.controls.secret_settings import is_secret_setting
 from hf_sagemaker.controls.tokens import token_like
 
 _LETTERS = string.ascii_letters + string.digits
@@ -75,3 +76,17 @@ def test_random_values_have_no_form_and_are_found() -> None:
 )
 def test_what_only_looks_long_is_not(harmless: str) -> None:
     assert list(token_like(harmless)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("HFSM_MAX_BATCH_TOKENS", "4096", False),
+        ("MAX_BATCH_TOKENS", "16384", False),
+        ("API_TOKENS", "abcdef", True),
+        ("HF_TOKEN", "4096", True),
+        ("PASSWORD", "4096", True),
+    ],
+)
+def test_a_number_of_tokens_is_no_secret(name: str, value: str, secret: bool) -> None:
+    assert is_secret_setting(name, value) is secret

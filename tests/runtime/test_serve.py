@@ -1,12 +1,16 @@
-"""The start of the serving container with models that work and that do not, in the serving image's environment."""
+"""The start of the serving container with models that work and that do not, in the serving image's environment.
+
+With both servers: each ends the container with the reason as its last line.
+"""
 
 import json
+import shutil
 import struct
 from pathlib import Path
 
 import pytest
 
-MODEL = "opt/ml/model"
+from tests.runtime.front_server import unused_port
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +37,22 @@ def model(trained: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def serve(runtime, inference_python, run_python, opt_ml):
+@pytest.fixture(params=["batching", "toolkit"])
+def serve(request, runtime, inference_python, run_python, opt_ml, tmp_path):
+    """Runs serve.py of an image with that server, or another program beside it."""
+    code = tmp_path / "image"
+    shutil.copytree(runtime / "inference", code, ignore=shutil.ignore_patterns("__pycache__"))
+    (code / "image_settings.json").write_text(json.dumps({"server": request.param}))
+
     def run(base: Path, *arguments: str):
-        environment = {**opt_ml().environment(inference_python), "SAGEMAKER_BASE_DIR": str(base), "HF_HUB_OFFLINE": "1"}
-        return run_python(
-            inference_python, *(arguments or (str(runtime / "inference/serve.py"), "serve")), env=environment
-        )
+        environment = {
+            **opt_ml().environment(inference_python),
+            "SAGEMAKER_BASE_DIR": str(base),
+            "HF_HUB_OFFLINE": "1",
+            "SAGEMAKER_BIND_TO_PORT": str(unused_port()),
+            "HFSM_BIND_TO_HOST": "127.0.0.1",
+        }
+        return run_python(inference_python, *(arguments or (str(code / "serve.py"), "serve")), env=environment)
 
     return run
 
@@ -48,11 +61,13 @@ def _last_line(output: str) -> str:
     return output.splitlines()[-1]
 
 
-def test_a_model_of_the_training_image_loads_and_answers(serve, model: Path, runtime: Path) -> None:
-    # What serve.py does before it becomes the model server
-    folder = str(runtime / "inference")
+def test_the_toolkits_check_loads_a_model_of_the_training_image_and_asks_it(
+    inference_python, run_python, opt_ml, model: Path, runtime: Path
+) -> None:
+    # What serve.py does before it becomes the toolkit's server
+    environment = {**opt_ml().environment(inference_python), "SAGEMAKER_BASE_DIR": str(model.parent)}
     check = "import sys; sys.path.insert(0, sys.argv[1]); import model_check; print(model_check.check_model())"
-    done = serve(model.parent, "-c", check, folder)
+    done = run_python(inference_python, "-c", check, str(runtime / "inference"), env=environment)
 
     assert done.returncode == 0, done.stdout
     assert _last_line(done.stdout).startswith(

@@ -5,31 +5,39 @@ import socket
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from batching import BatchLimits, BatchQueue, Unit
-from content import RequestError, as_request_error, check_accept, decode, encode
+from content import ModelError, RequestError, as_request_error, check_accept, decode, encode
 from model_loading import LoadedModel, ModelLoadError, warm_up_body
 from packed_linear import pack_linear_layers
 from pipeline_steps import PipelineSteps
+from request_errors import one_line
 from server_settings import ServerSettings
+from tasks import GENERATING
 from text_classification_batch import TextClassificationSteps
 from wire import Frames, write_frame
 
 _RECEIVE = 1 << 20  # bytes
-# On a CPU the time goes with the tokens, on a GPU hardly.
-_PADDING_SHARE = {"cpu": 0.15, "cuda": 0.5}
+_ANY_COMPANY = 4096.0  # tokens: padding counts for nothing against another call
+_WEIGHED_REPEATS = 12
+_WORTHWHILE = 0.8  # of the time with one thread, for several to be worth their waking
 
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One that is being answered. prepared: None where it is answered alone, with its content as it came."""
+    """One that is being answered.
+
+    content: the decoded body. prepared: what the model is asked of it; the answer itself where it was answered alone.
+    missing: what the model has not answered yet. queued, began: time.monotonic(), in the queue and at the model.
+    """
 
     header: dict[str, Any]
     body: bytes
-    accept: str
+    accept: str = ""
+    content: Any = None
     prepared: Any = None
     missing: int = 0
     queued: float = 0.0
@@ -47,14 +55,14 @@ class Answering:
         self._loaded = loaded
         self._settings = settings
         self._steps = self._prepare_pipeline()
-        device = loaded.device.partition(":")[0]
-        limits = BatchLimits(
+        self._limits = BatchLimits(
             size=settings.max_batch_size,
             tokens=settings.max_batch_tokens,
-            padding=_PADDING_SHARE.get(device, 0.5),
+            # Until it is measured. What generates asks the model once for each token, however long the text was.
+            fixed_tokens=64.0 if loaded.device == "cpu" and loaded.task not in GENERATING else _ANY_COMPANY,
             delay=settings.max_batch_delay,
         )
-        self._waiting = BatchQueue(limits)
+        self._waiting = BatchQueue(self._limits)
         self._done: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def _prepare_pipeline(self) -> PipelineSteps | None:
@@ -80,7 +88,7 @@ class Answering:
             return f"{self._loaded.what} is loaded; what it takes for input is not known, so it was not asked anything"
         started = time.monotonic()
         for _ in range(2):  # the first one allocates, and compiles where that was asked for
-            request = Request({"content_type": question[1], "accept": None}, question[0], "")
+            request = Request({"content_type": question[1], "accept": None}, question[0])
             self._take_in([request])
             while request.missing and not request.error:
                 self._ask(self._waiting.take()[0])
@@ -88,7 +96,48 @@ class Answering:
             if answer[0]["status"] != 200:
                 raise ModelLoadError(f"{self._loaded.what} does not answer: {answer[1].decode()}")
             self._forget_done()
+        self._weigh(question)
         return f"{self._loaded.what} is loaded and answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
+
+    def _weigh(self, question: tuple[bytes, str]) -> None:
+        """Measures, with a longer text and with eight of it, how many threads serve and what asking costs.
+
+        What asking costs at all, against what a token costs, decides which batches are the cheapest.
+        """
+        if self._steps is None or self._loaded.task in GENERATING:
+            return
+        payload = decode(*question, self._loaded.task)
+        text = payload["inputs"]
+        if not isinstance(text, str):
+            return
+        (prepared,) = self._prepare([{**payload, "inputs": " ".join([text] * _WEIGHED_REPEATS)}])
+        if isinstance(prepared, Exception) or prepared.units[0].key is None:
+            return
+        one, eight = prepared.units[:1], prepared.units[:1] * 8
+        length = one[0].length
+        if self._loaded.device == "cpu":
+            self._choose_threads(one)
+        seconds = self._fastest(one)
+        per_token = max(1e-9, (self._fastest(eight) - seconds) / (7 * length))
+        fixed = min(max(0.0, seconds / per_token - length), _ANY_COMPANY)
+        self._waiting.limits = replace(self._limits, fixed_tokens=fixed)
+
+    def _choose_threads(self, units: list[Unit]) -> None:
+        """One where more are hardly faster: for a small model it costs more to wake them than they do."""
+        most = torch.get_num_threads()
+        with_all = self._fastest(units)
+        torch.set_num_threads(1)
+        if with_all < _WORTHWHILE * self._fastest(units):
+            torch.set_num_threads(most)
+
+    def _fastest(self, units: list[Unit]) -> float:
+        assert self._steps is not None
+        times = []
+        for _ in range(5):  # the best: whatever else runs on the machine only adds to it
+            began = time.perf_counter()
+            self._steps.forward(units)
+            times.append(time.perf_counter() - began)
+        return min(times)
 
     def serve(self, connection: socket.socket) -> None:
         """Until the other side closes the connection and everything is answered."""
@@ -103,7 +152,7 @@ class Answering:
             if not batch and not late:
                 break
             for unit in late:
-                self._fail(unit.of, RequestError(503, "DeadlineExceeded", None, "The model's turn came too late."))
+                self._fail(unit.of, _too_late())
             if batch:
                 self._ask(batch)
         self._done.put(None)
@@ -114,7 +163,7 @@ class Answering:
         frames = Frames()
         try:
             while data := connection.recv(_RECEIVE):
-                self._take_in([Request(header, body, "") for header, body in frames.feed(data)])
+                self._take_in([Request(header, body) for header, body in frames.feed(data)])
         except OSError:
             pass  # the front end is gone
         self._waiting.close()
@@ -123,34 +172,42 @@ class Answering:
 
     def _take_in(self, requests: list[Request]) -> None:
         """Reads the documents, and puts what the model is asked where it waits."""
-        read: list[tuple[Request, Any]] = []
+        read = []
         for request in requests:
             try:
-                request.accept = check_accept(request.header["accept"], self._settings.default_accept)
-                if self._steps is None:
-                    self._put_alone(request)
-                else:
-                    content = decode(request.body, request.header["content_type"], self._loaded.task)
-                    read.append((request, content))
-            except RequestError as error:
+                if self._read(request):
+                    read.append(request)
+            except Exception as error:  # a RequestError, or a fault of ours: this thread goes on either way
                 self._fail(request, error)
         if not read:
             return
-        prepared = self._prepare([content for _, content in read])
         units: list[Unit] = []
         now = time.monotonic()
-        for (request, content), result in zip(read, prepared, strict=True):
-            if isinstance(result, Exception):
-                self._fail(request, as_request_error(result, content) or result)
+        for request, prepared in zip(read, self._prepare([request.content for request in read]), strict=True):
+            if isinstance(prepared, Exception):
+                self._fail(request, as_request_error(prepared, request.content) or prepared)
                 continue
-            request.prepared, request.missing, request.queued = result, len(result.units), now
-            result.outputs = [None] * len(result.units)
+            request.prepared, request.missing, request.queued = prepared, len(prepared.units), now
+            prepared.outputs = [None] * len(prepared.units)
             deadline = request.header.get("deadline", float("inf"))
-            for at, unit in enumerate(result.units):
+            for at, unit in enumerate(prepared.units):
                 unit.of, unit.at, unit.deadline = request, at, deadline
                 request.tokens += unit.length
-            units += result.units
+            units += prepared.units
+            if not request.missing:  # there is nothing in it to ask
+                self._done.put(request)
         self._waiting.put(units)
+
+    def _read(self, request: Request) -> bool:
+        """False: it is answered as it came, and waits for that now."""
+        header = request.header
+        if self._steps is not None:
+            request.accept = check_accept(header["accept"], self._settings.default_accept, self._loaded.task)
+            request.content = decode(request.body, header["content_type"], self._loaded.task)
+            return True
+        request.missing, request.queued = 1, time.monotonic()
+        self._waiting.put([Unit(None, 0, header.get("deadline", float("inf")), request)])
+        return False
 
     def _prepare(self, contents: list[Any]) -> list[Any]:
         if isinstance(self._steps, TextClassificationSteps):
@@ -163,10 +220,6 @@ class Answering:
             except Exception as error:  # whatever the pipeline says of this one request
                 prepared.append(error)
         return prepared
-
-    def _put_alone(self, request: Request) -> None:
-        request.missing, request.queued = 1, time.monotonic()
-        self._waiting.put([Unit(None, 0, request.header.get("deadline", float("inf")), request)])
 
     # The model
 
@@ -183,7 +236,8 @@ class Answering:
                 for unit in batch:
                     self._ask([unit])
                 return
-            self._fail(batch[0].of, _fault_of(error))
+            request = batch[0].of
+            self._fail(request, as_request_error(error, request.content, computing=True) or _fault_of(error))
             return
         seconds = time.monotonic() - began
         for unit, output in zip(batch, outputs, strict=True):
@@ -203,8 +257,8 @@ class Answering:
         if self._steps is not None:
             return self._steps.forward(batch)
         request, loaded = batch[0].of, self._loaded
-        content_type = request.header["content_type"]
-        return [loaded.own.transform(loaded.model, request.body, content_type, request.accept, loaded.task)]
+        header = request.header
+        return [loaded.own.transform(loaded.model, request.body, header["content_type"], header["accept"], loaded.task)]
 
     # Answers
 
@@ -235,7 +289,7 @@ class Answering:
             try:
                 body, content_type = self._body(request)
             except Exception as problem:
-                error = as_request_error(problem, None) or _fault_of(problem)
+                error = as_request_error(problem, request.content, computing=True) or _fault_of(problem)
         if error is not None:
             fault = error if isinstance(error, RequestError) else _fault_of(error)
             status, content_type, body = fault.status, "application/json", fault.body()
@@ -263,11 +317,15 @@ class Answering:
             self._done.get()
 
 
+def _too_late() -> RequestError:
+    message = "The model was busy until nobody waited for this answer: send fewer requests at once, or add instances."
+    return RequestError(message, field=None, status=503, type="DeadlineExceeded")
+
+
 def _fault_of(error: Exception) -> RequestError:
-    """What a client is told of an error that is not its own: what it was, without the model's inside."""
+    """What a client is told of an error that is not its own."""
     if isinstance(error, RequestError):
         return error
     if isinstance(error, IndexError) and "out of range" in str(error):
-        return RequestError(400, "InvalidInput", "inputs", f"The model has no place for this input: {error}.")
-    reason = " ".join(f"{type(error).__name__}: {error}".split())
-    return RequestError(500, "ModelError", None, f"The model failed: {reason}")
+        return RequestError(f"the model has no place for this input: {one_line(error)}", field="inputs")
+    return ModelError(f"the model failed: {one_line(error)}")

@@ -25,27 +25,39 @@ class Unit:
     inputs: Any = None
 
 
+# Sizes of batches. Libraries prepare themselves for each shape that they meet, which takes longer than the work itself
+# where the model is small: so there are few shapes.
+_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+# Looked at for a batch, of those that wait; more would not make better ones, and looking takes time.
+_CONSIDERED = 64
+
+
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
     """What a batch may be.
 
-    size: units. tokens: after padding. padding: share of a batch that may be padding, 0 to 1. The more a model's time
-    goes with the tokens, the less: on a CPU wholly.
+    size: units. tokens: after padding.
+    fixed_tokens: what asking the model costs however little is asked, as the tokens whose own cost that is. It decides
+        whether rather padding is worked through or the model is asked once more: a hundred and more for a small model,
+        hardly any for a large one on a CPU, thousands on a GPU.
     delay: seconds for which a unit waits for company, where there was company before. 0: a batch is what has come in
-    while the model was busy.
+        while the model was busy.
     """
 
     size: int = 32
     tokens: int = 16384
-    padding: float = 0.2
+    fixed_tokens: float = 64.0
     delay: float = 0.0
 
 
 class BatchQueue:
-    """Units that wait for the model; put by one thread, taken by another."""
+    """Units that wait for the model; put by one thread, taken by another.
+
+    limits: may be changed before anything is put.
+    """
 
     def __init__(self, limits: BatchLimits, now: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
+        self.limits = limits
         self._now = now
         self._waiting: list[Unit] = []
         self._changed = threading.Condition()
@@ -70,13 +82,13 @@ class BatchQueue:
                 if self._closed:
                     return [], []
                 self._changed.wait()
-            if self._limits.delay:
+            if self.limits.delay:
                 self._wait_for_company()
             now = self._now()
             late = [unit for unit in self._waiting if unit.deadline <= now]
             if late:
                 self._waiting = [unit for unit in self._waiting if unit.deadline > now]
-            batch = choose(self._waiting, self._limits) if self._waiting else []
+            batch = choose(self._waiting, self.limits) if self._waiting else []
             taken = set(map(id, batch))
             self._waiting = [unit for unit in self._waiting if id(unit) not in taken]
             self._had_company = len(batch) > 1
@@ -84,33 +96,50 @@ class BatchQueue:
 
     def _wait_for_company(self) -> None:
         """A single client's requests do not wait: nothing would come before they are answered."""
-        until = self._now() + self._limits.delay
-        while (self._had_company or len(self._waiting) > 1) and len(self._waiting) < self._limits.size:
+        until = self._now() + self.limits.delay
+        while (self._had_company or len(self._waiting) > 1) and len(self._waiting) < self.limits.size:
             left = until - self._now()
             if left <= 0 or self._closed or not self._changed.wait(left):
                 return
 
 
 def choose(waiting: list[Unit], limits: BatchLimits) -> list[Unit]:
-    """The unit that waits longest, and with it those that are most like it in length, as far as limits let.
+    """The unit that waits longest, and those with which it is cheapest to ask.
+
+    All that could go with it are cut, by length, into the batches that together cost the least; of these it is its own.
 
     waiting: at least one, in the order in which they came.
     """
     first = waiting[0]
     if first.key is None or len(waiting) == 1:
         return [first]
-    same = [unit for unit in waiting if unit.key == first.key]
-    if len(same) == 1:
-        return same
-    same.sort(key=lambda unit: abs(unit.length - first.length))  # stable: of equals, the one that waits longer
-    chosen, longest, total = [], 0, 0
-    for unit in same:
-        longer = max(longest, unit.length)
-        padded = longer * (len(chosen) + 1)
-        if chosen and (padded > limits.tokens or padded - total - unit.length > limits.padding * padded):
-            break
-        chosen.append(unit)
-        longest, total = longer, total + unit.length
-        if len(chosen) == limits.size:
-            break
-    return chosen
+    same = [unit for unit in waiting if unit.key == first.key][:_CONSIDERED]
+    same.sort(key=lambda unit: unit.length)
+    lengths = [unit.length for unit in same]
+    for start, end in _cheapest_cuts(lengths, limits):
+        batch = same[start:end]
+        if first in batch:
+            return batch
+    raise AssertionError("every unit is in one of the batches")
+
+
+def _cheapest_cuts(lengths: list[int], limits: BatchLimits) -> list[tuple[int, int]]:
+    """(start, end) of each batch. A batch costs what its longest unit costs, times its units, and the fixed cost.
+
+    lengths: ascending.
+    """
+    fixed, most, tokens = limits.fixed_tokens, limits.size, limits.tokens
+    costs = [0.0]  # of the cheapest way to ask the first i
+    starts = [0]  # where its last batch starts
+    for end in range(1, len(lengths) + 1):
+        longest = lengths[end - 1]
+        size = max(1, min(end, most, tokens // longest if longest else end))
+        cost, start = min((costs[end - n] + n * longest, end - n) for n in _SIZES if n <= size)
+        costs.append(cost + fixed)
+        starts.append(start)
+    cuts = []
+    end = len(lengths)
+    while end:
+        cuts.append((starts[end], end))
+        end = starts[end]
+    return cuts

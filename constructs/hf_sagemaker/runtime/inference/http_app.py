@@ -126,32 +126,39 @@ class HttpApp:
             return
 
         body = b""
+        left = False
         try:
             body = await self._read(request, receive)
             answer = await self._ask(request, content_type, accept, body)
-            if isinstance(answer, Refusal):
-                await self._refuse(receive, send, answer, name, received, len(body), False)
+            if not isinstance(answer, Refusal):
+                await self._send(send, answer, name, received, len(body))
                 return
-            header, content = answer
-            kind = header["content_type"]
-            status = header["status"]
-            encoded = self._content_types.get(kind) or self._encode(kind)
-            if status == 503:
-                length = (b"content-length", b"%d" % len(content))
-                headers = [(b"content-type", encoded), length, (b"retry-after", b"1")]
-            else:
-                headers = [(b"content-type", encoded), (b"content-length", b"%d" % len(content))]
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": content})
-            total_ms = (monotonic() - received) * 1000
-            self._metrics.request(status, total_ms)
-            self._log.request(name, status, total_ms, header, len(body), len(content), header.get("error"))
         except _RefusedError as stopped:
-            await self._refuse(receive, send, stopped.refusal, name, received, request.held_bytes, True)
+            answer, left = stopped.refusal, True
         except _GoneError:
             self._log.request(name, 499, (monotonic() - received) * 1000, _NOTHING, len(body), 0, "ClientGone")
+            return
         finally:
             self._admission.answered(request)
+        await self._refuse(receive, send, answer, name, received, request.held_bytes, left)
+
+    async def _send(
+        self, send: Send, answer: tuple[dict[str, Any], bytes], name: str, received: float, bytes_in: int
+    ) -> None:
+        header, content = answer
+        kind = header["content_type"]
+        status = header["status"]
+        headers = [
+            (b"content-type", self._content_types.get(kind) or self._encode(kind)),
+            (b"content-length", b"%d" % len(content)),
+        ]
+        if status == 503:
+            headers.append((b"retry-after", b"1"))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+        total_ms = (monotonic() - received) * 1000
+        self._metrics.request(status, total_ms)
+        self._log.request(name, status, total_ms, header, bytes_in, len(content), header["error"])
 
     async def _read(self, request: Request, receive: Receive) -> bytes:
         """_GoneError, or _RefusedError: too large, too slow, or no room."""

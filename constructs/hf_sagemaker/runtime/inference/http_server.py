@@ -14,9 +14,8 @@ import sys
 from collections.abc import Iterator
 from typing import NoReturn
 
-import uvicorn
-
 import metrics_port
+import uvicorn
 from admission import Admission
 from http_app import HttpApp
 from refusals import WORKER_LOST, too_late
@@ -101,9 +100,12 @@ class _BatchingServer(uvicorn.Server):
         await super().startup(sockets)  # type: ignore[arg-type]
         if self._settings.metrics_port is not None:
             await metrics_port.listen(self._settings.metrics_port, self._prometheus_text)
-        self._background = {asyncio.ensure_future(work()) for work in (self._load, self._sweep, self._count)}
+        self._background = {asyncio.ensure_future(work()) for work in (self._sweep, self._count)}
         for task in self._background:
             task.add_done_callback(self._end_with)
+        self._pool.start()
+        gc.collect()
+        gc.freeze()  # what is here stays
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:
         await super().shutdown(sockets)  # type: ignore[arg-type]
@@ -114,25 +116,9 @@ class _BatchingServer(uvicorn.Server):
         left = self._admission.count
         self._log.event("stopped", message=f"requests in flight that got no answer of the model: {left}")
         self.close_log()
-        os._exit(0)  # code/requirements.txt may still be being installed, by a thread that nothing else ends
 
     def close_log(self) -> None:
         self._log.close()
-
-    async def _load(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(None, self._install_requirements)
-        except Exception as error:
-            self._give_up(" ".join(str(error).split()) or type(error).__name__)
-        self._pool.start()
-        gc.collect()
-        gc.freeze()  # what is here stays
-
-    def _install_requirements(self) -> None:
-        import own_code
-
-        own_code.install_requirements(self._settings)
 
     async def _sweep(self) -> None:
         while True:

@@ -99,10 +99,13 @@ def _pipeline(folder: Path, task: str, device: str, settings: ServerSettings) ->
         return TextToImage(folder, device)
     import transformers
 
+    transformers.utils.logging.disable_progress_bar()
     targeted, pipeline_class = _supported(task)
     configuration = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=settings.trust_remote_code)
     automatic = _model_class(task, folder, configuration, targeted["pt"])
-    parts = [part for part in _PARTS if getattr(pipeline_class, f"_load_{part}", False) is not False]
+    parts = {
+        part: needed for part in _PARTS if (needed := getattr(pipeline_class, f"_load_{part}", False)) is not False
+    }
     if getattr(pipeline_class, "_load_tokenizer", False):
         check_tokenizer(folder, task)
     # Without `attn_implementation` transformers takes scaled dot product attention wherever the model has it.
@@ -120,12 +123,30 @@ def _pipeline(folder: Path, task: str, device: str, settings: ServerSettings) ->
         model=model.eval(),
         device=device,
         trust_remote_code=settings.trust_remote_code,
-        **dict.fromkeys(parts, str(folder)),
+        **_sources(parts, folder, settings.trust_remote_code),
     )
     tokenizer = getattr(pipeline, "tokenizer", None)
     if tokenizer is not None and len(tokenizer) <= len(tokenizer.all_special_tokens):
         raise ModelLoadError(f"the tokenizer in {folder} has no vocabulary: save it with tokenizer.save_pretrained()")
     return pipeline
+
+
+def _sources(parts: dict[str, bool | None], folder: Path, trust_remote_code: bool) -> dict[str, Any]:
+    """What transformers.pipeline is to take each part from. parts: whether each has to be there; None: if it is."""
+    import transformers
+
+    sources: dict[str, Any] = dict.fromkeys(parts, str(folder))
+    if "feature_extractor" in parts:
+        # Named by its folder, transformers 5 looks beside the model's name, too, which a loaded model does not have.
+        try:
+            sources["feature_extractor"] = transformers.AutoFeatureExtractor.from_pretrained(
+                str(folder), trust_remote_code=trust_remote_code
+            )
+        except (OSError, ValueError):
+            if parts["feature_extractor"]:
+                raise
+            del sources["feature_extractor"]
+    return sources
 
 
 def _supported(task: str) -> tuple[dict[str, Any], Any]:
@@ -136,6 +157,11 @@ def _supported(task: str) -> tuple[dict[str, Any], Any]:
     try:
         _, targeted, _ = PIPELINE_REGISTRY.check_task(task)
     except KeyError as error:
+        if tasks.is_known(task):
+            raise ModelLoadError(
+                f"transformers {transformers.__version__} serves the task {task} no more: build the image with "
+                "transformers 4, or serve it by code/inference.py of the model's own"
+            ) from error
         known = ", ".join(sorted(PIPELINE_REGISTRY.get_supported_tasks()))
         raise ModelLoadError(
             f"transformers {transformers.__version__} has no task {task!r}: set HF_TASK to one of {known}"

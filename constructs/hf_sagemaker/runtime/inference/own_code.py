@@ -1,9 +1,14 @@
 """Code of the model's own: <model>/code/inference.py with the toolkit's functions, and code/requirements.txt."""
 
+import fcntl
+import hashlib
 import importlib
 import inspect
+import os
+import site
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +19,6 @@ from request_errors import ModelError, RequestError, one_line
 
 # The functions, and how many arguments each has before the optional `context`.
 _ARGUMENTS = {"model_fn": 1, "input_fn": 2, "predict_fn": 2, "output_fn": 2, "transform_fn": 4}
-_LAST_LINES = 4096  # bytes of pip's output that a reason is looked for in
 
 
 class OwnCodeError(Exception):
@@ -159,30 +163,45 @@ class OwnCode:
 
 
 def install_requirements(folder: Path) -> None:
-    """Installs code/requirements.txt of the model's folder with pip; nothing where there is none.
+    """Installs code/requirements.txt of the model's folder with pip, once for all workers; nothing without the file.
 
+    Packages come beside the image's where those can be written to, else into a scratch folder.
     OwnCodeError: pip's reason, and where packages belong when there is no network.
     """
     file = folder / "code/requirements.txt"
     if not file.is_file():
         return
+    scratch = Path(tempfile.gettempdir()) / f"hf-sagemaker-packages-{os.getppid()}"
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    with (scratch / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers wait for the first
+        done = scratch / hashlib.sha256(file.read_bytes()).hexdigest()
+        if not done.is_file():
+            print(f"installing {file}", flush=True)
+            _pip_install(file, scratch)
+            done.touch()
+    for packages in scratch.glob("lib/python*/site-packages"):
+        site.addsitedir(str(packages))
+
+
+def _pip_install(file: Path, scratch: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "-r", str(file)]
-    print(f"installing {file}", flush=True)
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    environment = {**os.environ, "PYTHONUSERBASE": str(scratch)}  # where pip goes when it may not write to the image's
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, check=False)
     if done.returncode == 0:
         return
     output = done.stdout.decode("utf-8", "replace")
     print(output, flush=True)
-    errors = [line.strip() for line in output.splitlines() if line.startswith("ERROR")]
-    reason = (errors or output[-_LAST_LINES:].split("\n")[-1:])[0]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    reason = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "pip says nothing")
     hint = ""
     if _is_about_the_network(output):
-        hint = "; the container reaches no package index: put packages into the image (its requirements) instead"
+        hint = "; the container reaches no package index: put the packages into the image (its requirements) instead"
     raise OwnCodeError(f"code/requirements.txt cannot be installed: {reason}{hint}")
 
 
 def _is_about_the_network(output: str) -> bool:
-    signs = ("NewConnectionError", "ConnectTimeout", "Name or service not known", "name resolution", "ProxyError")
+    signs = ("connection broken by", "NewConnectionError", "Failed to establish", "name resolution", "ProxyError")
     return any(sign in output for sign in signs)
 
 

@@ -1,8 +1,8 @@
 """Linear layers on a CPU by whichever of torch's two libraries is the faster there.
 
 torch multiplies float32 matrices with MKL, which on processors that are not Intel's does without their widest
-instructions; oneDNN, which torch carries as well, uses them. Measured when the model is loaded: 2.2 times on an AMD EPYC
-with AVX-512, nothing on others, which then keep what they have. The numbers differ in the last digits only.
+instructions; oneDNN, which torch carries as well, uses them. Which is faster is measured when the model is loaded (2.2
+times on an AMD EPYC with AVX-512); where it is not oneDNN, nothing changes. Numbers differ in the last digits only.
 """
 
 import time
@@ -26,7 +26,7 @@ class PackedLinear(torch.nn.Linear):
         packed.bias = layer.bias
         return packed.eval()
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # torch's name
+    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 (torch's name)
         return _linear(input, self.weight, self.bias)
 
 

@@ -1,4 +1,4 @@
-"""Several inputs of a model as one: filled up to the same length, moved to the device, and the filling cut off again."""
+"""Several inputs of a model as one: filled up to one length, moved to the device, and the filling cut off again."""
 
 from collections.abc import Hashable
 from typing import Any

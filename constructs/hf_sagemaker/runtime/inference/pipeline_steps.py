@@ -5,12 +5,14 @@ own, and forward for many requests at once; the answer is what the pipeline itse
 """
 
 import copy
+import inspect
 import json
 import threading
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
+import tasks
 import torch
 from batching import Unit
 from content import RequestError
@@ -20,53 +22,61 @@ from transformers.pipelines.base import ChunkPipeline
 from transformers.pipelines.pt_utils import PipelineIterator
 
 # Shorter and longer inputs together: the model is told by a mask what is padding, and so gives the same answers.
-PADDED_TASKS = frozenset(
-    {
-        "feature-extraction",
-        "fill-mask",
-        "ner",
-        "question-answering",
-        "sentiment-analysis",
-        "summarization",
-        "text-classification",
-        "text-generation",
-        "text2text-generation",
-        "token-classification",
-        "translation",
-        "zero-shot-classification",
-    }
-)
+_PADDED_TASKS = tasks.TEXT | tasks.ZERO_SHOT | {"question-answering"}
 # Together where nothing has to be padded. (Speech models there are that take padding for silence, and answer it.)
-SAME_SHAPE_TASKS = frozenset({"audio-classification", "automatic-speech-recognition", "image-classification"})
+_SAME_SHAPE_TASKS = frozenset({"audio-classification", "automatic-speech-recognition", "image-classification"})
+# Settings of a generation that count what comes before the first new token, and so would count padding.
+_COUNT_THE_PROMPT = (
+    "max_length",
+    "min_length",
+    "repetition_penalty",
+    "no_repeat_ngram_size",
+    "encoder_repetition_penalty",
+)
+_UNSET = (None, 0, 1.0)
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """Thrown where a pipeline would begin to work: until here it has only understood the request."""
 
 
-class _TakenApart:
-    """Goes before a pipeline's own class. What would do the work says what is to be done, or has the results already."""
+class _Interruption:
+    """What a pipeline does instead of its work: it says what is to be done, or takes the results that are there."""
 
-    _now = threading.local()
+    def __init__(self) -> None:
+        self._here = threading.local()
 
-    def get_iterator(self, inputs: Any, num_workers: Any, batch_size: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on(list(inputs), parameters)
+    def put_into(self, pipe: Any) -> None:
+        """All four ways in which a pipeline's `__call__` goes on, once it has understood its arguments."""
+        pipe.run_single = self._one
+        pipe.run_multi = pipe.iterate = self._many
+        pipe.get_iterator = lambda inputs, workers, batch_size, *parameters: self._many(inputs, *parameters)
 
-    def run_multi(self, inputs: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on(list(inputs), parameters)
+    def understand(self, pipe: Any, inputs: Any, parameters: dict[str, Any]) -> Any:
+        """(items, (preprocess, forward, postprocess parameters)) of a call. None: there is nothing to do."""
+        try:
+            pipe(inputs, **parameters)
+        except _InterruptedError:
+            return self._here.work
+        return None
 
-    def iterate(self, inputs: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on(list(inputs), parameters)
+    def go_on(self, pipe: Any, inputs: Any, parameters: dict[str, Any], results: list[Any]) -> Any:
+        """What the call returns when its work has these results."""
+        self._here.results = results
+        try:
+            return pipe(inputs, **parameters)
+        finally:
+            self._here.results = None
 
-    def run_single(self, inputs: Any, *parameters: dict[str, Any]) -> Any:
-        return self._stop_or_go_on([inputs], parameters)[0]
+    def _many(self, items: Any, *parameters: dict[str, Any]) -> list[Any]:
+        results = getattr(self._here, "results", None)
+        if results is None:
+            self._here.work = list(items), parameters
+            raise _InterruptedError
+        return list(results)
 
-    def _stop_or_go_on(self, items: list[Any], parameters: tuple[dict[str, Any], ...]) -> list[Any]:
-        results = getattr(self._now, "results", None)
-        if results is not None:
-            return list(results)
-        self._now.work = items, parameters
-        raise _Interrupted
+    def _one(self, item: Any, *parameters: dict[str, Any]) -> Any:
+        return self._many([item], *parameters)[0]
 
 
 @dataclass(slots=True)
@@ -89,10 +99,10 @@ class PipelineSteps:
 
     def __init__(self, pipe: Pipeline, task: str, *, max_tokens: int) -> None:
         """max_tokens: longest input that is taken, whatever the model says of itself."""
-        self._task = "translation" if task.startswith("translation") else task
-        taken_apart = type(pipe).__name__, (_TakenApart, type(pipe)), {}
+        self._task = tasks.canonical(task)
         self._pipe = copy.copy(pipe)
-        self._pipe.__class__ = type(*taken_apart)  # type: ignore[assignment]
+        self._interruption = _Interruption()
+        self._interruption.put_into(self._pipe)
         # A tokenizer of the tokenizers library must not be set to truncate by one thread while another decodes.
         self._preparing = copy.copy(self._pipe)
         if pipe.tokenizer is not None:
@@ -100,13 +110,15 @@ class PipelineSteps:
             if self._task == "text-generation":
                 self._preparing.tokenizer.padding_side = "left"
         self._padding = Padding(self._preparing)
+        takes = inspect.signature(pipe.model.forward).parameters
+        # A model with a state for each step works through padding as if it were text.
+        self._masks_padding = "attention_mask" in takes and not getattr(pipe.model, "_is_stateful", False)
         self.longest = longest_input(pipe, max_tokens)
 
     @staticmethod
     def can_take_apart(pipe: Any, task: str | None) -> bool:
         """Whether requests to this pipeline can be answered together."""
-        known = task in PADDED_TASKS or task in SAME_SHAPE_TASKS or str(task).startswith("translation")
-        return isinstance(pipe, Pipeline) and known
+        return isinstance(pipe, Pipeline) and tasks.canonical(task) in _PADDED_TASKS | _SAME_SHAPE_TASKS
 
     def prepare(self, payload: Any) -> Prepared:
         """What the caller's document asks of the model.
@@ -114,9 +126,12 @@ class PipelineSteps:
         Raises RequestError where it asks too much; whatever the pipeline raises where it is wrong.
         """
         inputs, parameters = as_call(payload)
-        items, (before, forward, after) = self._understand(inputs, parameters)
+        work = self._interruption.understand(self._preparing, inputs, parameters)
+        if work is None:
+            raise RequestError("there is nothing in the inputs to work on", field="inputs")
+        items, (before, forward, after) = work
         chunks = [self._preprocess(item, before) for item in items]
-        units = [self._unit(chunk, forward) for parts in chunks for chunk in parts]
+        units = [self._unit(chunk, forward, after) for parts in chunks for chunk in parts]
         return Prepared(inputs, parameters, after, [len(parts) for parts in chunks], units)
 
     def forward(self, units: list[Unit]) -> list[Any]:
@@ -142,44 +157,32 @@ class PipelineSteps:
                 results.append(self._pipe.postprocess(parts, **prepared.postprocess))
             else:
                 results.append(self._pipe.postprocess(parts[0], **prepared.postprocess))
-        now = _TakenApart._now
-        now.results = results
-        try:
-            return call(self._pipe, prepared.inputs, prepared.parameters)
-        finally:
-            now.results = None
-
-    def _understand(self, inputs: Any, parameters: dict[str, Any]) -> Any:
-        try:
-            call(self._preparing, inputs, parameters)
-        except _Interrupted:
-            return _TakenApart._now.work
-        raise RequestError(400, "InvalidInput", "inputs", "There is nothing in the inputs to work on.")
+        return self._interruption.go_on(self._pipe, prepared.inputs, prepared.parameters, results)
 
     def _preprocess(self, item: Any, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         chunks: Any = self._preparing.preprocess(item, **parameters)
         return list(chunks) if isinstance(self._preparing, ChunkPipeline) else [chunks]
 
-    def _unit(self, chunk: dict[str, Any], forward: dict[str, Any]) -> Unit:
+    def _unit(self, chunk: dict[str, Any], forward: dict[str, Any], after: dict[str, Any]) -> Unit:
         length = length_of(chunk)
         if length > self.longest:
             raise too_long(length, self.longest)
-        return Unit(self._key(chunk, forward, length), length, 0.0, None, inputs=(chunk, forward))
-
-    def _key(self, chunk: dict[str, Any], forward: dict[str, Any], length: int) -> Hashable:
-        same = self._padding.shape_key(chunk, equal=self._needs_equal_lengths(forward))
-        if same is None or forward.get("return_tensors"):
-            return None
-        return same, _parameters_key(forward)
+        key: Hashable = self._padding.shape_key(chunk, equal=self._needs_equal_lengths(forward))
+        # Numbers of tokens as an answer would hold those of the padding.
+        if key is None or getattr(after.get("return_type"), "name", "") == "TENSORS":
+            return Unit(None, length, 0.0, None, inputs=(chunk, forward))
+        return Unit((key, _parameters_key(forward)), length, 0.0, None, inputs=(chunk, forward))
 
     def _needs_equal_lengths(self, forward: dict[str, Any]) -> bool:
-        if self._task in SAME_SHAPE_TASKS or not self._padding.is_possible:
+        if self._task in _SAME_SHAPE_TASKS or not self._padding.is_possible or not self._masks_padding:
             return True
         if self._task != "text-generation":
             return False
-        # Where only the whole length is limited, padding would count as part of it.
         config = forward.get("generation_config") or getattr(self._pipe, "generation_config", None)
-        return forward.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is None
+        asked = {name: forward.get(name, getattr(config, name, None)) for name in _COUNT_THE_PROMPT}
+        if forward.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is not None:
+            del asked["max_length"]
+        return any(value not in _UNSET for value in asked.values())
 
 
 def as_call(payload: Any) -> tuple[Any, dict[str, Any]]:
@@ -189,10 +192,6 @@ def as_call(payload: Any) -> tuple[Any, dict[str, Any]]:
     rest = dict(payload)
     inputs = rest.pop("inputs", rest)
     return inputs, rest.pop("parameters", None) or {}
-
-
-def call(pipe: Any, inputs: Any, parameters: dict[str, Any]) -> Any:
-    return pipe(inputs, **parameters)
 
 
 def length_of(chunk: dict[str, Any]) -> int:
@@ -214,15 +213,11 @@ def longest_input(pipe: Pipeline, limit: int) -> int:
 
 def too_long(length: int, longest: int) -> RequestError:
     return RequestError(
-        400,
-        "InvalidInput",
-        "inputs",
-        f"The input has {length} tokens, and the model takes at most {longest}. Send a shorter one, or let the "
-        'tokenizer cut it: "parameters": {"truncation": true} where the task takes that.',
+        f"the input has {length} tokens, and the model takes at most {longest}: send a shorter one, or let the "
+        'tokenizer cut it ("parameters": {"truncation": true}, where the task takes that)',
+        field="inputs",
     )
 
 
 def _parameters_key(parameters: dict[str, Any]) -> Hashable:
     return json.dumps(parameters, sort_keys=True, default=repr) if parameters else ""
-
-

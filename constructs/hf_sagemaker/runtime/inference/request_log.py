@@ -93,6 +93,7 @@ class RequestLog:
             self._something.clear()
             self._closing.wait(_PAUSE_SECONDS)
             self._write()
+        self._write()  # what came while the last one was written
 
     def _write(self) -> None:
         # The other thread appends at any moment: nothing but what was there is taken away.

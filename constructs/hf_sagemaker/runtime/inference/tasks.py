@@ -73,3 +73,8 @@ def task_of(architecture: str) -> str | None:
     """The task that a model of this architecture serves; None: not known."""
     found = [task for ending, task in _TASK_OF_ENDING.items() if architecture.endswith(ending)]
     return found[-1] if found else None
+
+
+def is_known(task: str) -> bool:
+    """Whether a transformers version that this server runs with serves the task."""
+    return canonical(task) in TEXT | QUESTION | ZERO_SHOT | IMAGE | AUDIO

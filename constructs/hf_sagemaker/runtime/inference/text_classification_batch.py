@@ -16,6 +16,8 @@ from padding import to_device
 from pipeline_steps import PipelineSteps, Prepared, as_call, too_long
 from transformers import PreTrainedTokenizerFast, TextClassificationPipeline
 
+# Lengths are rounded up to a multiple of it: few shapes, for which libraries have prepared themselves soon.
+_STEP = 8
 _PLAIN = frozenset({"top_k"})
 
 
@@ -35,11 +37,14 @@ class TextClassificationSteps(PipelineSteps):
 
     def __init__(self, pipe: Any, task: str, *, max_tokens: int) -> None:
         super().__init__(pipe, task, max_tokens=max_tokens)
-        self._tokenizer = copy.deepcopy(pipe.tokenizer)
-        self._names = list(self._tokenizer.model_input_names)
+        self._left = pipe.tokenizer.padding_side == "left"
+        # The tokenizers library itself: the class around it takes as long again, per text.
+        self._tokenizer = copy.deepcopy(pipe.tokenizer.backend_tokenizer)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._names = list(pipe.tokenizer.model_input_names)
         self._fill = {
             "input_ids": pipe.tokenizer.pad_token_id,
-            "attention_mask": 0,
             "token_type_ids": pipe.tokenizer.pad_token_type_id,
         }
         config = pipe.model.config
@@ -76,8 +81,9 @@ class TextClassificationSteps(PipelineSteps):
             plain.append((at, prepared, len(inputs)))
             texts += inputs
             found.append(prepared)
-        if texts:
-            self._tokenize(texts, plain, found)
+        if texts and not self._tokenize(texts, plain, found):
+            for at, _, _ in plain:
+                found[at] = self._prepared_or_error(payloads[at])
         return found  # type: ignore[return-value]
 
     def _prepared_or_error(self, payload: Any) -> Prepared | Exception:
@@ -86,33 +92,38 @@ class TextClassificationSteps(PipelineSteps):
         except Exception as error:  # one request's fault is told to that one
             return error
 
-    def _tokenize(self, texts: list[str], plain: list[tuple[int, PreparedTexts, int]], found: list[Any]) -> None:
-        encoded = self._tokenizer(texts, return_attention_mask=False)
-        columns = [encoded[name] for name in self._names if name in encoded]
-        ids = encoded["input_ids"]
+    def _tokenize(self, texts: list[str], plain: list[tuple[int, PreparedTexts, int]], found: list[Any]) -> bool:
+        """False: one of the texts is none (half a surrogate pair, for example), and each is to be looked at alone."""
+        try:
+            encoded = self._tokenizer.encode_batch_fast(texts)
+        except Exception:
+            return False
+        has_types = "token_type_ids" in self._names
         row = 0
         for at, prepared, count in plain:
             for part in range(count):
-                length = len(ids[row])
+                ids = encoded[row].ids
+                length = len(ids)
                 if length > self.longest:
                     found[at] = too_long(length, self.longest)
-                rows = tuple(column[row] for column in columns)
+                rows = ids, encoded[row].type_ids if has_types else None
                 prepared.units.append(Unit("text", length, 0.0, None, part, rows))
                 row += 1
+        return True
 
     def forward(self, units: list[Unit]) -> list[Any]:
         if units[0].key != "text":
             return super().forward(units)
-        longest = max(unit.length for unit in units)
-        names = [name for name in self._names if name != "attention_mask"]
+        longest = min(self.longest, -(-max(unit.length for unit in units) // _STEP) * _STEP)
         columns = {
             name: torch.tensor([_filled(unit.inputs[i], longest, self._fill[name]) for unit in units])
-            for i, name in enumerate(names)
+            for i, name in enumerate(("input_ids", "token_type_ids"))
+            if name in self._names
         }
         if "attention_mask" in self._names:
             lengths = torch.tensor([unit.length for unit in units]).unsqueeze(1)
             columns["attention_mask"] = (torch.arange(longest).unsqueeze(0) < lengths).long()
-        if self._tokenizer.padding_side == "left":
+        if self._left:
             columns = {name: _to_the_right(column, units, longest) for name, column in columns.items()}
         if self._pipe.device.type == "cuda":
             columns = {name: to_device(column, self._pipe.device) for name, column in columns.items()}

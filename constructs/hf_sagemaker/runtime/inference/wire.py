@@ -1,7 +1,7 @@
 """What the server's front end and its model workers say to each other, over a Unix socket.
 
-A frame is the length of a header, the length of a body (each 32 bits, little-endian), the header as JSON, and the body as
-it is. Both ends are this program's own processes; what clients sent travels in bodies only, and is not looked at here.
+A frame is the length of a header, the length of a body (each 32 bits, little-endian), the header as JSON, and the body
+as it is. Both ends are this program's own processes; what clients sent travels in bodies only, unread.
 """
 
 import json

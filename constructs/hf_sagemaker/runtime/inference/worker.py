@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,21 +37,31 @@ def main(arguments: list[str], variables: Mapping[str, str]) -> None:
     try:
         serve = _get_ready(settings, options.gpu, connection)
     except ModelLoadError as error:
-        connection.sendall(write_frame({"failed": str(error)}))
-        _end(1)
+        _give_up(connection, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        _give_up(connection, " ".join(f"{type(error).__name__}: {error}".split()))
     serve()
     _end(0)
 
 
 def _get_ready(settings: ServerSettings, gpu: int | None, connection: socket.socket) -> Callable[[], None]:
     """ModelLoadError: it cannot be loaded, or does not answer."""
-    loaded = load_model(settings, gpu)
-    from answering import Answering  # what it imports takes seconds, which a refusal by load_model should not cost
+    if settings.hub_model is None:  # transformers decides on its import whether it may ask the hub for what is missing
+        os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    # Before the model's own code is on sys.path, which may have modules of the same names.
+    from answering import Answering
 
+    loaded = load_model(settings, gpu)
     answering = Answering(loaded, settings)
     what = answering.warm_up()
     connection.sendall(write_frame({"ready": what, "device": loaded.device}))
     return lambda: answering.serve(connection)
+
+
+def _give_up(connection: socket.socket, reason: str) -> None:
+    connection.sendall(write_frame({"failed": reason}))
+    _end(1)
 
 
 def _end(code: int) -> Any:

@@ -16,7 +16,7 @@ SWEEP_SECONDS = 0.05
 _PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0)
 _MOST_FAILED_STARTS = 5
 _STEADY_SECONDS = 60.0  # a worker that was ready for so long has worked
-_HUNG_AFTER = 2.0  # request timeouts without any answer
+_HUNG_AFTER = 3.0  # request timeouts without any answer
 _CLOSE_SECONDS = 3.0
 
 

@@ -99,7 +99,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def look_after(self) -> None:
         """Notices its end where something that it started keeps its end of the socket open."""
-        if self._process.poll() is not None:
+        if self._has_ended():
             self._lose()
 
     def _lose(self) -> None:
@@ -113,12 +113,19 @@ class WorkerProcess(asyncio.Protocol):
 
     def ended(self) -> bool:
         """Whether the process is no more. One that was lost, and goes on all the same, is killed here."""
-        if self._process.poll() is None:
+        if self._process.returncode is not None:
+            return True
+        if not self._has_ended():
             if self.lost and time.monotonic() >= self._kill_at:
                 self.kill()
             return False
-        self.kill()  # what it has started
+        self.kill()  # what it has started; its number is nobody else's before it was waited for
+        self._process.wait()
         return True
+
+    def _has_ended(self) -> bool:
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return self._process.returncode is not None or os.waitid(os.P_PID, self._process.pid, how) is not None
 
     def say_why(self) -> str:
         """Why it ended, in one line; only when it has."""
@@ -139,6 +146,8 @@ class WorkerProcess(asyncio.Protocol):
 
     def kill(self) -> None:
         """Ends it and all that it started, at once."""
+        if self._process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
