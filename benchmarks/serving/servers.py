@@ -38,6 +38,7 @@ class Server:
     port: int
     log: Path
     variables: Mapping[str, str]
+    start_seconds: float = 0.0  # until it answered a request
 
     @property
     def url(self) -> str:
@@ -45,8 +46,9 @@ class Server:
 
     def wait_until_ready(self) -> None:
         """Until it answers a request. `/ping` would not do: the stock server says 200 before it has the model."""
-        end = time.monotonic() + _START_SECONDS
-        while time.monotonic() < end:
+        started = time.monotonic()
+        while (now := time.monotonic()) - started < _START_SECONDS:
+            self.start_seconds = now - started
             if self.process.poll() is not None:
                 raise ServerError(f"the server ended with {self.process.returncode}: {self.last_lines()}")
             try:
