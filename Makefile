@@ -111,6 +111,8 @@ lock: $(READY) ## Hash-locked requirements of every group and image, from the *.
 	@cd requirements && for image in training inference; do uv pip compile --quiet --generate-hashes --universal \
 	  --python-version 3.11 --no-emit-package torch $$(ls dlc-$$image-excludes.in 2>/dev/null | sed 's/^/--excludes /') \
 	  dlc-$$image.in -o dlc-$$image.txt; done
+	@cd requirements && uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+	  --excludes ../constructs/hf_sagemaker/runtime/images/inference/excludes.in transformers-5.in -o transformers-5.txt
 	@for lock in images/training/requirements images/inference/requirements images/inference/server-requirements \
 	  mirror/requirements; do (cd constructs/hf_sagemaker/runtime/$${lock%/*} && uv pip compile --quiet --generate-hashes \
 	  --universal --python-version 3.11 --excludes excludes.in $${lock##*/}.in -o $${lock##*/}.txt); done

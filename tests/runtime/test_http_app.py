@@ -137,6 +137,16 @@ def test_a_body_in_pieces_arrives_whole(server: FrontServer) -> None:
     assert read_answer(connection).json["bytes"] == 300_002
 
 
+def test_large_bodies_and_large_answers_at_once_do_not_block_each_other(start: Start) -> None:
+    # Both ends of a worker's socket have more to write than it holds
+    server = start().wait_until_ready()
+    body = b'{"large": 3000000}' + b" " * 3_000_000
+
+    answers = _together(server, [body] * 8)
+
+    assert [(answer.status, len(answer.body)) for answer in answers] == [(200, 3_000_000)] * 8
+
+
 def test_what_is_not_http_gets_400_and_the_next_request_its_answer(server: FrontServer) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
         client.sendall(b"\x16\x03\x01 this is TLS\r\n\r\n")

@@ -14,9 +14,10 @@ from request_errors import one_line
 from server_settings import ServerSettings
 
 _WHOLE = ".hf_sagemaker_whole"  # the mark of a folder that holds everything
-_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.tiktoken", "*.jinja", "*.safetensors", "code/*")
+_FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.tiktoken", "*.jinja", "*.safetensors")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _CODE = ("*.py",)
+_OWN_CODE = "code/*"  # with the names of packages that would be installed
 
 
 def model_folder(settings: ServerSettings) -> Path:
@@ -54,12 +55,18 @@ def _fetch(settings: ServerSettings, folder: Path) -> None:
         "revision": settings.hub_revision,
         "local_dir": str(folder),
         "allow_patterns": patterns,
+        "ignore_patterns": None if settings.trust_remote_code else [_OWN_CODE],
         "token": _token(settings),
     }
     # In a process of its own: huggingface_hub decides on its import whether it may use the network, and what loads
     # the model must not.
     done = subprocess.run(
-        [sys.executable, __file__], input=json.dumps(wanted), stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, __file__],
+        input=json.dumps(wanted),  # no argument: other processes see these
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"HF_HOME": str(folder / ".home"), **os.environ},
+        check=False,
     )
     if done.returncode != 0:
         reason = (done.stdout.strip().splitlines() or ["the download ended without a reason"])[-1]

@@ -1,6 +1,7 @@
 """Loads the model as the toolkit does, but only a whole one, of the right task; or says in one line why not."""
 
 import os
+import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class LoadedModel:
     """A model that is ready to be asked."""
 
     model: Any  # a transformers Pipeline, or whatever model_fn of the model's own code returned
-    task: str | None  # the pipeline's own name for it; None: of a model that own code loads, where HF_TASK names none
+    task: str | None  # as tasks.canonical names it; None: of a model that own code loads, where HF_TASK names none
     own: OwnCode
     device: str  # cpu, or cuda:<index>
     what: str  # one line for the log: what was loaded, and how long that took
@@ -58,6 +59,8 @@ def load_model(settings: ServerSettings, gpu: int | None) -> LoadedModel:
     folder = model_folder(settings)
     # Everything is in the folder now; transformers asks the hub for what is not, unless it reads these on its import.
     os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
+    # Where transformers copies a model's own Python modules to.
+    os.environ.setdefault("HF_MODULES_CACHE", str(Path(tempfile.gettempdir()) / "hf-sagemaker-modules"))
     device = "cpu" if gpu is None else f"cuda:{gpu}"
     try:
         install_requirements(folder)
@@ -83,7 +86,7 @@ def load_model(settings: ServerSettings, gpu: int | None) -> LoadedModel:
             raise
         raise ModelLoadError(_explain(error, folder)) from error
     if _is_pipeline(model):
-        task = model.task
+        task = tasks.canonical(model.task)
     else:
         own.calls_model = True
     name = type(getattr(model, "model", model)).__name__

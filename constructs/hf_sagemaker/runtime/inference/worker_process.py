@@ -51,6 +51,8 @@ class WorkerProcess(asyncio.Protocol):
         self._frames = Frames()
         self._transport: asyncio.Transport | None = None
         self._socket, theirs = socket.socketpair()
+        # uvloop does not see to it. Two ends that both wait for the other one to read would wait for ever.
+        self._socket.setblocking(False)
         with theirs:
             device = [] if gpu is None else ["--gpu", str(gpu)]
             self._process = subprocess.Popen(
