@@ -260,6 +260,23 @@ def test_weights_that_are_pickles_need_the_images_permission(model, load) -> Non
     assert load(allow_pickle=True)["task"] == "text-classification"
 
 
+@pytest.mark.parametrize(("weights", "allowed"), [("a.safetensors", True), ("pytorch_model.bin", False)])
+def test_the_parts_of_a_diffusion_model_are_looked_at(module, tmp_path: Path, weights: str, allowed: bool) -> None:
+    files = module("inference/model_files.py")
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / weights).touch()
+    (tmp_path / "model_index.json").write_text("{}")
+
+    def check() -> None:
+        files.check_files(tmp_path, own_model=False, allow_pickle=False, trust_remote_code=False)
+
+    if allowed:
+        check()
+    else:
+        with pytest.raises(files.ModelLoadError, match="the weights are a pickle"):
+            check()
+
+
 def test_code_that_a_model_brings_needs_the_images_permission_and_the_deployers(model, load, tmp_path: Path) -> None:
     # Given a model whose class is in a file of its own, and marks that it ran
     folder = model("classifier")

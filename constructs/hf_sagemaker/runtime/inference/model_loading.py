@@ -99,7 +99,7 @@ def _pipeline(folder: Path, task: str, device: str, settings: ServerSettings) ->
     if task == "text-to-image":
         from text_to_image import TextToImage
 
-        return TextToImage(folder, device)
+        return TextToImage(folder, device, allow_pickle=settings.allow_pickle)
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
