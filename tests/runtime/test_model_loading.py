@@ -153,7 +153,7 @@ def test_a_model_loads_for_its_task_and_answers(model, load, name, task, served)
     assert told["answer"]
     assert (told["device"], told["dtype"]) == ("cpu", "torch.float32")
     assert not told["handles"]
-    assert f"for {served} on cpu in float32 is loaded after" in told["what"]
+    assert f"for {served} on cpu in float32 (loaded in " in told["what"]
 
 
 def test_a_folder_that_hf_model_id_names_is_local_and_nothing_is_connected_to(
@@ -258,6 +258,23 @@ def test_weights_that_are_pickles_need_the_images_permission(model, load) -> Non
     assert refused.startswith("the weights are a pickle (pytorch_model.bin)")
     assert "safe_serialization=True" in refused and "allow_pickle" in refused
     assert load(allow_pickle=True)["task"] == "text-classification"
+
+
+@pytest.mark.parametrize(("weights", "allowed"), [("a.safetensors", True), ("pytorch_model.bin", False)])
+def test_the_parts_of_a_diffusion_model_are_looked_at(module, tmp_path: Path, weights: str, allowed: bool) -> None:
+    files = module("inference/model_files.py")
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / weights).touch()
+    (tmp_path / "model_index.json").write_text("{}")
+
+    def check() -> None:
+        files.check_files(tmp_path, own_model=False, allow_pickle=False, trust_remote_code=False)
+
+    if allowed:
+        check()
+    else:
+        with pytest.raises(files.ModelLoadError, match="the weights are a pickle"):
+            check()
 
 
 def test_code_that_a_model_brings_needs_the_images_permission_and_the_deployers(model, load, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def check_files(folder: Path, *, own_model: bool, allow_pickle: bool, trust_remo
     if own_model:
         return
     if (folder / "model_index.json").is_file():
-        _refuse_pickles(folder, "**/" if allow_pickle else "", allow_pickle)
+        _refuse_pickles(folder, "*/", allow_pickle)  # each part of a diffusion model has a folder
         return
     if not (folder / "config.json").is_file():
         nested = sorted(path.parent.relative_to(folder) for path in files if path.name == "config.json")

@@ -12,7 +12,7 @@ class TextToImage:
 
     task = "text-to-image"
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, *, allow_pickle: bool) -> None:
         if importlib.util.find_spec("diffusers") is None:
             raise ModelLoadError(
                 "the task text-to-image needs the package diffusers, which this image does not have: "
@@ -24,7 +24,9 @@ class TextToImage:
         dtype = torch.float32
         if device != "cpu":
             dtype = torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
-        self._pipeline = DiffusionPipeline.from_pretrained(str(folder), torch_dtype=dtype, local_files_only=True)
+        self._pipeline = DiffusionPipeline.from_pretrained(
+            str(folder), torch_dtype=dtype, local_files_only=True, use_safetensors=None if allow_pickle else True
+        )
         self._pipeline.to(device)
 
     def __call__(self, prompt: str, **parameters: Any) -> Any:
