@@ -180,8 +180,7 @@ def more_workers(threads: int, memory_bytes: int) -> int:
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.is_file() else "max"
     memory = memory if text == "max" else min(memory, int(text))
-    # One core is the front end's, which has as much to do with a small model's requests as the model.
-    return max(1, min((cores - 1) // threads, _MOST_WORKERS, int(memory * _SHARE_OF_MEMORY) // max(1, memory_bytes)))
+    return max(1, min(cores // threads, _MOST_WORKERS, int(memory * _SHARE_OF_MEMORY) // max(1, memory_bytes)))
 
 
 def count_gpus(variables: Mapping[str, str], devices: Path = Path("/dev")) -> int:
