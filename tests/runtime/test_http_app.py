@@ -188,7 +188,7 @@ def test_over_the_limit_is_refused_at_once_and_the_others_are_answered(start: St
 def test_the_bytes_that_wait_are_bounded_too(start: Start) -> None:
     # Four bodies of the largest size are held
     server = start(HFSM_MAX_REQUEST_MB="1").wait_until_ready()
-    large = b'{"sleep": 2}' + b" " * 900_000
+    large = b'{"sleep": 4}' + b" " * 900_000
     with ThreadPoolExecutor(4) as clients:
         accepted = [clients.submit(server.invoke, large) for _ in range(4)]
         wait_for(lambda: _gauge(server, "hfsm_requests_in_flight") == 4, "four requests wait", server)

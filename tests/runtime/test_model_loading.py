@@ -3,17 +3,18 @@
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from tests.runtime.hub_server import HubServer
 
 TOKEN = "hf_" + "x" * 34
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hub-AbCdEf"
 # Loads a model, asks it its warm-up request, and says what came of it, and where it connected to. Each line of stdin is
 # a case, which gets a process of its own: a fork, because importing torch takes longer than most cases.
 _LOAD = """
@@ -65,10 +66,10 @@ class OwnModel(PreTrainedModel):
     config_class = OwnConfig
     def __init__(self, config):
         super().__init__(config)
-        self.classifier = torch.nn.Linear(1, 2)
+        self.own_head = torch.nn.Linear(1, 2)
         self.post_init()
     def forward(self, input_ids=None, **others):
-        return SequenceClassifierOutput(logits=self.classifier(input_ids[:, :1].float()))
+        return SequenceClassifierOutput(logits=self.own_head(input_ids[:, :1].float()))
 """
 
 
@@ -93,7 +94,9 @@ def model(models: Path, tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture(scope="module")
 def loader(runtime: Path, inference_python: Path, opt_ml) -> Iterator[subprocess.Popen[str]]:
     """A process that has imported transformers, and loads models."""
-    with _start(runtime, inference_python, "warm", env=opt_ml().environment(inference_python)) as process:
+    # transformers decides on its import whether it may use the network, which is before these models are loaded.
+    environment = {**opt_ml().environment(inference_python), "HF_HUB_OFFLINE": "1"}
+    with _start(runtime, inference_python, "warm", env=environment) as process:
         yield process
         process.stdin.close()
 
@@ -101,8 +104,7 @@ def loader(runtime: Path, inference_python: Path, opt_ml) -> Iterator[subprocess
 def _start(runtime: Path, python: Path, *arguments: str, env: Mapping[str, str]) -> subprocess.Popen[str]:
     command = [str(python), "-c", _LOAD, str(runtime / "inference"), *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    # The network is refused by transformers where the server's own code does not see to it: it was imported before.
-    return subprocess.Popen(command, text=True, env={**env, "HF_HUB_OFFLINE": "1"}, **pipes)
+    return subprocess.Popen(command, text=True, env=dict(env), **pipes)
 
 
 @pytest.fixture
@@ -116,9 +118,9 @@ def load(loader, inference_python: Path, opt_ml, tmp_path: Path):
         loader.stdin.write(json.dumps([told, image]) + "\n")
         loader.stdin.flush()
         lines: list[str] = []
-        while (line := loader.stdout.readline().rstrip("\n")) not in ("ended", "failed", ""):
-            lines.append(line)
-        assert line == "ended", "\n".join(lines)
+        while (line := loader.stdout.readline()) not in ("ended\n", "failed\n", ""):
+            lines.append(line.rstrip("\n"))
+        assert line == "ended\n", "\n".join(lines)
         return {**json.loads(lines[-1]), "output": "\n".join(lines[:-1])}
 
     return load
@@ -142,7 +144,7 @@ def _configure(folder: Path, **changed: Any) -> None:
         ("images", None, "image-classification"),
     ],
 )
-def test_a_model_loads_for_its_task_and_answers_without_any_connection(model, load, name, task, served) -> None:
+def test_a_model_loads_for_its_task_and_answers(model, load, name, task, served) -> None:
     model(name)
 
     told = load({"HF_TASK": task} if task else {})
@@ -151,14 +153,24 @@ def test_a_model_loads_for_its_task_and_answers_without_any_connection(model, lo
     assert told["answer"]
     assert (told["device"], told["dtype"]) == ("cpu", "torch.float32")
     assert not told["handles"]
-    assert told["connected"] == []
     assert f"for {served} on cpu in float32 is loaded after" in told["what"]
 
 
-def test_a_folder_that_hf_model_id_names_is_local(models: Path, load) -> None:
-    told = load({"HF_MODEL_ID": str(models / "classifier")})
+def test_a_folder_that_hf_model_id_names_is_local_and_nothing_is_connected_to(
+    models: Path, runtime: Path, inference_python: Path, opt_ml
+) -> None:
+    # Given a hub that could be asked, and a process that has imported nothing yet
+    environment = {**opt_ml().environment(inference_python), "HF_HUB_OFFLINE": "0", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    variables = {**environment, "HF_MODEL_ID": str(models / "classifier")}
 
+    # When the model is loaded, and asked
+    with _start(runtime, inference_python, env=environment) as process:
+        output, _ = process.communicate(json.dumps([variables, {}]) + "\n", timeout=120)
+
+    # Then it was all there
+    told = json.loads(output.splitlines()[-2])
     assert told["task"] == "text-classification"
+    assert told["answer"]
     assert told["connected"] == []
 
 
@@ -266,7 +278,7 @@ def test_code_that_a_model_brings_needs_the_images_permission_and_the_deployers(
     # When both want it, then it runs: the weights are not its own, which is said as of any model
     refused = load({"HF_TRUST_REMOTE_CODE": "1"}, trust_remote_code=True)["refused"]
     assert ran.exists()
-    assert "classifier.weight" in refused
+    assert "weights are missing: own_head.bias, own_head.weight" in refused
 
 
 def _own_code(folder: Path, source: str) -> None:
@@ -366,24 +378,37 @@ def test_a_model_of_a_hub_is_fetched_to_a_scratch_folder_without_pickles_or_code
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scratch"]
 
 
+class _Secrets(BaseHTTPRequestHandler):
+    """As much of Secrets Manager as GetSecretValue needs; it has one secret."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        known = asked["SecretId"] == SECRET
+        body = {"SecretString": json.dumps({"token": TOKEN})} if known else {"__type": "ResourceNotFoundException"}
+        content = json.dumps(body).encode()
+        self.send_response(200 if known else 400)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *arguments: Any) -> None:
+        """Requests are of no interest."""
+
+
 def test_the_token_comes_from_a_secret(publish, hub, load) -> None:
     publish(token=TOKEN)
-    aws = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    aws.start()
-    endpoint = f"http://127.0.0.1:{aws.get_host_and_port()[1]}"
-    account = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
-    try:
-        secrets = boto3.client("secretsmanager", "eu-central-1", endpoint_url=endpoint, **account)
-        arn = secrets.create_secret(Name="hub", SecretString=json.dumps({"token": TOKEN}))["ARN"]
-        variables = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Secrets) as aws:
+        threading.Thread(target=aws.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{aws.server_port}"
+        account = {"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
 
-        told = load(_of_the_hub(hub, HF_TOKEN_SECRET_ARN=arn, **variables))
-        missing = load(_of_the_hub(hub, HF_TOKEN_SECRET_ARN=f"{arn}x", **variables))
-    finally:
-        aws.stop()
+        missing = load(_of_the_hub(hub, HF_TOKEN_SECRET_ARN=f"{SECRET}x", **account))
+        told = load(_of_the_hub(hub, HF_TOKEN_SECRET_ARN=SECRET, **account))
+        aws.shutdown()
 
     assert told.get("task") == "text-classification", told
-    assert missing["refused"].startswith("the secret of HF_TOKEN_SECRET_ARN cannot be read: ")
+    assert missing["refused"].startswith("the secret of HF_TOKEN_SECRET_ARN cannot be read: ResourceNotFoundException")
 
 
 @pytest.mark.parametrize(

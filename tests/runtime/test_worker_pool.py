@@ -105,7 +105,7 @@ def test_the_least_busy_worker_is_asked(start: Start) -> None:
     server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2").wait_until_ready()
     wait_for(lambda: "hfsm_workers_ready 2" in _metrics(server), "both are ready", server)
     with ThreadPoolExecutor(1) as clients:
-        busy = clients.submit(server.invoke, {"sleep": 1})
+        busy = clients.submit(server.invoke, {"sleep": 4})
         wait_for(lambda: "hfsm_requests_in_flight 1" in _metrics(server), "one is busy", server)
         others = {_worker(server) for _ in range(5)}
 

@@ -1,10 +1,8 @@
-"""Requests, from the socket through the model and back."""
+"""Requests, from what was received through the model to what is sent back."""
 
 import queue
-import socket
-import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,12 +16,12 @@ from request_errors import one_line
 from server_settings import ServerSettings
 from tasks import GENERATING
 from text_classification_batch import TextClassificationSteps
-from wire import Frames, write_frame
+from wire import write_frame
 
-_RECEIVE = 1 << 20  # bytes
 _ANY_COMPANY = 4096.0  # tokens: padding counts for nothing against another call
-_WEIGHED_REPEATS = 12
-_WORTHWHILE = 0.8  # of the time with one thread, for several to be worth their waking
+_WEIGHED_REPEATS = 3  # of the warm-up's text: about the length of a sentence
+_WEIGHED_UNITS = 16
+_WORTHWHILE = 0.8  # of the time with half as many threads, for more to be worth their waking
 
 
 @dataclass(slots=True, eq=False)
@@ -49,7 +47,10 @@ class Request:
 
 
 class Answering:
-    """The three threads of a worker, and what they hand to each other."""
+    """What a worker does with a request: `take_in`, `ask_next`, `answers`; by one thread, or by one each.
+
+    waiting: what `take_in` has read and `ask_next` has not taken.
+    """
 
     def __init__(self, loaded: LoadedModel, settings: ServerSettings) -> None:
         self._loaded = loaded
@@ -62,7 +63,7 @@ class Answering:
             fixed_tokens=64.0 if loaded.device == "cpu" and loaded.task not in GENERATING else _ANY_COMPANY,
             delay=settings.max_batch_delay,
         )
-        self._waiting = BatchQueue(self._limits)
+        self.waiting = BatchQueue(self._limits)
         self._done: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
 
     def _prepare_pipeline(self) -> PipelineSteps | None:
@@ -78,6 +79,11 @@ class Answering:
         kind = TextClassificationSteps if TextClassificationSteps.fits(pipe) else PipelineSteps
         return kind(pipe, str(loaded.task), max_tokens=settings.max_batch_tokens)
 
+    @property
+    def threads(self) -> int:
+        """Of the processor, that the model works with."""
+        return torch.get_num_threads()
+
     def warm_up(self) -> str:
         """Asks the model something, the way that requests do. A line that says what was loaded, and how long that took.
 
@@ -89,18 +95,18 @@ class Answering:
         started = time.monotonic()
         for _ in range(2):  # the first one allocates, and compiles where that was asked for
             request = Request({"content_type": question[1], "accept": None}, question[0])
-            self._take_in([request])
+            self.take_in([request])
             while request.missing and not request.error:
-                self._ask(self._waiting.take()[0])
+                self._ask(self.waiting.take()[0])
             answer = self._answer(request)
             if answer[0]["status"] != 200:
                 raise ModelLoadError(f"{self._loaded.what} does not answer: {answer[1].decode()}")
-            self._forget_done()
+            list(self._all_done())  # it was nobody's request
         self._weigh(question)
         return f"{self._loaded.what} is loaded and answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
 
     def _weigh(self, question: tuple[bytes, str]) -> None:
-        """Measures, with a longer text and with eight of it, how many threads serve and what asking costs.
+        """Measures, with a text and with many of it, how many threads serve and what asking costs.
 
         What asking costs at all, against what a token costs, decides which batches are the cheapest.
         """
@@ -113,22 +119,27 @@ class Answering:
         (prepared,) = self._prepare([{**payload, "inputs": " ".join([text] * _WEIGHED_REPEATS)}])
         if isinstance(prepared, Exception) or prepared.units[0].key is None:
             return
-        one, eight = prepared.units[:1], prepared.units[:1] * 8
+        one, several = prepared.units[:1], prepared.units[:1] * _WEIGHED_UNITS
         length = one[0].length
         if self._loaded.device == "cpu":
-            self._choose_threads(one)
+            self._choose_threads(several)
         seconds = self._fastest(one)
-        per_token = max(1e-9, (self._fastest(eight) - seconds) / (7 * length))
+        per_token = max(1e-9, (self._fastest(several) - seconds) / ((_WEIGHED_UNITS - 1) * length))
         fixed = min(max(0.0, seconds / per_token - length), _ANY_COMPANY)
-        self._waiting.limits = replace(self._limits, fixed_tokens=fixed)
+        self.waiting.limits = replace(self._limits, fixed_tokens=fixed)
 
     def _choose_threads(self, units: list[Unit]) -> None:
-        """One where more are hardly faster: for a small model it costs more to wake them than they do."""
-        most = torch.get_num_threads()
-        with_all = self._fastest(units)
-        torch.set_num_threads(1)
-        if with_all < _WORTHWHILE * self._fastest(units):
-            torch.set_num_threads(most)
+        """Twice as many, as long as they are clearly faster: with a small model it costs more to wake them."""
+        most, threads = torch.get_num_threads(), 1
+        torch.set_num_threads(threads)
+        seconds = self._fastest(units)
+        while threads * 2 <= most:
+            torch.set_num_threads(threads * 2)
+            with_more = self._fastest(units)
+            if with_more > _WORTHWHILE * seconds:
+                break
+            threads, seconds = threads * 2, with_more
+        torch.set_num_threads(threads)
 
     def _fastest(self, units: list[Unit]) -> float:
         assert self._steps is not None
@@ -139,38 +150,9 @@ class Answering:
             times.append(time.perf_counter() - began)
         return min(times)
 
-    def serve(self, connection: socket.socket) -> None:
-        """Until the other side closes the connection and everything is answered."""
-        threads = [
-            threading.Thread(target=self._receive, args=(connection,), name="intake"),
-            threading.Thread(target=self._send, args=(connection,), name="answers"),
-        ]
-        for thread in threads:
-            thread.start()
-        while True:
-            batch, late = self._waiting.take()
-            if not batch and not late:
-                break
-            for unit in late:
-                self._fail(unit.of, _too_late())
-            if batch:
-                self._ask(batch)
-        self._done.put(None)
-        for thread in threads:
-            thread.join()
-
-    def _receive(self, connection: socket.socket) -> None:
-        frames = Frames()
-        try:
-            while data := connection.recv(_RECEIVE):
-                self._take_in([Request(header, body) for header, body in frames.feed(data)])
-        except OSError:
-            pass  # the front end is gone
-        self._waiting.close()
-
     # Intake
 
-    def _take_in(self, requests: list[Request]) -> None:
+    def take_in(self, requests: list[Request]) -> None:
         """Reads the documents, and puts what the model is asked where it waits."""
         read = []
         for request in requests:
@@ -196,7 +178,7 @@ class Answering:
             units += prepared.units
             if not request.missing:  # there is nothing in it to ask
                 self._done.put(request)
-        self._waiting.put(units)
+        self.waiting.put(units)
 
     def _read(self, request: Request) -> bool:
         """False: it is answered as it came, and waits for that now."""
@@ -206,7 +188,7 @@ class Answering:
             request.content = decode(request.body, header["content_type"], self._loaded.task)
             return True
         request.missing, request.queued = 1, time.monotonic()
-        self._waiting.put([Unit(None, 0, header.get("deadline", float("inf")), request)])
+        self.waiting.put([Unit(None, 0, header.get("deadline", float("inf")), request)])
         return False
 
     def _prepare(self, contents: list[Any]) -> list[Any]:
@@ -222,6 +204,14 @@ class Answering:
         return prepared
 
     # The model
+
+    def ask_next(self) -> None:
+        """Takes a batch of what waits, and asks the model."""
+        batch, late = self.waiting.take()
+        for unit in late:
+            self._fail(unit.of, _too_late())
+        if batch:
+            self._ask(batch)
 
     def _ask(self, batch: list[Unit]) -> None:
         batch = [unit for unit in batch if unit.of.error is None]
@@ -267,20 +257,28 @@ class Answering:
             request.error = error
             self._done.put(request)
 
-    def _send(self, connection: socket.socket) -> None:
-        while (request := self._done.get()) is not None:
-            answers = [request]
-            while not self._done.empty():
-                more = self._done.get()
-                if more is None:
-                    self._done.put(None)
-                    break
-                answers.append(more)
-            frames = b"".join(write_frame(*self._answer(each)) for each in answers)
-            try:
-                connection.sendall(frames)
-            except OSError:
-                return  # the front end is gone, and nobody waits
+    def answers(self) -> bytes:
+        """Frames of all that is done by now."""
+        return b"".join(write_frame(*self._answer(each)) for each in self._all_done())
+
+    def wait_for_answers(self) -> bytes:
+        """As `answers`, but waits until there are some. Empty: there will be none."""
+        first = self._done.get()
+        if first is None:
+            return b""
+        return write_frame(*self._answer(first)) + self.answers()
+
+    def no_more_answers(self) -> None:
+        """To be called when the last batch has been asked."""
+        self._done.put(None)
+
+    def _all_done(self) -> Iterator[Request]:
+        while not self._done.empty():
+            request = self._done.get()
+            if request is None:
+                self._done.put(None)  # for the one who waits for the end
+                return
+            yield request
 
     def _answer(self, request: Request) -> tuple[dict[str, Any], bytes]:
         error = request.error
@@ -311,10 +309,6 @@ class Answering:
             answer: tuple[bytes, str] = request.prepared
             return answer
         return encode(self._steps.finish(request.prepared), request.accept)
-
-    def _forget_done(self) -> None:
-        while not self._done.empty():
-            self._done.get()
 
 
 def _too_late() -> RequestError:

@@ -51,7 +51,7 @@ class BatchLimits:
 
 
 class BatchQueue:
-    """Units that wait for the model; put by one thread, taken by another.
+    """Units that wait for the model. They may be put by one thread and taken by another.
 
     limits: may be changed before anything is put.
     """
@@ -63,27 +63,47 @@ class BatchQueue:
         self._changed = threading.Condition()
         self._closed = False
         self._had_company = False
+        self._since = 0.0
 
     def put(self, units: list[Unit]) -> None:
         with self._changed:
+            if not self._waiting:
+                self._since = self._now()
             self._waiting += units
             self._changed.notify()
 
     def close(self) -> None:
-        """What waits is still taken; after that, `take` returns nothing."""
+        """What waits is still taken; after that, `wait` returns False."""
         with self._changed:
             self._closed = True
             self._changed.notify()
 
-    def take(self) -> tuple[list[Unit], list[Unit]]:
-        """(what to ask next, what is too late to ask). Waits until there is something; both empty: closed."""
+    @property
+    def has_any(self) -> bool:
+        return bool(self._waiting)
+
+    def patience(self) -> float | None:
+        """Seconds for which more units are still worth waiting for; 0: a batch is ready. None: there is nothing yet.
+
+        A single client's requests do not wait: nothing would come before they are answered.
+        """
+        if not self._waiting:
+            return 0.0 if self._closed else None
+        company = self._had_company or len(self._waiting) > 1
+        if not self.limits.delay or not company or self._closed or len(self._waiting) >= self.limits.size:
+            return 0.0
+        return max(0.0, self._since + self.limits.delay - self._now())
+
+    def wait(self) -> bool:
+        """Until there is a batch to take. False: there is none, and none will come."""
         with self._changed:
-            while not self._waiting:
-                if self._closed:
-                    return [], []
-                self._changed.wait()
-            if self.limits.delay:
-                self._wait_for_company()
+            while (patience := self.patience()) != 0.0:
+                self._changed.wait(patience)
+            return bool(self._waiting)
+
+    def take(self) -> tuple[list[Unit], list[Unit]]:
+        """(what to ask next, what is too late to ask) of what waits now."""
+        with self._changed:
             now = self._now()
             late = [unit for unit in self._waiting if unit.deadline <= now]
             if late:
@@ -92,15 +112,8 @@ class BatchQueue:
             taken = set(map(id, batch))
             self._waiting = [unit for unit in self._waiting if id(unit) not in taken]
             self._had_company = len(batch) > 1
+            self._since = now
             return batch, late
-
-    def _wait_for_company(self) -> None:
-        """A single client's requests do not wait: nothing would come before they are answered."""
-        until = self._now() + self.limits.delay
-        while (self._had_company or len(self._waiting) > 1) and len(self._waiting) < self.limits.size:
-            left = until - self._now()
-            if left <= 0 or self._closed or not self._changed.wait(left):
-                return
 
 
 def choose(waiting: list[Unit], limits: BatchLimits) -> list[Unit]:

@@ -17,6 +17,7 @@ from typing import NoReturn
 import metrics_port
 import uvicorn
 from admission import Admission
+from gathered_writes import GatheredHttp
 from http_app import HttpApp
 from refusals import WORKER_LOST, too_late
 from request_log import RequestLog
@@ -65,7 +66,7 @@ class _BatchingServer(uvicorn.Server):
                 self._app,
                 host=settings.host,
                 port=settings.port,
-                http="httptools",
+                http=GatheredHttp,
                 loop="uvloop",
                 ws="none",
                 lifespan="off",

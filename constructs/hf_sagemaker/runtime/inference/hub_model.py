@@ -13,7 +13,6 @@ from model_files import ModelLoadError
 from request_errors import one_line
 from server_settings import ServerSettings
 
-_WHOLE = ".hf_sagemaker_whole"  # the mark of a folder that holds everything
 _FILES = ("*.json", "*.txt", "*.model", "*.spm", "*.tiktoken", "*.jinja", "*.safetensors")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 _CODE = ("*.py",)
@@ -38,14 +37,17 @@ def model_folder(settings: ServerSettings) -> Path:
             "set HF_HUB_OFFLINE=0 where the endpoint's network reaches the hub"
         )
     name = hashlib.sha256(f"{settings.hub_model}@{settings.hub_revision}".encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"hf-sagemaker-model-{os.getppid()}-{name}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    scratch = Path(tempfile.gettempdir()) / f"hf-sagemaker-model-{os.getppid()}-{name}"
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    whole = scratch / "model"
+    with (scratch / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the other workers wait for the first
-        if not (folder / _WHOLE).is_file():
-            _fetch(settings, folder)
-            (folder / _WHOLE).touch()
-    return folder
+        if not whole.is_dir():
+            # Not beside anything: huggingface_hub takes a folder with files for the model when the hub refuses it.
+            with tempfile.TemporaryDirectory(dir=scratch) as parts:
+                _fetch(settings, Path(parts) / "model")
+                (Path(parts) / "model").rename(whole)
+    return whole
 
 
 def _fetch(settings: ServerSettings, folder: Path) -> None:
@@ -65,7 +67,7 @@ def _fetch(settings: ServerSettings, folder: Path) -> None:
         input=json.dumps(wanted),  # no argument: other processes see these
         stdout=subprocess.PIPE,
         text=True,
-        env={"HF_HOME": str(folder / ".home"), **os.environ},
+        env={"HF_HOME": str(folder.parent / "home"), **os.environ},
         check=False,
     )
     if done.returncode != 0:

@@ -17,6 +17,8 @@ _WORTHWHILE = 1.15
 class PackedLinear(torch.nn.Linear):
     """A linear layer whose weight lies in memory as oneDNN wants it. For inference only."""
 
+    _multiply: Any
+
     @classmethod
     def of(cls, layer: torch.nn.Linear) -> "PackedLinear":
         packed = cls.__new__(cls)
@@ -24,10 +26,13 @@ class PackedLinear(torch.nn.Linear):
         packed.in_features, packed.out_features = layer.in_features, layer.out_features
         packed.weight = torch.nn.Parameter(_reordered(layer.weight.detach()), requires_grad=False)
         packed.bias = layer.bias
+        # The overload itself: to look it up takes longer than to multiply by a small layer.
+        packed._multiply = torch.ops.mkldnn._linear_pointwise.default
         return packed.eval()
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 (torch's name)
-        return _linear(input, self.weight, self.bias)
+        answer: torch.Tensor = self._multiply(input, self.weight, self.bias, "none", [], "")
+        return answer
 
 
 def pack_linear_layers(model: torch.nn.Module) -> bool:
@@ -84,8 +89,3 @@ def _is_faster(layer: torch.nn.Linear) -> bool:
 def _reordered(weight: torch.Tensor) -> torch.Tensor:
     packed: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), _ROWS)
     return packed
-
-
-def _linear(rows: torch.Tensor, weight: Any, bias: Any) -> torch.Tensor:
-    answer: torch.Tensor = torch.ops.mkldnn._linear_pointwise(rows, weight, bias, "none", [], "")
-    return answer

@@ -108,7 +108,7 @@ class PipelineSteps:
         if pipe.tokenizer is not None:
             self._preparing.tokenizer = copy.deepcopy(pipe.tokenizer)
             if self._task == "text-generation":
-                self._preparing.tokenizer.padding_side = "left"
+                _pad_before(self._preparing.tokenizer)
         self._padding = Padding(self._preparing)
         takes = inspect.signature(pipe.model.forward).parameters
         # A model with a state for each step works through padding as if it were text.
@@ -183,6 +183,13 @@ class PipelineSteps:
         if forward.get("max_new_tokens", getattr(config, "max_new_tokens", None)) is not None:
             del asked["max_length"]
         return any(value not in _UNSET for value in asked.values())
+
+
+def _pad_before(tokenizer: Any) -> None:
+    """What is generated follows the prompt, so padding goes before it. Many have no token for it; a mask hides any."""
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
+        tokenizer.pad_token = tokenizer.eos_token
 
 
 def as_call(payload: Any) -> tuple[Any, dict[str, Any]]:

@@ -1,10 +1,10 @@
 """A model worker: the process that holds the model. The front end starts it and talks to it over a socket.
 
-Three threads: one takes requests in and tokenises, one asks the model, one writes the answers. So the model, and with
-it a GPU, goes from one batch to the next without waiting for anything else.
+See worker_loops for how it goes round between requests, model and answers.
 """
 
 import argparse
+import gc
 import os
 import signal
 import socket
@@ -51,12 +51,16 @@ def _get_ready(settings: ServerSettings, gpu: int | None, connection: socket.soc
         os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
     # Before the model's own code is on sys.path, which may have modules of the same names.
     from answering import Answering
+    from worker_loops import serve_in_threads, serve_in_turn
 
     loaded = load_model(settings, gpu)
     answering = Answering(loaded, settings)
     what = answering.warm_up()
-    connection.sendall(write_frame({"ready": what, "device": loaded.device}))
-    return lambda: answering.serve(connection)
+    connection.sendall(write_frame({"ready": what, "device": loaded.device, "threads": answering.threads}))
+    gc.collect()
+    gc.freeze()  # the model and all libraries stay: nobody needs to look through them again
+    serve = serve_in_turn if loaded.device == "cpu" else serve_in_threads
+    return lambda: serve(answering, connection)
 
 
 def _give_up(connection: socket.socket, reason: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from admission import Admission, Request
 from request_log import RequestLog
 from server_metrics import ServerMetrics
-from worker_process import WorkerProcess, count_gpus, worker_environment
+from worker_process import WorkerProcess, count_gpus, more_workers, worker_environment
 
 SWEEP_SECONDS = 0.05
 
@@ -27,12 +27,13 @@ class _Place:
         self.number = number
         self.gpu = gpu
         self.worker: WorkerProcess | None = None
+        self.is_extra = False
         self.was_ready = False
         self.ready_since = 0.0
         self.ends_in_a_row = 0
         self.failed_starts = 0
         self.start_at = 0.0
-        self.last_answer = 0.0
+        self.silent_seconds = 0.0
 
 
 class WorkerPool:
@@ -47,7 +48,7 @@ class WorkerPool:
         lost: Callable[[Request], Any],
         give_up: Callable[[str], None],
     ) -> None:
-        """workers: None is one for each GPU, and one where there is none.
+        """workers: None is one for each GPU; without one, as many as there are cores for their threads.
 
         lost: makes the answer to a request whose worker has ended. give_up: is called with the reason when the model
         cannot be loaded, or a worker ends again and again.
@@ -56,6 +57,8 @@ class WorkerPool:
         count = workers or max(1, gpus)
         self._environment = worker_environment(variables, count, gpus)
         self._places = [_Place(number, number % gpus if gpus else None) for number in range(count)]
+        self._may_grow = workers is None and not gpus
+        self._variables = variables
         self._request_timeout = request_timeout
         self._admission = admission
         self._log = log
@@ -94,7 +97,7 @@ class WorkerPool:
                     self._after_end(place, worker)
             else:
                 worker.look_after()
-                self._end_if_hung(place, worker, now)
+                self._end_if_hung(place, worker)
 
     async def close(self) -> None:
         """Ends all workers."""
@@ -120,20 +123,36 @@ class WorkerPool:
     def worker_ready(self, worker: WorkerProcess, header: dict[str, Any]) -> None:
         place = self._places[worker.place]
         place.was_ready = True
-        place.ready_since = place.last_answer = time.monotonic()
+        place.ready_since = time.monotonic()
+        place.silent_seconds = 0.0
         place.failed_starts = 0
         self.ready.append(worker)
         device = header.get("device")
         self._log.event("worker ready", worker=worker.place, device=device, message=header["ready"])
         if len(self.ready) == 1:
             self._log.event("healthy", message="/ping answers 200")
+        if self._may_grow:
+            self._may_grow = False
+            self._grow(worker, int(header["threads"]))
+
+    def _grow(self, first: WorkerProcess, threads: int) -> None:
+        """Starts the workers for which the first one leaves cores and memory; how many, is known only now."""
+        for number in range(1, more_workers(threads, first.memory_bytes())):
+            place = _Place(number, None)
+            place.is_extra = True
+            self._places.append(place)
+        if self.size > 1:
+            self._environment = worker_environment({**self._variables, "OMP_NUM_THREADS": str(threads)}, self.size, 0)
+            for place in self._places[1:]:
+                self._start(place)
 
     def worker_failed(self, worker: WorkerProcess) -> None:
-        if not self._places[worker.place].was_ready:
+        place = self._places[worker.place]
+        if not place.was_ready and not place.is_extra:
             self._give_up(worker.say_why())
 
     def worker_answered(self, worker: WorkerProcess, request: Request, header: dict[str, Any], body: bytes) -> None:
-        self._places[worker.place].last_answer = time.monotonic()
+        self._places[worker.place].silent_seconds = 0.0
         self._metrics.model_answer(header, worker.place)
         if self._admission.given_back(request) and request.answer is not None:
             request.answer.set_result((header, body))
@@ -160,6 +179,10 @@ class WorkerPool:
         place.worker = None
         why = worker.say_why()
         now = time.monotonic()
+        if place.is_extra and not place.was_ready:
+            self._log.event("worker not started", worker=place.number, message=why)
+            place.start_at = float("inf")  # the others go on without it
+            return
         if not place.was_ready:
             self._give_up(f"{why} while it loaded the model" if worker.failure is None else why)
             return
@@ -178,11 +201,12 @@ class WorkerPool:
         if not pause:
             self._start(place)
 
-    def _end_if_hung(self, place: _Place, worker: WorkerProcess, now: float) -> None:
+    def _end_if_hung(self, place: _Place, worker: WorkerProcess) -> None:
         if not worker.ready or not worker.asked:
+            place.silent_seconds = 0.0
             return
-        oldest = next(iter(worker.asked.values())).received
-        silent = now - max(oldest, place.last_answer)
-        if silent > _HUNG_AFTER * self._request_timeout:
-            worker.failure = f"the worker hung and was killed: no answer for {silent:.0f} s"
+        # Not by the clock: while the whole machine stood still, the worker could not answer either.
+        place.silent_seconds += SWEEP_SECONDS
+        if place.silent_seconds > _HUNG_AFTER * self._request_timeout:
+            worker.failure = f"the worker hung and was killed: no answer for {place.silent_seconds:.0f} s"
             worker.kill()

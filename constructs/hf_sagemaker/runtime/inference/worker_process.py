@@ -12,13 +12,16 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from admission import Request
+from gathered_writes import GatheredWrites
 from wire import Frames, write_frame
 
 _PROGRAM = Path(__file__).parent / "worker.py"
 _THREADS_BESIDE_A_GPU = 2
+_MOST_WORKERS = 8
+_SHARE_OF_MEMORY = 0.5  # of the machine's, for all workers; the rest is for what requests need
 _END_SECONDS = 0.5  # that a worker without a socket has for its end
 
 
@@ -49,7 +52,7 @@ class WorkerProcess(asyncio.Protocol):
         self._owner = owner
         self._kill_at = 0.0
         self._frames = Frames()
-        self._transport: asyncio.Transport | None = None
+        self._transport: GatheredWrites | None = None
         self._socket, theirs = socket.socketpair()
         # uvloop does not see to it. Two ends that both wait for the other one to read would wait for ever.
         self._socket.setblocking(False)
@@ -80,7 +83,7 @@ class WorkerProcess(asyncio.Protocol):
         self._transport.write(write_frame(header, body))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are not derived from it
+        self._transport = GatheredWrites(transport, asyncio.get_running_loop())
 
     def data_received(self, data: bytes) -> None:
         for header, body in self._frames.feed(data):
@@ -139,6 +142,11 @@ class WorkerProcess(asyncio.Protocol):
         hint = ", which is what happens when memory runs out" if code == -signal.SIGKILL else ""
         return f"the worker was ended by {signal.Signals(-code).name}{hint}"
 
+    def memory_bytes(self) -> int:
+        """That it holds now."""
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
     def close(self) -> None:
         """Asks it to end, by closing its socket."""
         if self._transport is not None:
@@ -159,8 +167,20 @@ def worker_environment(variables: Mapping[str, str], workers: int, gpus: int) ->
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     if gpus:
         threads = min(threads, _THREADS_BESIDE_A_GPU)
-    # Threads that wait actively take the cores from each other and from the front end.
-    return {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE", **variables}
+        return {"OMP_NUM_THREADS": str(threads), **variables}
+    # Threads that wait actively take the cores from each other, from the front end, and from the model.
+    quiet = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false"}
+    return {"OMP_NUM_THREADS": str(threads), **quiet, **variables}
+
+
+def more_workers(threads: int, memory_bytes: int) -> int:
+    """How many workers this machine has room for. threads, memory_bytes: of one of them."""
+    cores = len(os.sched_getaffinity(0))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.is_file() else "max"
+    memory = memory if text == "max" else min(memory, int(text))
+    return max(1, min(cores // threads, _MOST_WORKERS, int(memory * _SHARE_OF_MEMORY) // max(1, memory_bytes)))
 
 
 def count_gpus(variables: Mapping[str, str], devices: Path = Path("/dev")) -> int:
