@@ -153,7 +153,7 @@ def test_a_model_loads_for_its_task_and_answers(model, load, name, task, served)
     assert told["answer"]
     assert (told["device"], told["dtype"]) == ("cpu", "torch.float32")
     assert not told["handles"]
-    assert f"for {served} on cpu in float32 is loaded after" in told["what"]
+    assert f"for {served} on cpu in float32 (loaded in " in told["what"]
 
 
 def test_a_folder_that_hf_model_id_names_is_local_and_nothing_is_connected_to(

@@ -92,7 +92,7 @@ def load_model(settings: ServerSettings, gpu: int | None) -> LoadedModel:
     name = type(getattr(model, "model", model)).__name__
     dtype = str(getattr(getattr(model, "model", None), "dtype", "")).removeprefix("torch.")
     what = f"model {name} for {task or 'its own code'} on {device}{f' in {dtype}' if dtype else ''}"
-    return LoadedModel(model, task, own, device, f"{what} is loaded after {time.monotonic() - started:.1f} s")
+    return LoadedModel(model, task, own, device, f"{what} (loaded in {time.monotonic() - started:.1f} s)")
 
 
 def _pipeline(folder: Path, task: str, device: str, settings: ServerSettings) -> Any:

@@ -35,6 +35,8 @@ _WHOLE_NUMBERS = {
 }
 _NUMBERS = {"length_penalty", "repetition_penalty", "temperature", "top_p", "max_time"}
 
+_DEEPEST = 8  # lists and objects in each other: chats, their messages, the parts of these
+
 
 def request_of(document: Any, task: str) -> dict[str, Any]:
     """`inputs` and `parameters` of a request's document; an object without `inputs` is the inputs itself.
@@ -129,13 +131,15 @@ def _check_texts(inputs: Any, task: str) -> None:
             raise RequestError(f"`{place}` is {_kind(leaf)}: {_wanted(task)}", field=place)
 
 
-def _leaves(value: Any, place: str, *, objects: bool = True) -> Iterator[tuple[str, Any]]:
+def _leaves(value: Any, place: str, *, objects: bool = True, depth: int = 0) -> Iterator[tuple[str, Any]]:
+    if depth > _DEEPEST:
+        raise RequestError("`inputs` is nested too deeply", field="inputs")
     if isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _leaves(each, f"{place}[{index}]", objects=objects)
+            yield from _leaves(each, f"{place}[{index}]", objects=objects, depth=depth + 1)
     elif isinstance(value, dict) and objects:
         for name, each in value.items():
-            yield from _leaves(each, f"{place}.{name}")
+            yield from _leaves(each, f"{place}.{name}", depth=depth + 1)
     else:
         yield place, value
 
