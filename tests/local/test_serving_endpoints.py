@@ -45,7 +45,7 @@ BROKEN: dict[str, tuple[Callable[[Files], Files], dict[str, str], str]] = {
     "wrong-task": (
         lambda model: model,
         {"HF_TASK": "image-classification"},
-        "model cannot be loaded: ",
+        "model cannot be loaded: this model's architecture is DistilBertForSequenceClassification, which serves",
     ),
     "no-tokenizer": (
         lambda model: _without(model, "tokenizer", "special_tokens", "vocab", "words"),
