@@ -35,6 +35,7 @@ def main() -> int:
     if python is None:
         print(servers.HOW_TO_BUILD, file=sys.stderr)
         return 2
+    servers.stop_with_this_process()
     console = Console(stderr=options.markdown, width=120)  # the table needs it, whatever the terminal has
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="serving-") as temporary:

@@ -95,9 +95,8 @@ def _start(plan: Plan, model: str, stack: contextlib.ExitStack) -> dict[str, Ser
     with ThreadPoolExecutor() as pool:
         starts = _starts(plan, plan.folder / "models" / model, plan.folder / f"servers-{model}")
         started = {name: pool.submit(start) for name, start in starts}
-    for future in started.values():
-        if not future.exception():
-            stack.callback(future.result().stop)
+        # Those that did start are stopped even when another one did not, or when this is interrupted meanwhile.
+        stack.callback(lambda: [future.result().stop() for future in started.values() if not future.exception()])
     return {name: future.result() for name, future in started.items()}
 
 

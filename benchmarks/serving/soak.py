@@ -103,6 +103,7 @@ def main() -> int:
     if python is None:
         print(servers.HOW_TO_BUILD, file=sys.stderr)
         return 2
+    servers.stop_with_this_process()
     with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
         folder = Path(temporary)
         servers.make_models(python, options.texts, folder, [options.model])
