@@ -16,12 +16,12 @@ from request_errors import one_line
 from server_settings import ServerSettings
 from tasks import GENERATING
 from text_classification_batch import TextClassificationSteps
+from weighing import choose_threads, fixed_tokens, is_large
 from wire import write_frame
 
 _ANY_COMPANY = 4096.0  # tokens: padding counts for nothing against another call
 _WEIGHED_REPEATS = 3  # of the warm-up's text: about the length of a sentence
 _WEIGHED_UNITS = 16
-_WORTHWHILE = 0.8  # of the time with half as many threads, for more to be worth their waking
 
 
 @dataclass(slots=True, eq=False)
@@ -91,7 +91,7 @@ class Answering:
         """
         question = warm_up_body(self._loaded)
         if question is None:
-            return f"{self._loaded.what} is loaded; what it takes for input is not known, so it was not asked anything"
+            return f"{self._loaded.what} was not asked anything: what it takes for input is not known"
         started = time.monotonic()
         for _ in range(2):  # the first one allocates, and compiles where that was asked for
             request = Request({"content_type": question[1], "accept": None}, question[0])
@@ -103,13 +103,10 @@ class Answering:
                 raise ModelLoadError(f"{self._loaded.what} does not answer: {answer[1].decode()}")
             list(self._all_done())  # it was nobody's request
         self._weigh(question)
-        return f"{self._loaded.what} is loaded and answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
+        return f"{self._loaded.what} answers (warm-up {(time.monotonic() - started) * 1000:.0f} ms)"
 
     def _weigh(self, question: tuple[bytes, str]) -> None:
-        """Measures, with a text and with many of it, how many threads serve and what asking costs.
-
-        What asking costs at all, against what a token costs, decides which batches are the cheapest.
-        """
+        """Measures the model with a text of a sentence's length; for tasks that ask it once, and about a text."""
         if self._steps is None or self._loaded.task in GENERATING:
             return
         payload = decode(*question, self._loaded.task)
@@ -119,36 +116,13 @@ class Answering:
         (prepared,) = self._prepare([{**payload, "inputs": " ".join([text] * _WEIGHED_REPEATS)}])
         if isinstance(prepared, Exception) or prepared.units[0].key is None:
             return
-        one, several = prepared.units[:1], prepared.units[:1] * _WEIGHED_UNITS
-        length = one[0].length
+        unit, forward = prepared.units[0], self._steps.forward
+        if is_large(forward, [unit]):
+            return
         if self._loaded.device == "cpu":
-            self._choose_threads(several)
-        seconds = self._fastest(one)
-        per_token = max(1e-9, (self._fastest(several) - seconds) / ((_WEIGHED_UNITS - 1) * length))
-        fixed = min(max(0.0, seconds / per_token - length), _ANY_COMPANY)
+            choose_threads(forward, [unit] * _WEIGHED_UNITS)
+        fixed = fixed_tokens(forward, unit, units=_WEIGHED_UNITS, most=_ANY_COMPANY)
         self.waiting.limits = replace(self._limits, fixed_tokens=fixed)
-
-    def _choose_threads(self, units: list[Unit]) -> None:
-        """Twice as many, as long as they are clearly faster: with a small model it costs more to wake them."""
-        most, threads = torch.get_num_threads(), 1
-        torch.set_num_threads(threads)
-        seconds = self._fastest(units)
-        while threads * 2 <= most:
-            torch.set_num_threads(threads * 2)
-            with_more = self._fastest(units)
-            if with_more > _WORTHWHILE * seconds:
-                break
-            threads, seconds = threads * 2, with_more
-        torch.set_num_threads(threads)
-
-    def _fastest(self, units: list[Unit]) -> float:
-        assert self._steps is not None
-        times = []
-        for _ in range(5):  # the best: whatever else runs on the machine only adds to it
-            began = time.perf_counter()
-            self._steps.forward(units)
-            times.append(time.perf_counter() - began)
-        return min(times)
 
     # Intake
 
