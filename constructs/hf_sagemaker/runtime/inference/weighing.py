@@ -1,4 +1,4 @@
-"""What a model's time goes with, measured when it is loaded: decides its threads, and which batches are the cheapest."""
+"""What a model's time goes with, measured when it is loaded: decides its threads, and which batches are cheapest."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from batching import Unit
 
 _ROUNDS = 5
 _LARGE_SECONDS = 0.25  # of one short text: measuring such a model would take longer than it could save
+_LEAST = 32.0  # tokens
 _WORTHWHILE = 0.8  # of the time with half as many threads, for more to be worth their waking
 
 Forward = Callable[[list[Unit]], Any]
@@ -38,11 +39,12 @@ def choose_threads(forward: Forward, units: list[Unit]) -> None:
 def fixed_tokens(forward: Forward, unit: Unit, *, units: int, most: float) -> float:
     """What asking costs however little is asked, in tokens: as BatchLimits wants it.
 
-    units: how many of the one are asked together, to see what a token costs. most: is returned where tokens cost nothing.
+    units: how many of the one are asked together, to see what a token costs. most: where tokens cost nothing.
+    Not below a sentence: other work on the machine can make a token look expensive, and never makes one look cheap.
     """
     of_one = _seconds(forward, [unit])
     per_token = (_seconds(forward, [unit] * units) - of_one) / ((units - 1) * unit.length)
-    return most if per_token <= 0 else min(most, max(0.0, of_one / per_token - unit.length))
+    return most if per_token <= 0 else min(most, max(_LEAST, of_one / per_token - unit.length))
 
 
 def _seconds(forward: Forward, units: list[Unit], rounds: int = _ROUNDS) -> float:
