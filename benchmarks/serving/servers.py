@@ -146,7 +146,7 @@ def _start(
         "HF_HUB_OFFLINE": "1",
         **variables,
     }
-    environment = machine_variables(python) | (unnamed or {}) | {"TMPDIR": str(scratch / "tmp")} | set_here
+    environment = {**machine_variables(python), **(unnamed or {}), "TMPDIR": str(scratch / "tmp"), **set_here}
     environment["PATH"] = _with_java(environment)
     log = scratch / "server.log"
     with log.open("ab") as output:
