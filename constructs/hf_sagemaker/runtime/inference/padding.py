@@ -59,6 +59,10 @@ class Padding:
         if not isinstance(ids, torch.Tensor) or not hasattr(answer, "items"):
             return answer
         length = ids.shape[-1]
+        # A generated text goes on from its prompt, padding in front included.
+        generated, padded = answer.get("generated_sequence"), answer.get("input_ids")
+        if isinstance(generated, torch.Tensor) and isinstance(padded, torch.Tensor) and self._left:
+            answer["generated_sequence"] = generated[..., padded.shape[-1] - length :]
         for name, value in list(answer.items()):
             if not isinstance(value, torch.Tensor) or value.dim() < 2 or value.shape[1] <= length:
                 continue
