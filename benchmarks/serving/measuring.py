@@ -21,6 +21,8 @@ STOCK, STOCK_DEFAULT, OURS = "stock", "stock, workers unset", "ours"
 _ANSWERS_EACH = 3
 _LONGEST = 8.0
 _BARE_SECONDS = 1.0
+# Compilers of Java and libraries that prepare themselves for each shape: both servers are slower at first.
+_WARM_UP_CLIENTS, _WARM_UP_SECONDS = 32, 4.0
 _SAME_SCORES = 1e-4
 _COMPARED = 20
 
@@ -75,6 +77,10 @@ def measure(plan: Plan, model: str) -> Results:
         bare = stack.enter_context(_bare_call(plan, plan.folder / "models" / model))
         script = plan.folder / "requests.lua"
         wrk.write_script(script, plan.texts)
+        for server in running.values():
+            wrk.run(script, f"{server.url}/invocations", _WARM_UP_CLIENTS, _WARM_UP_SECONDS)
+            server.wait_until_idle()
+            server.rest()
         for number in range(plan.rounds):
             plan.say(f"{model}: round {number + 1} of {plan.rounds}")
             for threads in sorted({1, plan.cores}):
@@ -84,13 +90,15 @@ def measure(plan: Plan, model: str) -> Results:
                     if name == STOCK_DEFAULT and number:
                         continue  # for comparison only: no target depends on it
                     seconds = _duration(plan.seconds, clients, results)
+                    server.go_on()
                     results.loads[name, clients].append(wrk.run(script, f"{server.url}/invocations", clients, seconds))
                     server.wait_until_idle()
+                    server.rest()
     return results
 
 
 def _start(plan: Plan, model: str, stack: contextlib.ExitStack) -> dict[str, Server]:
-    """All of them: a server that waits for requests takes nothing from the one that is measured."""
+    """All of them, so that they can take turns."""
     plan.say(f"{model}: starting the servers")
     with ThreadPoolExecutor() as pool:
         starts = _starts(plan, plan.folder / "models" / model, plan.folder / f"servers-{model}")
