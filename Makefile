@@ -117,9 +117,10 @@ lock: $(READY) ## Hash-locked requirements of every group and image, from the *.
 	  mirror/requirements; do (cd constructs/hf_sagemaker/runtime/$${lock%/*} && uv pip compile --quiet --generate-hashes \
 	  --universal --python-version 3.11 --excludes excludes.in $${lock##*/}.in -o $${lock##*/}.txt); done
 
-benchmark: setup images ## What synth costs, against a bare CDK app; a training run, against the toolkit alone; twenty kills
+benchmark: setup images ## What synth, training and serving cost, each against what is there without this; twenty kills
 	@$(BIN)/python benchmarks/synth
 	@$(BIN)/python benchmarks/training
+	@$(BIN)/python benchmarks/serving
 	@folder=$$(mktemp -d) && OMP_NUM_THREADS=1 $(HFSM_TRAINING_PYTHON) benchmarks/resume/killed_training.py \
 	  constructs/hf_sagemaker/runtime/training $$folder 20; rm -rf "$$folder"
 

@@ -6,6 +6,11 @@ import pytest
 _LONGEST = (
     "local/test_images.py",
     "local/test_training_faults.py",
+    "runtime/test_drop_in.py",
+    "runtime/test_transformers_5.py",
+    "runtime/test_model_loading.py",
+    "runtime/test_serving_faults.py",
+    "local/test_serving_endpoints.py",
     "local/test_image_builds.py",
     "local/test_end_to_end.py",
     "local/test_endpoint_models.py",
@@ -21,6 +26,7 @@ _LONGEST = (
     "local/test_compute_codebuild.py",
     "local/test_compute_endpoints.py",
     "runtime/test_serve.py",
+    "runtime/test_drop_in_own_code.py",
 )
 _PLACE = {name: place for place, name in enumerate(_LONGEST)}
 

@@ -74,7 +74,7 @@ class Server:
             try:
                 self.invoke(b'{"inputs": "Is anybody there?"}')
                 return
-            except urllib.error.HTTPError:
+            except OSError:  # an error's status, or no answer in time
                 time.sleep(0.1)
         raise ServerError(f"the server did not recover within {_START_SECONDS:.0f} s: {self.last_lines()}")
 
