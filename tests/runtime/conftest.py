@@ -127,13 +127,13 @@ def _sentence(number: int) -> str:
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a Python with arguments; stdout and stderr come back in one text."""
 
-    def run(python: Path, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(python: Path, *arguments: str, timeout: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(python), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=timeout,
             check=False,
             **options,
         )

@@ -38,7 +38,9 @@ def main() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "slow":
         time.sleep(float(what))
-    connection.sendall(write_frame({"ready": f"fake model is ready, pid {os.getpid()}", "device": "cpu"}))
+    ready = {"ready": f"fake model is ready, pid {os.getpid()}", "device": "cpu"}
+    ready["threads"] = int(os.environ.get("FAKE_WORKER_THREADS", "1000000"))  # of which no machine has place for two
+    connection.sendall(write_frame(ready))
     serve(connection)
 
 

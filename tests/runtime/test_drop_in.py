@@ -34,7 +34,9 @@ class Comparison:
 def models(inference_python, run_python, tmp_path_factory) -> Path:
     """A folder with a model per name of MODELS, and one of images and sounds."""
     folder = tmp_path_factory.mktemp("drop-in")
-    done = run_python(inference_python, str(Path(__file__).parent / "drop_in_models.py"), str(folder / "models"))
+    done = run_python(
+        inference_python, str(Path(__file__).parent / "drop_in_models.py"), str(folder / "models"), timeout=250
+    )
     assert done.returncode == 0, done.stdout
     return folder / "models"
 

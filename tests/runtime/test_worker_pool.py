@@ -56,6 +56,21 @@ def test_settings_that_are_wrong_end_the_container_and_are_the_last_line(start: 
     assert "HFSM_MAX_QUEUE is 'many'" in server.log.splitlines()[-1]
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a machine with one core has place for one worker")
+def test_a_worker_that_leaves_cores_is_followed_by_others(start: Start) -> None:
+    # Given a model that works with one thread, and no number of workers that is wished for
+    server = start(FAKE_WORKER_THREADS="1").wait_until_ready()
+    cores = min(8, len(os.sched_getaffinity(0)))
+
+    wait_for(lambda: f"hfsm_workers_ready {cores}" in _metrics(server), "there is one for each core", server)
+
+
+def test_the_number_of_workers_that_is_asked_for_stays(start: Start) -> None:
+    server = start(FAKE_WORKER_THREADS="1", SAGEMAKER_MODEL_SERVER_WORKERS="1").wait_until_ready()
+
+    assert "hfsm_workers 1\n" in _metrics(server)
+
+
 def test_a_dead_workers_requests_fail_and_the_next_ones_are_answered(start: Start) -> None:
     server = start().wait_until_ready()
     first = _worker(server)

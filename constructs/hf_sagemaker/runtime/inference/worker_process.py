@@ -22,7 +22,7 @@ _PROGRAM = Path(__file__).parent / "worker.py"
 _THREADS_BESIDE_A_GPU = 2
 _MOST_WORKERS = 8
 _SHARE_OF_MEMORY = 0.5  # of the machine's, for all workers; the rest is for what requests need
-_END_SECONDS = 0.5  # that a worker without a socket has for its end
+_END_SECONDS = 2.0  # that a worker without a socket has for its end
 
 
 class Owner(Protocol):
@@ -39,7 +39,7 @@ class Owner(Protocol):
 class WorkerProcess(asyncio.Protocol):
     """Ready from its `ready` on until it is lost; `lost` once its end of the socket is closed, or it has ended.
 
-    After that it has half a second to end; whoever owns it asks `ended()` until it has.
+    After that it has two seconds to end; whoever owns it asks `ended()` until it has.
     """
 
     def __init__(self, place: int, gpu: int | None, environment: Mapping[str, str], owner: Owner) -> None:
@@ -122,6 +122,7 @@ class WorkerProcess(asyncio.Protocol):
             return True
         if not self._has_ended():
             if self.lost and time.monotonic() >= self._kill_at:
+                self.failure = self.failure or "the worker closed its connection without a word, and was killed"
                 self.kill()
             return False
         self.kill()  # what it has started; its number is nobody else's before it was waited for
