@@ -4,10 +4,11 @@ import json
 import logging
 import os
 import time
-import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+from model_files import ModelLoadError, broken_files
 
 # Where neither HF_TASK nor the model's configuration names a task.
 DEFAULT_TASK = "text-classification"
@@ -25,10 +26,6 @@ _TEXT_TASKS = {
     "summarization",
 }
 _OWN_FUNCTIONS = ("load", "preprocess", "predict", "postprocess", "transform_fn")
-
-
-class ModelLoadError(Exception):
-    """The reason, in one line; it names the file where one is missing or broken."""
 
 
 def check_model() -> str:
@@ -119,38 +116,5 @@ class _UntrainedWeights(logging.Handler):
 
 def _explain(error: BaseException, folder: Path) -> str:
     reason = " ".join(f"{type(error).__name__}: {error}".split())
-    broken = _broken_files(folder)
+    broken = broken_files(folder)
     return f"{'; '.join(broken)} ({reason})" if broken else reason
-
-
-def _broken_files(folder: Path) -> list[str]:
-    """Looks for the file that an error was about, because the libraries' own messages often do not name it."""
-    broken = []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        size = f"{path.stat().st_size} bytes"
-        if path.suffix == ".json" and not _is_json(path):
-            broken.append(f"{name} is not whole JSON ({size})")
-        elif path.suffix == ".safetensors" and (problem := _safetensors_problem(path)):
-            broken.append(f"{name} is cut off or damaged ({size}; {problem})")
-        elif path.suffix == ".bin" and path.name.startswith("pytorch_model") and not zipfile.is_zipfile(path):
-            broken.append(f"{name} is cut off or damaged ({size})")
-    return broken
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_bytes())
-    except ValueError:
-        return False
-    return True
-
-
-def _safetensors_problem(path: Path) -> str:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np"):
-            return ""
-    except (SafetensorError, OSError) as error:
-        return str(error)
