@@ -9,8 +9,8 @@ from tests.compliance.iam import table
 from tests.compliance.iam.requests import World
 from tests.compliance.iam.simulator import Decision, Request, decide
 
-MOST_SECONDS = 5
-"""Of one core, for both tables in every environment."""
+MOST_SECONDS = 15
+"""Of one core, for both tables in every environment; machines have been seen to change their speed by half."""
 
 
 @pytest.fixture(scope="module")
