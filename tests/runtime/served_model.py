@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.runtime.drop_in_requests import Request
 
-_START = 200.0  # seconds; two busy cores with nothing in the file cache have taken more than 100 to import torch
+_START = 200.0  # seconds; a start takes five, and its test shares two cores with others
 
 
 class NotServingError(Exception):
