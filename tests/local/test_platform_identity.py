@@ -1,12 +1,13 @@
 """IAM of the embedded AWS while several stacks are deployed at once."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.local.embedded_aws import RunningLocalCloud
 
 TRUST = '{"Version": "2012-10-17", "Statement": []}'
-STATEMENT = '{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}'
-POLICY = '{"Version": "2012-10-17", "Statement": [%s]}' % STATEMENT
+STATEMENT = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT]})
 THREADS = 6
 EACH = 30
 
