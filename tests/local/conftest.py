@@ -18,6 +18,14 @@ def localcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLoca
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def quick_localcloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningLocalCloud]:
+    """One server for the session whose minute of waiting is a second long."""
+    running = start_localcloud(tmp_path_factory.mktemp("quick-localcloud"), arguments=("--minute", "1"))
+    yield running
+    running.stop()
+
+
 @pytest.fixture
 def stacks(localcloud: RunningLocalCloud) -> Iterator[Stacks]:
     made = Stacks(localcloud)

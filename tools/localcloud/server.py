@@ -18,8 +18,8 @@ from werkzeug.serving import make_server
 
 from localcloud import (
     accounts,
-    alarms,
     cloudformation,
+    cloudwatch,
     codebuild,
     control,
     events,
@@ -88,7 +88,7 @@ def install_modules(cloud: LocalCloud) -> None:
         registry,
         parameters,
         events,
-        alarms,
+        cloudwatch,
         topics,
         sagemaker,
     )
@@ -125,6 +125,7 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
             pass
     finally:
         codebuild.shutdown()
+        cloudwatch.shutdown()
         functions.shutdown()
         sagemaker.shutdown()
         server.shutdown()
