@@ -18,6 +18,7 @@ from werkzeug.serving import make_server
 
 from localcloud import (
     accounts,
+    autoscaling,
     cloudformation,
     cloudwatch,
     codebuild,
@@ -89,6 +90,7 @@ def install_modules(cloud: LocalCloud) -> None:
         parameters,
         events,
         cloudwatch,
+        autoscaling,
         topics,
         sagemaker,
     )
@@ -126,6 +128,7 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
     finally:
         codebuild.shutdown()
         cloudwatch.shutdown()
+        autoscaling.shutdown()
         functions.shutdown()
         sagemaker.shutdown()
         server.shutdown()

@@ -1,6 +1,6 @@
 """What the change of an alarm's state causes: its event, and its actions. moto does neither.
 
-Actions are topics, functions and scaling policies; a scaling policy is asked again at every evaluation in ALARM.
+Actions are topics, functions and scaling policies; a scaling policy is asked again once in a minute of ALARM.
 Shapes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html and the user
 guide, "Notifying users on alarm changes" and "Invoke a Lambda function from an alarm".
 """
@@ -8,6 +8,7 @@ guide, "Notifying users on alarm changes" and "Invoke a Lambda function from an 
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -52,14 +53,16 @@ def announce(cloud: LocalCloud, alarm: Any, previous: dict[str, Any]) -> None:
     }
     events.emit(alarm.alarm_arn, "aws.cloudwatch", "CloudWatch Alarm State Change", detail)
     if alarm.actions_enabled:
+        alarm.next_action = time.time() + cloud.seconds(60)
         for arn in getattr(alarm, _ACTIONS[state["value"]]):
             aside = (cloud, alarm, arn, detail)
             threading.Thread(target=_act, args=aside, name=f"alarm {alarm.name}", daemon=True).start()
 
 
-def go_on(alarm: Any) -> None:
-    """The alarm is in the state in which it was: its scaling policies act again."""
-    if alarm.actions_enabled and alarm.state_value == "ALARM":
+def go_on(cloud: LocalCloud, alarm: Any) -> None:
+    """The alarm is in the state in which it was: once in a minute, its scaling policies act again."""
+    if alarm.actions_enabled and alarm.state_value == "ALARM" and time.time() >= getattr(alarm, "next_action", 0.0):
+        alarm.next_action = time.time() + cloud.seconds(60)
         for arn in alarm.alarm_actions:
             if _is_scaling(arn):
                 _scale(arn, alarm)

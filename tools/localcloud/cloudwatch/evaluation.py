@@ -85,7 +85,7 @@ def evaluate(cloud: LocalCloud, backend: CloudWatchBackend, alarm: Alarm, now: f
     points = data_points(cloud, backend, alarm, now, rule.range)
     state = rule.state(points, alarm.state_value)
     if state == alarm.state_value:
-        changes.go_on(alarm)
+        changes.go_on(cloud, alarm)
         return
     data = {"version": "1.0", "recentDatapoints": points, "threshold": rule.threshold, "period": _period(alarm)}
     changes.change(cloud, alarm, state, _reason(rule, points, state), json.dumps(data))
