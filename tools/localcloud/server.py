@@ -23,6 +23,7 @@ from localcloud import (
     cloudwatch,
     codebuild,
     control,
+    costs,
     events,
     functions,
     parameters,
@@ -92,6 +93,7 @@ def install_modules(cloud: LocalCloud) -> None:
         cloudwatch,
         autoscaling,
         topics,
+        costs,
         sagemaker,
     )
     for module in modules:
