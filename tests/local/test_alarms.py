@@ -92,6 +92,11 @@ def test_a_new_alarm_has_no_data_yet(watched: Watched) -> None:
     assert watched.state(name) == "INSUFFICIENT_DATA"
 
 
+def test_an_alarm_without_a_metric_is_refused(watched: Watched) -> None:
+    with pytest.raises(ClientError, match="MetricName"):
+        watched.alarm("nothing-to-look-at", MetricName=None)
+
+
 def test_an_alarm_follows_its_metric(quick_localcloud: RunningLocalCloud, watched: Watched) -> None:
     # Given an alarm that tells a topic
     topic, messages = queue_of(quick_localcloud, "alarm-follows")

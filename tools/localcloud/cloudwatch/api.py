@@ -12,12 +12,19 @@ from localcloud.cloudwatch.evaluation import check_rule
 class WatchingResponse(CloudWatchResponse):
     """In the place of moto's."""
 
+    def put_metric_alarm(self) -> ActionResult:
+        """moto's takes one that has nothing to look at."""
+        has_metric = all(self._get_param(name) for name in ("MetricName", "Namespace", "Period"))
+        if not self._get_param("Metrics") and not has_metric:
+            raise ValidationError("Exactly one of Metrics, or MetricName with Namespace and Period, must be specified")
+        return super().put_metric_alarm()
+
     def put_composite_alarm(self) -> ActionResult:
         try:
             check_rule(self.cloudwatch_backend, self._get_param("AlarmRule"))
         except RuleError as error:
             raise ValidationError(f"Could not save the composite alarm: {error}.") from None
-        return self.put_metric_alarm()
+        return super().put_metric_alarm()
 
     def describe_alarms(self) -> ActionResult:
         """Composite alarms only where AlarmTypes says so, as AWS; moto answers them always."""
