@@ -22,12 +22,14 @@ class ServedModel:
     """What one container of a variant is made of.
 
     role: pulls the image. data: None: the image has its model.
+    is_multi_model: data is the prefix under which its models lie.
     """
 
     image: str
     role: str
     data: "ModelData | None"
     environment: dict[str, str]
+    is_multi_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,10 @@ def served_model(backend: SageMakerModelBackend, model_name: str) -> ServedModel
             raise ValidationError(f"{package.arn} has {len(packaged)} containers: the embedded AWS serves one")
         environment = {**(packaged[0].get("Environment") or {}), **environment}
         container = packaged[0]
-    return ServedModel(container["Image"], model.execution_role_arn, _model_data(container), environment)
+    is_multi_model = container.get("Mode") == "MultiModel"
+    return ServedModel(
+        container["Image"], model.execution_role_arn, _model_data(container), environment, is_multi_model
+    )
 
 
 def check_model(backend: SageMakerModelBackend, request: dict[str, Any]) -> None:

@@ -1,0 +1,192 @@
+"""Endpoints that host inference components: instances without a model of their own, and who is on them.
+
+Contract: https://docs.aws.amazon.com/sagemaker/latest/dg/realtime-endpoints-deploy-models.html
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moto.sagemaker.exceptions import ValidationError
+
+from localcloud.log_stream import LogStream
+from localcloud.sagemaker.component_instances import EMPTY, Instance, Instances
+from localcloud.sagemaker.endpoints import STARTUP_TIMEOUT, Endpoint
+from localcloud.sagemaker.inference_component import Copy, InferenceComponent
+from localcloud.sagemaker.instance_capacity import capacity_of, required_by
+from localcloud.sagemaker.launching import launch
+from localcloud.sagemaker.refusal import InvocationRefusedError
+from localcloud.sagemaker.registry import ModelData, ServedModel
+from localcloud.sagemaker.serving_container import Answer, ServingContainer, Stop
+
+COMPONENT = "X-Amzn-SageMaker-Inference-Component"
+_NO_HEADER = (
+    "Inference Component Name header is required for endpoints to which you plan to deploy inference components. "
+    "Please include Inference Component Name header or consider using SageMaker models."
+)
+_NO_CAPACITY = (
+    "Inference Component has no capacity to process this request. ApplicationAutoScaling may be in-progress (if "
+    "configured) or try to increase the capacity by invoking UpdateInferenceComponentRuntimeConfig API."
+)
+_LOOK_EVERY = 1.0  # seconds
+_PUBLISHED_EVERY = 10.0  # seconds on AWS's clock: as high-resolution metrics are
+
+
+class ComponentEndpoint(Endpoint):
+    """Its instances are a reckoning: what is on them are processes of this machine, as every container here."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.instances = Instances()
+        self.components: dict[str, InferenceComponent] = {}
+        self._configurations: dict[str, dict[str, Any]] = {}
+        self._taken: dict[ServingContainer, list[tuple[InferenceComponent, Copy]]] = {}
+        threading.Thread(target=self._watch, name=f"components-{self.endpoint_name}", daemon=True).start()
+
+    @property
+    def variant_name(self) -> str:
+        return str(self._variant["VariantName"])
+
+    def configure(self, request: dict[str, Any]) -> None:
+        """Before `create` or `update` with this configuration. request: CreateEndpointConfig's.
+
+        ValidationError: components are in the way, or nobody knows what such instances have.
+        """
+        (variant,) = request["ProductionVariants"]
+        capacity_of(variant["InstanceType"])
+        if self.components and variant["InstanceType"] != self._variant["InstanceType"]:
+            raise ValidationError("The embedded AWS does not move inference components to another instance type.")
+        if self.components and variant["VariantName"] != self.variant_name:
+            raise ValidationError(f"Variant {self.variant_name} cannot be removed: it hosts inference components.")
+        self._configurations[request["EndpointConfigName"]] = request
+
+    @property
+    def _variant(self) -> dict[str, Any]:
+        variant: dict[str, Any] = self._configurations[self.endpoint_config_name]["ProductionVariants"][0]
+        return variant
+
+    def _deploy(self, config_name: str, variants: list[dict[str, Any]]) -> None:
+        self.instances.configure(self._configurations[config_name]["ProductionVariants"][0])
+        self.endpoint_config_name = config_name
+
+    def scale(self, desired: list[dict[str, Any]]) -> None:
+        (change,) = desired
+        if change["VariantName"] != self.variant_name:
+            raise ValidationError(f"The variant name(s) {change['VariantName']} do not exist in the endpoint.")
+        if self.instances.scaling:
+            raise ValidationError("The instances of a variant with ManagedInstanceScaling cannot be set.")
+        count = change.get("DesiredInstanceCount", self.instances.count)
+        self._begin("Updating", lambda: self.instances.bring(count), after_failure="InService")
+
+    def delete(self, then: Callable[[], object]) -> None:
+        if self.components:
+            raise ValidationError(
+                f'Cannot delete endpoint "{self.arn}": it hosts the inference component(s) '
+                f"{', '.join(sorted(self.components))}. Delete them first."
+            )
+        super().delete(then)
+
+    # Components
+
+    def add(self, request: dict[str, Any], arn: str) -> InferenceComponent:
+        """CreateInferenceComponent. ValidationError: it cannot be."""
+        if self.endpoint_status != "InService":
+            raise ValidationError(
+                f'Cannot create an inference component on endpoint "{self.arn}": its status is '
+                f"{self.endpoint_status}, not InService."
+            )
+        if request.get("VariantName", self.variant_name) != self.variant_name:
+            raise ValidationError(f"Variant {request['VariantName']} of endpoint {self.endpoint_name} not found.")
+        self.check(request["Specification"])
+        component = self.components[request["InferenceComponentName"]] = InferenceComponent(self, request, arn)
+        component.create()
+        return component
+
+    def check(self, specification: dict[str, Any]) -> None:
+        """ValidationError: such a copy fits no instance of this endpoint."""
+        needed, instance_type = required_by(specification), self._variant["InstanceType"]
+        if not (capacity := capacity_of(instance_type)).holds(needed):
+            raise ValidationError(
+                f"A copy of the inference component needs {needed}, more than an instance of type {instance_type} "
+                f"has: {capacity}."
+            )
+
+    def launch_copy(self, component: str, specification: dict[str, Any], instance: Instance) -> ServingContainer:
+        group = f"/aws/sagemaker/InferenceComponents/{component}"
+        stream = f"{self.variant_name}/{instance.identifier}-{time.time_ns():x}"
+        log = LogStream(self.account, self.region, group, stream)
+        description = f"endpoint {self.endpoint_name}, inference component {component}"
+        model = self._model(specification)
+        return launch(self.compute, model, self.variant_name, log, description, self.account, self.region)
+
+    def wait_for(
+        self, containers: list[ServingContainer], specification: dict[str, Any], deleted: threading.Event
+    ) -> None:
+        startup = specification.get("StartupParameters") or {}
+        timeout = startup.get("ContainerStartupHealthCheckTimeoutInSeconds") or STARTUP_TIMEOUT
+        deadline = time.monotonic() + timeout
+        for serving in containers:
+            serving.wait_until_healthy(deadline, Stop(deleted, self.compute.stopping))
+
+    def _model(self, specification: dict[str, Any]) -> ServedModel:
+        """Of ModelName, with what Container says instead."""
+        container = specification.get("Container") or {}
+        url, environment = container.get("ArtifactUrl"), container.get("Environment") or {}
+        if name := specification.get("ModelName"):
+            model = self._resolve(name)
+            environment = {**model.environment, **environment}
+            image, data = container.get("Image", model.image), ModelData(url) if url else model.data
+            return ServedModel(image, model.role, data, environment)
+        role = self._configurations[self.endpoint_config_name]["ExecutionRoleArn"]
+        return ServedModel(container["Image"], role, ModelData(url) if url else None, environment)
+
+    # Requests
+
+    def admit(self, headers: Mapping[str, str]) -> ServingContainer:
+        name = headers.get(COMPONENT)
+        if not name:
+            raise InvocationRefusedError(_NO_HEADER)
+        component = self.components.get(name)
+        if component is None:
+            raise InvocationRefusedError(f"Inference Component {name} of endpoint {self.endpoint_name} not found.")
+        copy = component.take()
+        if copy is None:
+            raise InvocationRefusedError(_NO_CAPACITY)
+        with self._lock:
+            self._taken.setdefault(copy.serving, []).append((component, copy))
+        return copy.serving
+
+    def done(self, serving: ServingContainer, answer: Answer | None, seconds: float) -> None:
+        with self._lock:
+            taken = self._taken[serving]
+            component, copy = taken.pop()
+            if not taken:
+                del self._taken[serving]
+        component.give_back(copy, answer, seconds)
+
+    def describe(self) -> dict[str, Any]:
+        variant = self._variant
+        summary = {
+            "VariantName": variant["VariantName"],
+            "CurrentWeight": variant.get("InitialVariantWeight", 1.0),
+            "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
+            "CurrentInstanceCount": self.instances.count,
+            "DesiredInstanceCount": self.instances.count,
+            **{name: variant[name] for name in ("ManagedInstanceScaling", "RoutingConfig") if name in variant},
+        }
+        return {
+            **self.summary(),
+            "EndpointConfigName": self.endpoint_config_name,
+            "ProductionVariants": [summary],
+            **({"FailureReason": self.failure_reason} if self.failure_reason else {}),
+        }
+
+    def _watch(self) -> None:
+        cloud, published = self.compute.cloud, 0.0
+        while not (self.deleted.wait(_LOOK_EVERY) or self.compute.stopping.is_set()):
+            self.instances.release_empty(cloud.seconds(EMPTY))
+            if time.monotonic() - published >= cloud.seconds(_PUBLISHED_EVERY):
+                published = time.monotonic()
+                for component in list(self.components.values()):
+                    component.publish()
