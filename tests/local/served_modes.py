@@ -1,15 +1,11 @@
 """What the tests of asynchronous, serverless, component and multi-model endpoints share: a cloud, an image, models."""
 
-import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from tests.local.compute_projects import ROLE, Projects, archive, until
-from tests.local.embedded_aws import start_localcloud
+from tests.local.control import control
 from tests.local.test_compute_endpoints import DOCKERFILE, SERVE
 
 # Answers with the model's word; `wait …` takes a second, `fail …` is an error of the model's own code.
@@ -72,14 +68,10 @@ class Modes:
         answer = self.runtime.invoke_endpoint(EndpointName=name, Body=text, **arguments)
         return str(answer["Body"].read().decode())
 
-    def containers(self, name: str) -> int:
-        """How many of the endpoint are there."""
-        described = self.running_containers()
-        return sum(f"endpoint {name}," in each and "None" in each for each in described)
-
-    def running_containers(self) -> list[str]:
-        """Of the whole cloud: `description exit code`."""
-        raise NotImplementedError
+    def containers(self, part: str) -> int:
+        """How many run whose description has the text: `endpoint NAME`, `inference component NAME`."""
+        described = control(self.running, "status", method="GET")["containers"]
+        return sum(part in each["description"] and each["exit_code"] is None for each in described)
 
     def total(self, metric: str, dimensions: dict[str, str], statistic: str = "Sum") -> float:
         """What CloudWatch has of a metric, the largest value where the statistic is Maximum."""

@@ -8,17 +8,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 from localcloud.sagemaker.asynchronous_request import AsynchronousRequest, InvocationFailedError, Outcome
-from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.endpoint import Endpoint
+from localcloud.sagemaker.invocations import Invocation
 from localcloud.sagemaker.measurements import Measurements
 from localcloud.sagemaker.refusal import InvocationRefusedError
-from localcloud.sagemaker.serving_container import ServingContainer
+from localcloud.sagemaker.serving_container import DrainingError, ServingContainer
 
 # Where a configuration does not say how many requests an instance gets at once, AWS chooses, and does not say.
 CONCURRENT_REQUESTS = 4
+SERVING = ("InService", "Updating", "RollingBack", "UpdateRollbackFailed")
 _PUBLISHED_EVERY = 10.0  # seconds on AWS's clock: below the shortest period of an alarm
 _logger = logging.getLogger(__name__)
 
@@ -26,14 +27,11 @@ _logger = logging.getLogger(__name__)
 class AsynchronousEndpoint(Endpoint):
     """Its variant may have no instance: then requests wait.
 
-    A request whose container ends before it has answered goes back to the head of the queue.
+    A request whose container was being ended when it came goes back to the head of the queue.
     """
-
-    fewest_instances = 0
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._configurations: dict[str, dict[str, Any]] = {}  # AsyncInferenceConfig, by endpoint configuration
         self._waiting: deque[AsynchronousRequest] = deque()
         self._working: dict[ServingContainer, int] = {}
         self._changed = threading.Condition()
@@ -41,23 +39,28 @@ class AsynchronousEndpoint(Endpoint):
         self._processing: dict[str, Measurements] = {}
         threading.Thread(target=self._dispatch, name=f"queue-of-{self.endpoint_name}", daemon=True).start()
 
-    def configure(self, request: dict[str, Any]) -> None:
-        """Before `create` or `update` with this configuration. request: CreateEndpointConfig's."""
-        self._configurations[request["EndpointConfigName"]] = request["AsyncInferenceConfig"]
-
     @property
     def configuration(self) -> dict[str, Any]:
         """The AsyncInferenceConfig in effect."""
-        return self._configurations[self.endpoint_config_name]
+        assert self.fleet
+        configuration: dict[str, Any] = self.fleet.config["AsyncInferenceConfig"]
+        return configuration
 
-    def admit(self, headers: Mapping[str, str]) -> ServingContainer:
+    def containers(self) -> list[ServingContainer]:
+        """Those that serve now."""
+        return [each for fleet in self.traffic.fleets for variant in fleet.production for each in variant.containers]
+
+    def invoke(
+        self, body: bytes, headers: dict[str, str], target_variant: str | None = None, *, began: float | None = None
+    ) -> Invocation | None:
+        """InvocationRefusedError, always: requests come by `enqueue`."""
         raise InvocationRefusedError(
             f"Endpoint {self.endpoint_name} of account {self.account} is asynchronous: call InvokeEndpointAsync."
         )
 
     def enqueue(self, request: AsynchronousRequest) -> None:
         """InvocationRefusedError: the endpoint does not serve."""
-        if self.endpoint_status not in ("InService", "Updating", "RollingBack"):
+        if self.endpoint_status not in SERVING:
             raise InvocationRefusedError(
                 f"Endpoint {self.endpoint_name} of account {self.account} is {self.endpoint_status}, not InService."
             )
@@ -78,7 +81,7 @@ class AsynchronousEndpoint(Endpoint):
                     self._waiting.remove(request)
             for request in expired:
                 self._expire(request)
-            if time.monotonic() - published >= every and self.endpoint_status in ("InService", "Updating"):
+            if time.monotonic() - published >= every and self.endpoint_status in SERVING:
                 published = time.monotonic()
                 self._publish()
 
@@ -102,14 +105,13 @@ class AsynchronousEndpoint(Endpoint):
         measured.add("TimeInBacklog", request.age * 1e6, "Microseconds")
         try:
             outcome = request.process(serving, self.compute.client("s3", self.region), measured)
+        except DrainingError:
+            outcome = None
+            with self._changed:
+                self._waiting.appendleft(request)
         except (http.client.HTTPException, OSError) as error:
-            if serving not in self.containers():
-                with self._changed:
-                    self._waiting.appendleft(request)
-                outcome = None
-            else:
-                reason = f"ClientError: The container closed the connection: {type(error).__name__}: {error}"
-                outcome = Outcome(reason, body=reason.encode(), status=0)
+            reason = f"ClientError: The container closed the connection: {type(error).__name__}: {error}"
+            outcome = Outcome(reason, body=reason.encode(), status=0)
         except InvocationFailedError as error:
             outcome = Outcome(str(error), body=str(error).encode())
         except Exception as error:
@@ -125,7 +127,8 @@ class AsynchronousEndpoint(Endpoint):
 
     def _expire(self, request: AsynchronousRequest) -> None:
         reason = "ClientError: The request was in the queue for longer than its RequestTTLSeconds."
-        measured = self._measured(str(self._variants[0]["VariantName"]))
+        assert self.fleet
+        measured = self._measured(self.fleet.production[0].name)
         measured.add("ExpiredRequests", 1)
         self._finish(request, Outcome(reason, body=reason.encode()), measured)
 

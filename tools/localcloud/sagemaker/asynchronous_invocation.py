@@ -9,8 +9,8 @@ from typing import Any
 
 from localcloud.sagemaker.asynchronous import AsynchronousEndpoint
 from localcloud.sagemaker.asynchronous_request import AsynchronousRequest
-from localcloud.sagemaker.invocation import Response, endpoint_of, refused
 from localcloud.sagemaker.refusal import InvocationRefusedError
+from localcloud.sagemaker.runtime_request import Response, endpoint_of, refused
 
 _PREFIX = "X-Amzn-SageMaker-"
 _LARGEST_BODY = 128_000  # bytes

@@ -11,14 +11,17 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from localcloud.log_stream import LogStream
-from localcloud.sagemaker.component_instances import EMPTY, Instance, Instances
-from localcloud.sagemaker.endpoints import STARTUP_TIMEOUT, Endpoint
-from localcloud.sagemaker.inference_component import Copy, InferenceComponent
+from localcloud.sagemaker.component_instances import EMPTY, ComponentFleet, Instance, Instances
+from localcloud.sagemaker.deployment_config import DeploymentConfig
+from localcloud.sagemaker.endpoint import Endpoint
+from localcloud.sagemaker.fleet import STARTUP_TIMEOUT, Fleet
+from localcloud.sagemaker.inference_component import InferenceComponent
 from localcloud.sagemaker.instance_capacity import capacity_of, required_by
+from localcloud.sagemaker.invocations import Invocation
 from localcloud.sagemaker.launching import launch
 from localcloud.sagemaker.refusal import InvocationRefusedError
 from localcloud.sagemaker.registry import ModelData, ServedModel
-from localcloud.sagemaker.serving_container import Answer, ServingContainer, Stop
+from localcloud.sagemaker.serving_container import DrainingError, ServingContainer, Stop
 
 COMPONENT = "X-Amzn-SageMaker-Inference-Component"
 _NO_HEADER = (
@@ -40,35 +43,42 @@ class ComponentEndpoint(Endpoint):
         super().__init__(*arguments)
         self.instances = Instances()
         self.components: dict[str, InferenceComponent] = {}
-        self._configurations: dict[str, dict[str, Any]] = {}
-        self._taken: dict[ServingContainer, list[tuple[InferenceComponent, Copy]]] = {}
         threading.Thread(target=self._watch, name=f"components-{self.endpoint_name}", daemon=True).start()
 
     @property
     def variant_name(self) -> str:
         return str(self._variant["VariantName"])
 
-    def configure(self, request: dict[str, Any]) -> None:
-        """Before `create` or `update` with this configuration. request: CreateEndpointConfig's.
+    @property
+    def _variant(self) -> dict[str, Any]:
+        assert self.fleet
+        return self.fleet.production[0].settings
 
-        ValidationError: components are in the way, or nobody knows what such instances have.
-        """
-        (variant,) = request["ProductionVariants"]
-        capacity_of(variant["InstanceType"])
+    def create(self, config: Mapping[str, Any], deployment: DeploymentConfig | None = None) -> None:
+        """As any endpoint's. ValidationError: also where nobody knows what such instances have."""
+        capacity_of(config["ProductionVariants"][0]["InstanceType"])
+        super().create(config, deployment)
+
+    def update(self, config: Mapping[str, Any], *arguments: Any, **named: Any) -> None:
+        """As any endpoint's. ValidationError: also where components are in the way."""
+        (variant,) = config["ProductionVariants"]
         if self.components and variant["InstanceType"] != self._variant["InstanceType"]:
             raise ValidationError("The embedded AWS does not move inference components to another instance type.")
         if self.components and variant["VariantName"] != self.variant_name:
             raise ValidationError(f"Variant {self.variant_name} cannot be removed: it hosts inference components.")
-        self._configurations[request["EndpointConfigName"]] = request
+        super().update(config, *arguments, **named)
 
-    @property
-    def _variant(self) -> dict[str, Any]:
-        variant: dict[str, Any] = self._configurations[self.endpoint_config_name]["ProductionVariants"][0]
-        return variant
-
-    def _deploy(self, config_name: str, variants: list[dict[str, Any]]) -> None:
-        self.instances.configure(self._configurations[config_name]["ProductionVariants"][0])
-        self.endpoint_config_name = config_name
+    def _fleet(self, config: Mapping[str, Any]) -> Fleet:
+        return ComponentFleet(
+            self.compute,
+            config,
+            self.instances,
+            endpoint=self.endpoint_name,
+            account=self.account,
+            region=self.region,
+            resolve=self._resolve,
+            stop=self._stop,
+        )
 
     def scale(self, desired: list[dict[str, Any]]) -> None:
         (change,) = desired
@@ -76,6 +86,7 @@ class ComponentEndpoint(Endpoint):
             raise ValidationError(f"The variant name(s) {change['VariantName']} do not exist in the endpoint.")
         if self.instances.scaling:
             raise ValidationError("The instances of a variant with ManagedInstanceScaling cannot be set.")
+        self._updatable()
         count = change.get("DesiredInstanceCount", self.instances.count)
         self._begin("Updating", lambda: self.instances.bring(count), after_failure="InService")
 
@@ -138,49 +149,45 @@ class ComponentEndpoint(Endpoint):
             environment = {**model.environment, **environment}
             image, data = container.get("Image", model.image), ModelData(url) if url else model.data
             return ServedModel(image, model.role, data, environment)
-        role = self._configurations[self.endpoint_config_name]["ExecutionRoleArn"]
+        assert self.fleet
+        role = self.fleet.config["ExecutionRoleArn"]
         return ServedModel(container["Image"], role, ModelData(url) if url else None, environment)
 
     # Requests
 
-    def admit(self, headers: Mapping[str, str]) -> ServingContainer:
-        name = headers.get(COMPONENT)
+    def invoke(
+        self, body: bytes, headers: dict[str, str], target_variant: str | None = None, *, began: float | None = None
+    ) -> Invocation | None:
+        """InvocationRefusedError: the request names no component, or one that is not there or has no copy."""
+        began = time.perf_counter() if began is None else began
+        if not self.fleet:
+            return None
+        headers = dict(headers)
+        component = self._named(headers.pop(COMPONENT, None))
+        while serving := component.choose():
+            asked = time.perf_counter()
+            try:
+                variant = self.fleet.production[0]
+                invocation = self._invocations.ask(self.fleet, variant, serving, body, headers, began)
+            except DrainingError:
+                continue  # it was stopped after it was chosen
+            component.answered(invocation.answer, time.perf_counter() - asked)
+            return invocation
+        raise InvocationRefusedError(_NO_CAPACITY)
+
+    def _named(self, name: str | None) -> InferenceComponent:
         if not name:
             raise InvocationRefusedError(_NO_HEADER)
-        component = self.components.get(name)
-        if component is None:
+        if name not in self.components:
             raise InvocationRefusedError(f"Inference Component {name} of endpoint {self.endpoint_name} not found.")
-        copy = component.take()
-        if copy is None:
-            raise InvocationRefusedError(_NO_CAPACITY)
-        with self._lock:
-            self._taken.setdefault(copy.serving, []).append((component, copy))
-        return copy.serving
-
-    def done(self, serving: ServingContainer, answer: Answer | None, seconds: float) -> None:
-        with self._lock:
-            taken = self._taken[serving]
-            component, copy = taken.pop()
-            if not taken:
-                del self._taken[serving]
-        component.give_back(copy, answer, seconds)
+        return self.components[name]
 
     def describe(self) -> dict[str, Any]:
-        variant = self._variant
-        summary = {
-            "VariantName": variant["VariantName"],
-            "CurrentWeight": variant.get("InitialVariantWeight", 1.0),
-            "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
-            "CurrentInstanceCount": self.instances.count,
-            "DesiredInstanceCount": self.instances.count,
-            **{name: variant[name] for name in ("ManagedInstanceScaling", "RoutingConfig") if name in variant},
-        }
-        return {
-            **self.summary(),
-            "EndpointConfigName": self.endpoint_config_name,
-            "ProductionVariants": [summary],
-            **({"FailureReason": self.failure_reason} if self.failure_reason else {}),
-        }
+        """Its instances have no containers of their own."""
+        answer = super().describe()
+        for variant in answer.get("ProductionVariants") or ():
+            variant |= {"CurrentInstanceCount": self.instances.count, "DesiredInstanceCount": self.instances.count}
+        return answer
 
     def _watch(self) -> None:
         cloud, published = self.compute.cloud, 0.0

@@ -5,8 +5,11 @@ An instance is a reckoning here: containers are processes of one machine, whatev
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
+from localcloud.sagemaker.compute import Compute
+from localcloud.sagemaker.fleet import Fleet
 from localcloud.sagemaker.instance_capacity import Capacity, capacity_of
 
 # With managed scaling, an instance without copies is given back; AWS's own measurements say after ten minutes.
@@ -105,3 +108,15 @@ class Instances:
     @property
     def _most(self) -> int:
         return int((self.scaling or {}).get("MaxInstanceCount") or self._variant.get("InitialInstanceCount", 1))
+
+
+class ComponentFleet(Fleet):
+    """What an endpoint of components has as a fleet: its configuration, and the instances that all of them share."""
+
+    def __init__(self, compute: Compute, config: Mapping[str, Any], instances: Instances, **named: Any) -> None:
+        super().__init__(compute, config, **named)
+        self._instances = instances
+
+    def bring(self, counts: Mapping[str, int]) -> None:
+        """As many instances as the configuration says, within the limits of managed scaling."""
+        self._instances.configure(self.production[0].settings)

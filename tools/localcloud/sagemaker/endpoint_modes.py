@@ -10,7 +10,7 @@ from moto.sagemaker.exceptions import ValidationError
 
 from localcloud.sagemaker.asynchronous import AsynchronousEndpoint
 from localcloud.sagemaker.component_endpoint import ComponentEndpoint
-from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.serverless import ServerlessEndpoint
 
 _MEMORY = range(1024, 6145, 1024)  # MemorySizeInMB

@@ -19,7 +19,7 @@ from localcloud.sagemaker.instance_capacity import required_by
 from localcloud.sagemaker.launching import end
 from localcloud.sagemaker.measurements import Measurements
 from localcloud.sagemaker.s3 import NoSuchDataError
-from localcloud.sagemaker.serving_container import INVOCATION_TIMEOUT, Answer, NotServingError, ServingContainer
+from localcloud.sagemaker.serving_container import Answer, NotServingError, ServingContainer
 
 _LONGEST_REASON = 1024
 _LOOK_EVERY = 0.1  # seconds
@@ -32,11 +32,10 @@ class RolledBackError(Exception):
 
 @dataclass(eq=False)
 class Copy:
-    """requests: that it has not answered yet."""
+    """One container, and the instance that it is on."""
 
     serving: ServingContainer
     instance: Instance
-    requests: int = 0
 
 
 class Host(Protocol):
@@ -77,7 +76,7 @@ class InferenceComponent:
         self.deleted = threading.Event()
         self._host = host
         self._copies: list[Copy] = []
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         self._measured = Measurements(host.account, host.region, {"InferenceComponentName": self.name})
 
     # Changes. Each returns at once.
@@ -126,23 +125,19 @@ class InferenceComponent:
 
     # Requests
 
-    def take(self) -> Copy | None:
-        """The copy with the fewest requests. None: there is no copy."""
-        with self._lock:
-            if not self._copies:
-                self._measured.add("NoCapacityInvocationFailures", 1)
-                return None
-            copy = min(self._copies, key=lambda each: each.requests)
-            copy.requests += 1
-            self._measured.add("InvocationsPerCopy", 1 / len(self._copies))
-            return copy
+    def choose(self) -> ServingContainer | None:
+        """The copy with the fewest requests. None: there is no copy, which is counted."""
+        copies = self._copies
+        if not copies:
+            self._measured.add("NoCapacityInvocationFailures", 1)
+            return None
+        return min((copy.serving for copy in copies), key=lambda each: each.requests)
 
-    def give_back(self, copy: Copy, answer: Answer | None, seconds: float) -> None:
-        with self._lock:
-            copy.requests -= 1
-            self._lock.notify_all()
-        status = answer.status if answer else 0
+    def answered(self, answer: Answer, seconds: float) -> None:
+        """Counts it."""
+        status = answer.status
         self._measured.add("Invocations", 1)
+        self._measured.add("InvocationsPerCopy", 1 / max(1, len(self._copies)), "None")
         self._measured.add("Invocation4XXErrors", float(400 <= status < 500))
         self._measured.add("Invocation5XXErrors", float(status >= 500))
         self._measured.add("InvocationModelErrors", float(not 200 <= status < 300))
@@ -150,10 +145,9 @@ class InferenceComponent:
 
     def publish(self) -> None:
         """Hands the metrics over."""
-        with self._lock:
-            requests, copies = sum(copy.requests for copy in self._copies), len(self._copies)
-        if copies:
-            self._measured.add("ConcurrentRequestsPerCopy", requests / copies)
+        if copies := self._copies:
+            requests = sum(copy.serving.requests for copy in copies)
+            self._measured.add("ConcurrentRequestsPerCopy", requests / len(copies))
         self._measured.flush()
 
     # Descriptions
@@ -287,7 +281,6 @@ class InferenceComponent:
         """They get no further request, answer what they have, and end."""
         with self._lock:
             self._copies = [copy for copy in self._copies if copy not in copies]
-            self._lock.wait_for(lambda: not any(copy.requests for copy in copies), INVOCATION_TIMEOUT)
         self._end(copies)
 
     def _end(self, copies: list[Copy]) -> None:

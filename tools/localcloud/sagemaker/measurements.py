@@ -5,7 +5,7 @@ import threading
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.utils import utcnow
 
-from localcloud.sagemaker.metrics import ENDPOINT_NAMESPACE
+from localcloud.sagemaker.endpoint_metrics import REQUESTS
 
 
 class Measurements:
@@ -43,4 +43,4 @@ class Measurements:
             for (name, unit), values in measured.items()
         ]
         if data:
-            cloudwatch_backends[self._account][self._region].put_metric_data(ENDPOINT_NAMESPACE, data)
+            cloudwatch_backends[self._account][self._region].put_metric_data(REQUESTS, data)

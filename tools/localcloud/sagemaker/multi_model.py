@@ -16,6 +16,7 @@ from urllib.parse import quote
 from localcloud.images.container import Container
 from localcloud.log_stream import LogStream
 from localcloud.sagemaker.refusal import InvocationRefusedError
+from localcloud.sagemaker.registry import ModelStore
 from localcloud.sagemaker.s3 import NoSuchDataError, download_model
 from localcloud.sagemaker.serving_container import Answer, ServingContainer
 
@@ -25,12 +26,12 @@ _NO_MEMORY = 507
 
 
 class MultiModelContainer(ServingContainer):
-    """One container of a multi-model endpoint. prefix: s3:// address under which its models' archives lie."""
+    """One container of a multi-model endpoint."""
 
-    def __init__(self, container: Container, variant: str, log: LogStream, s3: Any, prefix: str) -> None:
+    def __init__(self, container: Container, variant: str, log: LogStream, store: ModelStore, s3: Any) -> None:
         super().__init__(container, variant, log)
+        self._store = store
         self._s3 = s3
-        self._prefix = prefix.rstrip("/")
         self._folder = container.opt_ml / "models"
         self._loaded: OrderedDict[str, str] = OrderedDict()  # target model → its name there, least recently used first
         self._lock = threading.RLock()
@@ -62,6 +63,10 @@ class MultiModelContainer(ServingContainer):
                 self._loaded.pop(target, None)
             name, problem = self._load(target)
             answer = problem or super().invoke(body, headers, f"/models/{quote(name)}/invoke", timeout)
+        if not self._store.is_cached:
+            with self._lock:
+                if target in self._loaded:
+                    self._unload(target)
         return answer
 
     def _load(self, target: str) -> tuple[str, Answer | None]:
@@ -90,7 +95,7 @@ class MultiModelContainer(ServingContainer):
         if folder.is_dir():
             return folder
         folder.mkdir(parents=True)
-        uri = f"{self._prefix}/{target.lstrip('/')}"
+        uri = f"{self._store.prefix.rstrip('/')}/{target.lstrip('/')}"
         try:
             download_model(self._s3, uri, self._folder / f"{name}.tar.gz", folder)
         except NoSuchDataError as error:

@@ -9,7 +9,7 @@ from moto.iam.models import get_account_id_from
 from moto.sagemaker.models import sagemaker_backends
 
 from localcloud.sagemaker import state
-from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.refusal import InvocationRefusedError
 
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/")
