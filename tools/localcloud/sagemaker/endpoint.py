@@ -153,7 +153,8 @@ class Endpoint:
             finally:
                 fleet.settled()
 
-        fleet.tell("Updating", lambda variant: f"Scaling desired instance count to {variant.desired}.")
+        counts = {name: f"Scaling desired instance count to {count}." for name, count in fleet.desired.items()}
+        fleet.tell("Updating", counts)
         self._begin("Updating", change_counts, after_failure="InService")
 
     def delete(self, then: Callable[[], object]) -> None:

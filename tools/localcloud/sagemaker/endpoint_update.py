@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from moto.cloudwatch.models import cloudwatch_backends
 
@@ -113,16 +113,16 @@ class Update:
 
     def _shift(self) -> None:
         new, wanted = self._new, self._new.desired
-        self._tell("Creating", lambda name: f"Launching {wanted[name]} instance(s).")
+        self._tell("Creating", {name: f"Launching {count} instance(s)." for name, count in wanted.items()})
         new.bring(wanted)
         for step in self._deployment.steps(sum(variant.desired for variant in new.production)):
             size = "full" if step.share == 1 else self._kind
             capacity = f"on {size} capacity of {step.instances} instance(s)."
-            self._tell("ActivatingTraffic", lambda _, capacity=capacity: f"Activating traffic {capacity}")
+            self._tell("ActivatingTraffic", f"Activating traffic {capacity}")
             self._traffic.shift((self._old, 1 - step.share), (new, step.share))
             if step.seconds:
-                baking = f"Baking for {step.seconds:.0f} seconds ({step.waits_for}) with traffic enabled {capacity}"
-                self._tell("Baking", lambda _, baking=baking: baking)
+                wait = f"{step.seconds:.0f} seconds ({step.waits_for})"
+                self._tell("Baking", f"Baking for {wait} with traffic enabled {capacity}")
             self._baking.wait(step.seconds)
 
     @property
@@ -137,13 +137,13 @@ class Update:
         size = self._deployment.batch(variant.desired)
         for count in range(size, variant.desired + size, size):
             ready = min(count, variant.desired)
-            self._tell("Creating", lambda _, ready=ready: f"Launching {ready - len(variant.containers)} instance(s).")
+            self._tell("Creating", f"Launching {ready - len(variant.containers)} instance(s).")
             new.bring({**new.desired, variant.name: ready})
             share = ready / variant.desired
             self._traffic.shift((old, 1 - share), (new, share))
             seconds = self._deployment.batch_seconds
-            message = f"Baking for {seconds:.0f} seconds (WaitIntervalInSeconds) with traffic enabled on {ready} "
-            self._tell("Baking", lambda _, message=message: f"{message}instance(s).")
+            wait = f"{seconds:.0f} seconds (WaitIntervalInSeconds)"
+            self._tell("Baking", f"Baking for {wait} with traffic enabled on {ready} instance(s).")
             self._baking.wait(seconds)
             old.bring({variant.name: math.floor(left * (1 - share))})
 
@@ -153,14 +153,15 @@ class Update:
             size = self._deployment.rollback_batch(count)
             while self._old.running[name] < count:
                 back = min(count, self._old.running[name] + size)
-                self._tell("Updating", lambda _, back=back: f"Scaling out desired instance count to {back}.")
+                self._tell("Updating", f"Scaling out desired instance count to {back}.")
                 self._old.bring({name: back})
                 share = back / count
                 self._traffic.shift((self._old, share), (self._new, 1 - share))
         self._traffic.shift((self._old, 1.0))
-        self._tell("Deleting", lambda name: f"Terminating {self._new.running[name]} instance(s).")
+        terminated = {name: f"Terminating {count} instance(s)." for name, count in self._new.running.items()}
+        self._tell("Deleting", terminated)
         self._new.stop()
 
-    def _tell(self, status: str, message: Callable[[str], str]) -> None:
-        self._new.tell(status, lambda variant: message(variant.name))
+    def _tell(self, status: str, message: str | Mapping[str, str]) -> None:
+        self._new.tell(status, message)
         self._told()

@@ -133,10 +133,13 @@ class Fleet:
         for variant in self.variants.values():
             variant.containers = []
 
-    def tell(self, status: str, message: Callable[[Variant], str]) -> None:
-        """What happens to its production variants from now on, as DescribeEndpoint shows it."""
+    def tell(self, status: str, message: str | Mapping[str, str]) -> None:
+        """What happens to its production variants from now on, as DescribeEndpoint shows it.
+
+        message: one for all of them, or by name.
+        """
         for variant in self.production:
-            variant.stage = status, message(variant), utcnow()
+            variant.stage = status, message if isinstance(message, str) else message[variant.name], utcnow()
 
     def settled(self) -> None:
         """Nothing happens to it any more."""

@@ -18,9 +18,8 @@ def instance_types(variant: dict[str, Any]) -> list[str]:
 
 def take(variant: dict[str, Any]) -> tuple[str, str]:
     """(type of the instance that the variant gets, name of the model on it). NoCapacityError: there is none."""
-    types = instance_types(variant)
-    for name in types:
-        if not faults.take(faults.CapacityFault, lambda fault, name=name: faults.named(fault.no_capacity, name)):
+    for name in instance_types(variant):
+        if not _is_short(name):
             return name, _model_name(variant, name)
     advice = (
         ""
@@ -32,6 +31,10 @@ def take(variant: dict[str, Any]) -> tuple[str, str]:
         "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry "
         f"using a different ML instance type or after some time.{advice}"
     )
+
+
+def _is_short(instance_type: str) -> bool:
+    return bool(faults.take(faults.CapacityFault, lambda fault: faults.named(fault.no_capacity, instance_type)))
 
 
 def _model_name(variant: dict[str, Any], instance_type: str) -> str:

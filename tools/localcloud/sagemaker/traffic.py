@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from moto.sagemaker.exceptions import ValidationError
 
@@ -61,9 +61,8 @@ def _has(fleet: Fleet, name: str) -> bool:
 def _by_weight(weighted: Iterable[tuple[T, float]]) -> T:
     things, weights = zip(*weighted, strict=True)
     if len(things) == 1 or not any(weights):
-        return things[0]
-    chosen: T = random.choices(things, weights)[0]
-    return chosen
+        return cast("T", things[0])
+    return cast("T", random.choices(things, weights)[0])
 
 
 def _routed(variant: Variant) -> ServingContainer | None:
