@@ -310,6 +310,4 @@ def test_a_stack_makes_and_changes_a_component(components: Components, stacks: S
 
     # When the stack is deleted, the component goes before the endpoint
     assert stacks.delete("components")["StackStatus"] == "DELETE_COMPLETE"
-    assert name not in [
-        each["InferenceComponentName"] for each in api.list_inference_components()["InferenceComponents"]
-    ]
+    assert api.list_inference_components(NameContains=name)["InferenceComponents"] == []

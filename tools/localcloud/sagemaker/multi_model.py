@@ -3,6 +3,7 @@
 The contract: https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
 """
 
+import hashlib
 import http.client
 import json
 import shutil
@@ -11,7 +12,6 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from localcloud.images.container import Container
 from localcloud.log_stream import LogStream
@@ -33,17 +33,12 @@ class MultiModelContainer(ServingContainer):
         self._store = store
         self._s3 = s3
         self._folder = container.opt_ml / "models"
-        self._loaded: OrderedDict[str, str] = OrderedDict()  # target model → its name there, least recently used first
-        self._lock = threading.RLock()
+        self._loaded: OrderedDict[str, None] = OrderedDict()  # target models, the least recently used first
+        self._loading: dict[str, threading.Lock] = {}  # by target model: nobody loads one twice
+        self._lock = threading.Lock()
 
     def start(self, environment: dict[str, str]) -> None:
         super().start({**environment, "SAGEMAKER_MULTI_MODEL": "true"})
-
-    @property
-    def loaded(self) -> list[str]:
-        """Target models that are in memory, the least recently used first."""
-        with self._lock:
-            return list(self._loaded)
 
     def invoke(
         self, body: bytes, headers: dict[str, str], path: str = "/invocations", timeout: float | None = None
@@ -54,59 +49,71 @@ class MultiModelContainer(ServingContainer):
             raise InvocationRefusedError(
                 "TargetModel is required for a multi-model endpoint: say which model is meant."
             )
-        name, problem = self._load(target)
+        problem = self._load(target)
         if problem:
             return problem
-        answer = super().invoke(body, headers, f"/models/{quote(name)}/invoke", timeout)
-        if answer.status == http.client.NOT_FOUND:  # the server has unloaded it by itself
-            with self._lock:
-                self._loaded.pop(target, None)
-            name, problem = self._load(target)
-            answer = problem or super().invoke(body, headers, f"/models/{quote(name)}/invoke", timeout)
-        if not self._store.is_cached:
-            with self._lock:
-                if target in self._loaded:
-                    self._unload(target)
+        answer = super().invoke(body, headers, f"/models/{_name(target)}/invoke", timeout)
+        if answer.status == http.client.NOT_FOUND:  # it was unloaded meanwhile
+            self._forget(target)
+            answer = self._load(target) or super().invoke(body, headers, f"/models/{_name(target)}/invoke", timeout)
+        if not self._store.is_cached and self._forget(target):
+            self._unload(target)
         return answer
 
-    def _load(self, target: str) -> tuple[str, Answer | None]:
-        """The model's name in the server, and the server's answer where it could not load it."""
-        with self._lock:
-            if target in self._loaded:
-                self._loaded.move_to_end(target)
-                return self._loaded[target], None
-            name = target.replace("/", "-")
-            folder = self._bring(target, name)
-            request = json.dumps({"model_name": name, "url": str(folder)}).encode()
-            while True:
-                answer = self._manage("POST", "/models", request)
-                if answer.status != _NO_MEMORY or not self._loaded:
-                    break
-                self._unload(next(iter(self._loaded)))
-            if answer.status not in (http.client.OK, http.client.CONFLICT):  # conflict: it is loaded
-                shutil.rmtree(folder, ignore_errors=True)
-                return name, answer
-            self._loaded[target] = name
-            return name, None
+    def _load(self, target: str) -> Answer | None:
+        """Makes sure that the model is in memory. The server's answer, where it could not load it.
 
-    def _bring(self, target: str, name: str) -> Path:
+        InvocationRefusedError: there is no such model.
+        """
+        with self._lock:
+            loading = self._loading.setdefault(target, threading.Lock())
+        with loading:
+            with self._lock:
+                if target in self._loaded:
+                    self._loaded.move_to_end(target)
+                    return None
+            folder = self._bring(target)
+            request = json.dumps({"model_name": _name(target), "url": str(folder)}).encode()
+            while (answer := self._manage("POST", "/models", request)).status == _NO_MEMORY:
+                with self._lock:
+                    oldest = next(iter(self._loaded), None)
+                if oldest is None or not self._forget(oldest):
+                    break
+                self._unload(oldest)
+            if answer.status not in (http.client.OK, http.client.CONFLICT):  # conflict: it is loaded
+                shutil.rmtree(folder.parent, ignore_errors=True)
+                return answer
+            with self._lock:
+                self._loaded[target] = None
+            return None
+
+    def _bring(self, target: str) -> Path:
         """The folder with the model's files."""
-        folder = self._folder / name / "model"
+        folder = self._folder / _name(target) / "model"
         if folder.is_dir():
             return folder
         folder.mkdir(parents=True)
         uri = f"{self._store.prefix.rstrip('/')}/{target.lstrip('/')}"
         try:
-            download_model(self._s3, uri, self._folder / f"{name}.tar.gz", folder)
+            download_model(self._s3, uri, folder.with_suffix(".tar.gz"), folder)
         except NoSuchDataError as error:
             shutil.rmtree(folder.parent, ignore_errors=True)
-            raise InvocationRefusedError(f"Failed to download model data: {error}") from None
+            raise InvocationRefusedError(
+                "Failed to download model data. Please ensure that there is an object located at the URL and that the "
+                f"role passed to CreateModel has permissions to download the object. {error}"
+            ) from None
         return folder
 
+    def _forget(self, target: str) -> bool:
+        """Whether it was in memory, as far as is known here."""
+        with self._lock:
+            known = target in self._loaded
+            self._loaded.pop(target, None)
+        return known
+
     def _unload(self, target: str) -> None:
-        name = self._loaded.pop(target)
-        self._manage("DELETE", f"/models/{quote(name)}")
-        shutil.rmtree(self._folder / name, ignore_errors=True)
+        self._manage("DELETE", f"/models/{_name(target)}")
+        shutil.rmtree(self._folder / _name(target), ignore_errors=True)
 
     def _manage(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """Waits as long as the server has no thread left for it."""
@@ -127,3 +134,8 @@ class MultiModelContainer(ServingContainer):
             )
         finally:
             connection.close()
+
+
+def _name(target: str) -> str:
+    """What the server knows it as; AWS hashes it too."""
+    return hashlib.sha256(target.encode()).hexdigest()[:32]

@@ -15,30 +15,32 @@ from localcloud.cloudformation.resource import (
 )
 from localcloud.cloudformation.resources.sagemaker import POLL_SECONDS, STABLE_WITHIN_SECONDS
 
-_TAKES_UPDATES = ("Specification", "RuntimeConfig", "DeploymentConfig")
+_UPDATED = ("Specification", "RuntimeConfig", "DeploymentConfig")
+# CloudFormation's reference says that no change replaces a component, and the API can change none of these.
+_CANNOT_CHANGE = ("InferenceComponentName", "EndpointName", "VariantName")
 
 
 class InferenceComponent(ResourceType):
     """Created or updated when it is InService; a failure's reason is the resource's."""
 
     type_name = "AWS::SageMaker::InferenceComponent"
-    replaced_by = frozenset({"InferenceComponentName", "EndpointName", "VariantName"})
     # Only an update needs to know how to go about it.
     read_by_deletion = frozenset({"DeploymentConfig", "EndpointArn"})
 
     def create(self, request: Request) -> Deployed:
         name = request.name("InferenceComponentName", longest=63)
-        arn = request.api("sagemaker").create_inference_component(
-            **request.arguments(
-                "sagemaker", "CreateInferenceComponent", InferenceComponentName=name, Tags=request.tags()
-            )
-        )["InferenceComponentArn"]
-        request.exists(Deployed(arn, {"InferenceComponentName": name}))
+        own = {"InferenceComponentName": name, "Tags": request.tags()}
+        arguments = request.arguments("sagemaker", "CreateInferenceComponent", **own)
+        arn = request.api("sagemaker").create_inference_component(**arguments)["InferenceComponentArn"]
+        request.exists(Deployed(arn))
         return self._settled(request, name)
 
     def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
-        name = deployed.attributes["InferenceComponentName"]
-        if any(before.get(member) != request.properties.get(member) for member in _TAKES_UPDATES):
+        name = _name(deployed)
+        for member in _CANNOT_CHANGE:
+            if before.get(member) != request.properties.get(member):
+                raise ResourceError(f"{member} of the inference component {name} cannot be changed.")
+        if any(before.get(member) != request.properties.get(member) for member in _UPDATED):
             request.api("sagemaker").update_inference_component(
                 **request.arguments("sagemaker", "UpdateInferenceComponent", InferenceComponentName=name)
             )
@@ -47,7 +49,7 @@ class InferenceComponent(ResourceType):
         return self._settled(request, name)
 
     def delete(self, request: Request, deployed: Deployed) -> None:
-        name = deployed.attributes["InferenceComponentName"]
+        name = _name(deployed)
         delete_if_there(request.api("sagemaker").delete_inference_component, InferenceComponentName=name)
         deadline = time.monotonic() + STABLE_WITHIN_SECONDS
         while time.monotonic() < deadline and self._describe(request, name) is not None:
@@ -79,10 +81,13 @@ class InferenceComponent(ResourceType):
         return answer
 
 
+def _name(deployed: Deployed) -> str:
+    return deployed.physical_id.rpartition("/")[2]
+
+
 def _attributes(described: dict[str, Any]) -> dict[str, Any]:
     counts = described["RuntimeConfig"]
     return {
-        "InferenceComponentName": described["InferenceComponentName"],
         "InferenceComponentArn": described["InferenceComponentArn"],
         "InferenceComponentStatus": described["InferenceComponentStatus"],
         "RuntimeConfig.CurrentCopyCount": counts["CurrentCopyCount"],
