@@ -48,12 +48,17 @@ class Modes:
         return name
 
     def endpoint(self, variant: dict[str, Any], **config: Any) -> str:
-        """An endpoint that has settled; its name, which is the configuration's too."""
+        """An endpoint that has settled; its name. config: of its configuration, beside the variant."""
         name = f"endpoint-{uuid.uuid4().hex[:8]}"
+        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=self.config(variant, **config))
+        self.settled(name)
+        return name
+
+    def config(self, variant: dict[str, Any], **config: Any) -> str:
+        """An endpoint configuration with one variant; its name."""
+        name = f"config-{uuid.uuid4().hex[:8]}"
         variants = [{"VariantName": "AllTraffic", **variant}]
         self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants, **config)
-        self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-        self.settled(name)
         return name
 
     def settled(self, name: str) -> dict[str, Any]:

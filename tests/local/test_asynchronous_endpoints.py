@@ -193,3 +193,35 @@ def test_each_way_to_ask_is_refused_by_the_other_kind_of_endpoint(modes: Modes, 
         modes.ask(endpoint, "world")
     with pytest.raises(ClientError, match="Exactly one of InputLocation and Body"):
         modes.runtime.invoke_endpoint_async(EndpointName=endpoint)
+
+
+def test_an_update_at_zero_keeps_the_count_and_what_waits(modes: Modes, topics: Topics, endpoint: str) -> None:
+    # Given no instance, and a request that waits
+    scale(modes, endpoint, 0)
+    accepted = send(modes, endpoint, "later")
+    described = modes.sagemaker.describe_endpoint(EndpointName=endpoint)
+    asynchronous = modes.sagemaker.describe_endpoint_config(EndpointConfigName=described["EndpointConfigName"])
+
+    # When the endpoint gets another model, and keeps what scaling has decided
+    variant = {"ModelName": modes.model("hi"), "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
+    config = modes.config(variant, AsyncInferenceConfig=asynchronous["AsyncInferenceConfig"])
+    modes.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config, RetainAllVariantProperties=True)
+    updated = modes.settled(endpoint)
+
+    # Then there is still none, and the new model answers when there is one
+    assert updated["EndpointConfigName"] == config
+    assert updated["ProductionVariants"][0]["CurrentInstanceCount"] == 0
+    scale(modes, endpoint, 1)
+    assert until(lambda: read(modes, accepted["OutputLocation"]), bool, seconds=30) == "hi later"
+
+
+def test_a_real_time_endpoint_does_not_queue_and_keeps_an_instance(modes: Modes) -> None:
+    # Given a real-time endpoint
+    variant = {"ModelName": modes.model("hello"), "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
+    name = modes.endpoint(variant)
+
+    with pytest.raises(ClientError, match="is not asynchronous: call InvokeEndpoint"):
+        modes.runtime.invoke_endpoint_async(EndpointName=name, InputLocation="s3://any/where")
+    with pytest.raises(ClientError, match="DesiredInstanceCount of variant AllTraffic must be at least 1"):
+        scale(modes, name, 0)
+    modes.sagemaker.delete_endpoint(EndpointName=name)

@@ -110,3 +110,43 @@ def test_a_model_that_cannot_be_loaded_fails_the_endpoint(modes: Modes) -> None:
 def test_a_configuration_that_cannot_be_is_refused(modes: Modes, config: dict[str, int], words: str) -> None:
     with pytest.raises(ClientError, match=words):
         modes.endpoint({"ModelName": modes.model("hello"), "ServerlessConfig": config})
+
+
+def test_an_update_replaces_the_model(modes: Modes, endpoint: str) -> None:
+    # Given a container that is there; when the endpoint gets another model
+    modes.ask(endpoint, "before")
+    config = modes.config({"ModelName": modes.model("hi"), "ServerlessConfig": CONFIG})
+    modes.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    described = modes.settled(endpoint)
+
+    # Then that one answers, and nothing of the old one is left
+    assert described["EndpointConfigName"] == config, described
+    assert modes.ask(endpoint, "world") == "hi world"
+    until(lambda: modes.containers(f"endpoint {endpoint},"), lambda number: number == 1, seconds=10)
+
+
+def test_an_update_that_cannot_serve_leaves_the_old_model_in_service(modes: Modes, endpoint: str) -> None:
+    before = modes.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointConfigName"]
+
+    broken = modes.config({"ModelName": modes.model(None), "ServerlessConfig": CONFIG})
+    modes.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=broken)
+    described = modes.settled(endpoint)
+
+    assert described["EndpointConfigName"] == before
+    assert "word.txt is missing" in described["FailureReason"]
+    assert modes.ask(endpoint, "again") == "hi again"
+
+
+def test_the_way_in_which_an_endpoint_serves_stays(modes: Modes, endpoint: str) -> None:
+    config = modes.config({"ModelName": modes.model("hi"), "InstanceType": "ml.m5.large", "InitialInstanceCount": 1})
+
+    with pytest.raises(ClientError, match="The way in which endpoint .* serves cannot be changed"):
+        modes.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+
+
+def test_deleting_leaves_no_container(modes: Modes, endpoint: str) -> None:
+    modes.ask(endpoint, "world")
+
+    modes.sagemaker.delete_endpoint(EndpointName=endpoint)
+
+    until(lambda: modes.containers(f"endpoint {endpoint},"), lambda number: number == 0, seconds=30)

@@ -26,6 +26,11 @@ class ServerlessFleet(Fleet):
         self._is_stopped = False
         self._changes = threading.Lock()
 
+    @property
+    def running(self) -> dict[str, int]:
+        """The provisioned ones: others come and go by themselves."""
+        return self.desired
+
     def bring(self, counts: Mapping[str, int]) -> None:
         """The provisioned containers; without any, one is started to see whether it comes up, as AWS does, and ended.
 
