@@ -1,5 +1,7 @@
 """Updates of endpoints: traffic goes over step by step and comes back, and no request is lost on the way."""
 
+import json
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -165,6 +167,13 @@ def _has_one(variant: dict[str, Any]) -> bool:
     return bool(variant["CurrentInstanceCount"] == 1)
 
 
+def running_containers(endpoints: QuickEndpoints, name: str) -> int:
+    """How many of an endpoint's run."""
+    with urllib.request.urlopen(f"{endpoints.running.endpoint_url}/_localcloud/status") as answer:
+        containers = json.load(answer)["containers"]
+    return sum(f"endpoint {name}," in each["description"] and each["exit_code"] is None for each in containers)
+
+
 def test_a_rollback_that_fails_leaves_both_in_service(endpoints: QuickEndpoints) -> None:
     # Given a rolling update under way, whose alarm goes off when no old container can be started any more
     old = endpoints.variant("old", InitialInstanceCount=2)
@@ -182,11 +191,17 @@ def test_a_rollback_that_fails_leaves_both_in_service(endpoints: QuickEndpoints)
     assert "The rollback failed too" in described["FailureReason"]
     assert endpoints.ask(name) in ("old", "new")
 
-    # And the next update repairs it
+    # And an update that fails leaves it so
+    endpoints.update(name, endpoints.config(endpoints.variant("unhealthy")))
+    assert "did not pass the ping health check" in endpoints.settled(name)["FailureReason"]
+    assert endpoints.ask(name) in ("old", "new")
+
+    # And the next one repairs it, and leaves nothing of both
     repaired = endpoints.config(endpoints.variant("repaired"))
     endpoints.update(name, repaired)
     assert endpoints.settled(name)["EndpointConfigName"] == repaired
     assert {endpoints.ask(name) for _ in range(10)} == {"repaired"}
+    assert running_containers(endpoints, name) == 1
 
 
 def test_an_update_that_takes_too_long_is_undone() -> None:

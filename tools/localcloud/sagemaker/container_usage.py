@@ -25,9 +25,9 @@ def usage(container: Container) -> dict[str, float]:
                 times = process.cpu_times()
                 processor_seconds += times.user + times.system
                 memory += process.memory_info().rss
-    except psutil.Error:  # one of them has just ended
+        disk = shutil.disk_usage(container.folder)
+    except (psutil.Error, FileNotFoundError):  # it is just ending
         return {}
-    disk = shutil.disk_usage(container.folder)
     found = {
         "MemoryUtilization": 100.0 * memory / psutil.virtual_memory().total,
         "DiskUtilization": 100.0 * disk.used / disk.total,

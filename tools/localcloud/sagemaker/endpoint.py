@@ -79,9 +79,7 @@ class Endpoint:
         self.deployment = deployment or self.deployment
         self.deployment.check(config["ProductionVariants"], _instances(config))
         self.endpoint_config_name = config["EndpointConfigName"]
-        fleet = self._fleet(config)
-
-        self.pending = fleet
+        fleet = self.pending = self._fleet(config)
 
         def deploy() -> None:
             try:
@@ -126,36 +124,24 @@ class Endpoint:
             )
             self.deployment = deployment
             new = self._fleet(config)
-            self._begin("Updating", lambda: self._replace(new, deployment), after_failure="InService")
+            self._begin("Updating", lambda: self._replace(new, deployment), after_failure=self.endpoint_status)
 
     def scale(self, desired: list[dict[str, Any]]) -> None:
         """DesiredWeightsAndCapacities of UpdateEndpointWeightsAndCapacities."""
         with self._lock:
             fleet = self._updatable()
-            changes = {change["VariantName"]: change for change in desired}
-            if unknown := sorted(set(changes) - {variant.name for variant in fleet.production}):
-                raise ValidationError(f"The variant name(s) {', '.join(unknown)} do not exist in the endpoint.")
-            before = {variant: (variant.desired, variant.weight) for variant in fleet.production}
-            for name, change in changes.items():
-                variant = fleet.variants[name]
-                if change.get("DesiredInstanceCount") is not None:
-                    variant.desired = change["DesiredInstanceCount"]
-                if change.get("DesiredWeight") is not None:
-                    variant.weight = change["DesiredWeight"]
+            take_back = fleet.want(desired)
 
-        def change_counts() -> None:
-            try:
-                fleet.bring(fleet.desired)
-            except BaseException:
-                for variant, (count, weight) in before.items():
-                    variant.desired, variant.weight = count, weight
-                raise
-            finally:
-                fleet.settled()
+            def change_counts() -> None:
+                try:
+                    fleet.bring(fleet.desired)
+                except BaseException:
+                    take_back()
+                    raise
+                finally:
+                    fleet.settled()
 
-        counts = {name: f"Scaling desired instance count to {count}." for name, count in fleet.desired.items()}
-        fleet.tell("Updating", counts)
-        self._begin("Updating", change_counts, after_failure="InService")
+            self._begin("Updating", change_counts, after_failure=self.endpoint_status)
 
     def delete(self, then: Callable[[], object]) -> None:
         """Stops what serves; then is called when nothing is left. ValidationError: it is being changed."""
@@ -213,8 +199,9 @@ class Endpoint:
 
     def _replace(self, new: Fleet, deployment: DeploymentConfig) -> None:
         """Lets the new fleet take over, or leaves everything as it was; then there is no pending one."""
-        old = self.fleet
+        old, left = self.fleet, self.pending  # left: by a rollback that failed; it serves, too
         assert old
+        serving = {old, *self.traffic.fleets}
         self.pending = new
         baking = Baking(deployment, self.account, self.region, self.compute.cloud.seconds, self._stop)
         update = Update(
@@ -231,15 +218,13 @@ class Endpoint:
         except RollbackFailedError:
             raise  # both serve
         except BaseException:
-            self.pending = None
+            self.pending = left
             raise
-        mixed = self.traffic.fleets  # what a rollback that failed has left serves too
         with self._lock:
             self.fleet, self.pending = new, None
             self.endpoint_config_name = new.config_name
             new.settled()
-        self.traffic.shift((new, 1.0))
-        for fleet in {old, *mixed} - {new}:
+        for fleet in serving:
             fleet.stop()
 
     def _fleet(self, config: Mapping[str, Any]) -> Fleet:

@@ -19,6 +19,7 @@ REQUESTS = "AWS/SageMaker"
 MACHINES = "/aws/sagemaker/Endpoints"
 CONCURRENCY_SECONDS = 10.0  # of AWS, between two values of the concurrency
 _DEFAULT_PUBLISH_SECONDS = 60.0  # of AWS, between two values of a machine's use, unless MetricsConfig says otherwise
+_LEAST_PUBLISH_SECONDS = 1.0  # here: to look at all processes takes a while
 
 
 @dataclass
@@ -94,17 +95,18 @@ class EndpointMetrics:
             statistics, self._open = self._open, {}
         data = [self._datum(*key, values) for key, values in statistics.items()]
         variants = list(variants)
-        if self._is_due("concurrency", CONCURRENCY_SECONDS):
-            data += [self._concurrency(variant.name) for variant in variants]
+        if self._is_due("concurrency", self.seconds(CONCURRENCY_SECONDS)):
+            data += [self._concurrency(name) for name in {variant.name for variant in variants}]
         self._put(REQUESTS, data)
-        if self._is_due("machines", publish_seconds or _DEFAULT_PUBLISH_SECONDS):
+        interval = self.seconds(publish_seconds or _DEFAULT_PUBLISH_SECONDS)
+        if self._is_due("machines", max(_LEAST_PUBLISH_SECONDS, interval)):
             self._put(MACHINES, [each for variant in variants for each in self._usage(variant)])
 
-    def _is_due(self, what: str, aws_seconds: float) -> bool:
+    def _is_due(self, what: str, interval: float) -> bool:
         now = time.monotonic()
         if now < self._due.get(what, 0.0):
             return False
-        self._due[what] = now + self.seconds(aws_seconds)
+        self._due[what] = now + interval
         return True
 
     def _concurrency(self, variant: str) -> dict[str, Any]:

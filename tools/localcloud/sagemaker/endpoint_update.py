@@ -86,6 +86,7 @@ class Update:
     ) -> None:
         self._old, self._new = old, new
         self._traffic = traffic
+        self._before = traffic.shares
         self._deployment = deployment
         self._baking = baking
         self._told = told
@@ -119,7 +120,7 @@ class Update:
             size = "full" if step.share == 1 else self._kind
             capacity = f"on {size} capacity of {step.instances} instance(s)."
             self._tell("ActivatingTraffic", f"Activating traffic {capacity}")
-            self._traffic.shift((self._old, 1 - step.share), (new, step.share))
+            self._give(step.share)
             if step.seconds:
                 wait = f"{step.seconds:.0f} seconds ({step.waits_for})"
                 self._tell("Baking", f"Baking for {wait} with traffic enabled {capacity}")
@@ -140,7 +141,7 @@ class Update:
             self._tell("Creating", f"Launching {ready - len(variant.containers)} instance(s).")
             new.bring({**new.desired, variant.name: ready})
             share = ready / variant.desired
-            self._traffic.shift((old, 1 - share), (new, share))
+            self._give(share)
             seconds = self._deployment.batch_seconds
             wait = f"{seconds:.0f} seconds (WaitIntervalInSeconds)"
             self._tell("Baking", f"Baking for {wait} with traffic enabled on {ready} instance(s).")
@@ -155,12 +156,16 @@ class Update:
                 back = min(count, self._old.running[name] + size)
                 self._tell("Updating", f"Scaling out desired instance count to {back}.")
                 self._old.bring({name: back})
-                share = back / count
-                self._traffic.shift((self._old, share), (self._new, 1 - share))
-        self._traffic.shift((self._old, 1.0))
+                self._give(1 - back / count)
+        self._traffic.shift(*self._before)
         terminated = {name: f"Terminating {count} instance(s)." for name, count in self._new.running.items()}
         self._tell("Deleting", terminated)
         self._new.stop()
+
+    def _give(self, share: float) -> None:
+        """That share of the requests to the new fleet, the rest to what had them before."""
+        before = ((fleet, part * (1 - share)) for fleet, part in self._before)
+        self._traffic.shift(*before, (self._new, share))
 
     def _tell(self, status: str, message: str | Mapping[str, str]) -> None:
         self._new.tell(status, message)

@@ -1,11 +1,12 @@
 """The containers of one endpoint with one configuration: what an update replaces as a whole."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from moto.core.utils import utcnow
+from moto.sagemaker.exceptions import ValidationError
 
 from localcloud.log_stream import LogStream
 from localcloud.sagemaker import instance_pools, launching
@@ -85,6 +86,30 @@ class Fleet:
     def running(self) -> dict[str, int]:
         """How many containers each variant has."""
         return {variant.name: len(variant.containers) for variant in self.variants.values()}
+
+    def want(self, desired: Iterable[Mapping[str, Any]]) -> Callable[[], None]:
+        """Takes counts and weights over, for `bring`, and tells of them; what it answers takes them back.
+
+        desired: DesiredWeightsAndCapacities of UpdateEndpointWeightsAndCapacities. ValidationError: of a variant that
+        there is not.
+        """
+        changes = {change["VariantName"]: change for change in desired}
+        if unknown := sorted(set(changes) - {variant.name for variant in self.production}):
+            raise ValidationError(f"The variant name(s) {', '.join(unknown)} do not exist in the endpoint.")
+        before = {variant: (variant.desired, variant.weight) for variant in self.production}
+        for name, change in changes.items():
+            variant = self.variants[name]
+            if change.get("DesiredInstanceCount") is not None:
+                variant.desired = change["DesiredInstanceCount"]
+            if change.get("DesiredWeight") is not None:
+                variant.weight = change["DesiredWeight"]
+        self.tell("Updating", {name: f"Scaling desired instance count to {n}." for name, n in self.desired.items()})
+
+        def take_back() -> None:
+            for variant, (count, weight) in before.items():
+                variant.desired, variant.weight = count, weight
+
+        return take_back
 
     def bring(self, counts: Mapping[str, int]) -> None:
         """Makes variants have that many containers: all new ones become healthy, or there are none; then others end.

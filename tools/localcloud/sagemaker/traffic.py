@@ -24,6 +24,10 @@ class Traffic:
         """From the next request on. A share of 0 is none."""
         self._shares = tuple((fleet, share) for fleet, share in shares if share > 0)
 
+    @property
+    def shares(self) -> tuple[tuple[Fleet, float], ...]:
+        return self._shares
+
     def stop(self) -> None:
         """Nothing serves any more."""
         self._shares = ()
