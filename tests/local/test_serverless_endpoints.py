@@ -1,7 +1,7 @@
 """Serverless endpoints: nothing runs until somebody asks."""
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -38,27 +38,21 @@ def test_nothing_runs_until_somebody_asks(modes: Modes, endpoint: str) -> None:
 
 
 def test_more_requests_at_once_than_there_may_be_are_throttled(modes: Modes, endpoint: str) -> None:
-    # Given a request that takes a second
-    answers: list[str] = []
-    first = threading.Thread(target=lambda: answers.append(modes.ask(endpoint, "wait for me")))
-    first.start()
-
-    # When another one comes meanwhile
-    def refused() -> dict[str, Any] | None:
+    # Given an endpoint for one request at a time; when three come at once that take a second each
+    def ask(_: int) -> str | dict[str, Any]:
         try:
-            modes.ask(endpoint, "me too")
+            return modes.ask(endpoint, "wait for me")
         except ClientError as error:
             return {**error.response}
-        return None
 
-    error = until(refused, bool, seconds=5)
-    first.join()
+    with ThreadPoolExecutor(3) as callers:
+        answers = list(callers.map(ask, range(3)))
 
-    # Then it is throttled as AWS throttles, and the first one is answered
-    assert error is not None
-    assert error["Error"]["Code"] == "ThrottlingException"
-    assert error["ResponseMetadata"]["HTTPStatusCode"] == 400
-    assert answers == ["hello wait for me"]
+    # Then one is answered, and others are throttled as AWS throttles
+    assert "hello wait for me" in answers
+    refused = [answer for answer in answers if isinstance(answer, dict)]
+    assert {answer["Error"]["Code"] for answer in refused} == {"ThrottlingException"}
+    assert {answer["ResponseMetadata"]["HTTPStatusCode"] for answer in refused} == {400}
 
 
 def test_it_goes_back_to_nothing_when_nobody_asks(modes: Modes, endpoint: str) -> None:
@@ -140,7 +134,7 @@ def test_an_update_that_cannot_serve_leaves_the_old_model_in_service(modes: Mode
 def test_the_way_in_which_an_endpoint_serves_stays(modes: Modes, endpoint: str) -> None:
     config = modes.config({"ModelName": modes.model("hi"), "InstanceType": "ml.m5.large", "InitialInstanceCount": 1})
 
-    with pytest.raises(ClientError, match="The way in which endpoint .* serves cannot be changed"):
+    with pytest.raises(ClientError, match="serves cannot be changed"):
         modes.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
 
 
