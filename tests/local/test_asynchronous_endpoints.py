@@ -118,7 +118,8 @@ def test_a_failure_lies_in_s3_and_its_topic_tells_of_it(modes: Modes, topics: To
     accepted = send(modes, endpoint, "fail now")
 
     # Then what it said lies where failures lie, and the other topic has the reason
-    assert "the model does not want to" in until(lambda: read(modes, accepted["FailureLocation"]), bool, seconds=20)
+    said = until(lambda: read(modes, accepted["FailureLocation"]), bool, seconds=20)
+    assert said and "the model does not want to" in said
     topic, told = topics.heard()
     assert topic == topics.error
     assert told["invocationStatus"] == "Failed"
@@ -160,8 +161,7 @@ def test_an_instance_gets_as_many_at_a_time_as_it_may(modes: Modes, topics: Topi
     # Given two requests that take a second each, and an instance that takes one at a time
     began = time.monotonic()
     accepted = [send(modes, endpoint, f"wait {number}") for number in range(2)]
-    for each in accepted:
-        until(lambda each=each: read(modes, each["OutputLocation"]), bool, seconds=20)
+    until(lambda: [read(modes, each["OutputLocation"]) for each in accepted], all, seconds=20)
 
     # Then they were answered one after the other, and the time in between was measured
     assert time.monotonic() - began >= 2

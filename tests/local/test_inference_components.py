@@ -268,6 +268,7 @@ def template(components: Components, model: str, copies: int) -> str:
         "VariantName": "AllTraffic",
         "Specification": {"ModelName": model, "ComputeResourceRequirements": NEEDS},
         "RuntimeConfig": {"CopyCount": copies},
+        "Tags": [{"Key": "copies", "Value": str(copies)}],
     }
     resources = {
         "Config": {
@@ -294,7 +295,10 @@ def test_a_stack_makes_and_changes_a_component(components: Components, stacks: S
     good = modes.model("from the stack")
     assert stacks.create("components", template(components, good, 1))["StackStatus"] == "CREATE_COMPLETE"
     name = stacks.outputs("components")["Arn"].rpartition("/")[2]
-    ask = lambda: modes.ask("of-a-stack", "you", InferenceComponentName=name)  # noqa: E731
+
+    def ask() -> str:
+        return modes.ask("of-a-stack", "you", InferenceComponentName=name)
+
     assert ask() == "from the stack you"
 
     # When it gets a model that cannot be loaded, then the stack goes back
@@ -307,6 +311,7 @@ def test_a_stack_makes_and_changes_a_component(components: Components, stacks: S
     assert stacks.update("components", template(components, good, 2))["StackStatus"] == "UPDATE_COMPLETE"
     assert stacks.outputs("components")["Copies"] == "2"
     assert stacks.outputs("components")["Arn"].endswith(name)
+    assert {"Key": "copies", "Value": "2"} in api.list_tags(ResourceArn=stacks.outputs("components")["Arn"])["Tags"]
 
     # When the stack is deleted, the component goes before the endpoint
     assert stacks.delete("components")["StackStatus"] == "DELETE_COMPLETE"

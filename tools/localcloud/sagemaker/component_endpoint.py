@@ -191,7 +191,8 @@ class ComponentEndpoint(Endpoint):
 
     def _watch(self) -> None:
         cloud, published = self.compute.cloud, 0.0
-        while not (self.deleted.wait(_LOOK_EVERY) or self.compute.stopping.is_set()):
+        interval = min(_LOOK_EVERY, cloud.seconds(_PUBLISHED_EVERY))
+        while not (self.deleted.wait(interval) or self.compute.stopping.is_set()):
             self.instances.release_empty(cloud.seconds(EMPTY))
             if time.monotonic() - published >= cloud.seconds(_PUBLISHED_EVERY):
                 published = time.monotonic()

@@ -76,6 +76,32 @@ class ComponentOperations(JobOperations):
         component.delete(then=lambda: components.pop(component.name, None))
         return EmptyResult()
 
+    # Tags, which moto keeps for what it knows
+
+    def add_tags(self) -> ActionResult:
+        component = self._tagged()
+        if component is None:
+            return super().add_tags()
+        added = self._get_param("Tags")
+        kept = [tag for tag in component.tags if tag["Key"] not in [each["Key"] for each in added]]
+        component.tags = [*kept, *added]
+        return ActionResult({"Tags": component.tags})
+
+    def list_tags(self) -> ActionResult:
+        component = self._tagged()
+        return super().list_tags() if component is None else ActionResult({"Tags": component.tags})
+
+    def delete_tags(self) -> ActionResult:
+        component = self._tagged()
+        if component is None:
+            return super().delete_tags()
+        component.tags = [tag for tag in component.tags if tag["Key"] not in self._get_param("TagKeys")]
+        return ActionResult({})
+
+    def _tagged(self) -> InferenceComponent | None:
+        arn = self._get_param("ResourceArn")
+        return next((component for component in self._components() if component.arn == arn), None)
+
     def _check_specification(self, request: dict[str, Any]) -> None:
         specification = request.get("Specification")
         if request.get("Specifications") or not specification:

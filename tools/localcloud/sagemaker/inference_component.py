@@ -14,10 +14,10 @@ from moto.sagemaker.exceptions import ValidationError
 
 from localcloud.images.store import UnknownImageError
 from localcloud.sagemaker.component_instances import Instance, Instances, NoRoomError
+from localcloud.sagemaker.component_metrics import ComponentMetrics
 from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.instance_capacity import required_by
 from localcloud.sagemaker.launching import end
-from localcloud.sagemaker.measurements import Measurements
 from localcloud.sagemaker.s3 import NoSuchDataError
 from localcloud.sagemaker.serving_container import Answer, NotServingError, ServingContainer
 
@@ -77,21 +77,16 @@ class InferenceComponent:
         self._host = host
         self._copies: list[Copy] = []
         self._lock = threading.Lock()
-        self._measured = Measurements(host.account, host.region, {"InferenceComponentName": self.name})
+        self._metrics = ComponentMetrics(host.account, host.region, self.name)
 
     # Changes. Each returns at once.
 
     def create(self) -> None:
-        self._change("Creating", lambda: self._bring(self.desired), after_failure="Failed")
+        self._change("Creating", lambda: self._bring(self.desired), after_failure="Failed", desired=self.desired)
 
     def set_count(self, count: int) -> None:
         """CopyCount of UpdateInferenceComponentRuntimeConfig; may be 0."""
-
-        def bring() -> None:
-            self._bring(count)
-            self.desired = count
-
-        self._change("Updating", bring, after_failure="InService")
+        self._update(count, lambda: self._bring(count))
 
     def update(
         self, specification: dict[str, Any] | None, count: int | None, deployment: dict[str, Any] | None
@@ -105,9 +100,20 @@ class InferenceComponent:
             else:
                 self._replace(specification, wanted, deployment or {})
                 self.specification = specification
-            self.desired = wanted
 
-        self._change("Updating", replace, after_failure="InService")
+        self._update(wanted, replace)
+
+    def _update(self, count: int, change: Callable[[], None]) -> None:
+        before = self.desired
+
+        def all_or_nothing() -> None:
+            try:
+                change()
+            except BaseException:
+                self.desired = before
+                raise
+
+        self._change("Updating", all_or_nothing, after_failure="InService", desired=count)
 
     def delete(self, then: Callable[[], object]) -> None:
         with self._lock:
@@ -118,7 +124,7 @@ class InferenceComponent:
 
         def remove() -> None:
             self._retire(list(self._copies))
-            self._measured.flush()
+            self.publish()
             then()
 
         threading.Thread(target=remove, name=f"component-{self.name}", daemon=True).start()
@@ -127,28 +133,23 @@ class InferenceComponent:
 
     def choose(self) -> ServingContainer | None:
         """The copy with the fewest requests. None: there is no copy, which is counted."""
-        copies = self._copies
-        if not copies:
-            self._measured.add("NoCapacityInvocationFailures", 1)
+        if not (copies := self._serving):
+            self._metrics.refused()
             return None
-        return min((copy.serving for copy in copies), key=lambda each: each.requests)
+        self._metrics.asked(copies)
+        return min(copies, key=lambda each: each.requests)
 
     def answered(self, answer: Answer, seconds: float) -> None:
         """Counts it."""
-        status = answer.status
-        self._measured.add("Invocations", 1)
-        self._measured.add("InvocationsPerCopy", 1 / max(1, len(self._copies)), "None")
-        self._measured.add("Invocation4XXErrors", float(400 <= status < 500))
-        self._measured.add("Invocation5XXErrors", float(status >= 500))
-        self._measured.add("InvocationModelErrors", float(not 200 <= status < 300))
-        self._measured.add("ModelLatency", seconds * 1e6, "Microseconds")
+        self._metrics.answered(answer, seconds, len(self._copies))
 
     def publish(self) -> None:
         """Hands the metrics over."""
-        if copies := self._copies:
-            requests = sum(copy.serving.requests for copy in copies)
-            self._measured.add("ConcurrentRequestsPerCopy", requests / len(copies))
-        self._measured.flush()
+        self._metrics.publish(self._serving)
+
+    @property
+    def _serving(self) -> list[ServingContainer]:
+        return [copy.serving for copy in self._copies]
 
     # Descriptions
 
@@ -181,12 +182,13 @@ class InferenceComponent:
 
     # What the threads do
 
-    def _change(self, status: str, change: Callable[[], None], *, after_failure: str) -> None:
+    def _change(self, status: str, change: Callable[[], None], *, after_failure: str, desired: int) -> None:
         with self._lock:
             if status == "Updating" and self.status not in ("InService", "Failed"):
                 raise ValidationError(
                     f'Cannot update inference component "{self.arn}": its status is {self.status}, not InService.'
                 )
+            self.desired = desired
             self._set_status(status)
         thread = threading.Thread(
             target=self._run, args=(change, after_failure), name=f"component-{self.name}", daemon=True

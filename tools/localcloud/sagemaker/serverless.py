@@ -100,6 +100,7 @@ class ServerlessEndpoint(Endpoint):
         while not (self.deleted.wait(_LOOK_EVERY) or self.compute.stopping.is_set()):
             for fleet in self.traffic.fleets:
                 self._serverless(fleet).end_idle(idle)
+                self._serverless(fleet).tell_use(self._measurements(fleet.production[0].name))
             for measured in list(self._measured.values()):
                 measured.flush()
 

@@ -60,12 +60,21 @@ class ServerlessFleet(Fleet):
             others = self._requests
             is_let_in = others < most
             self._requests += is_let_in
-        measured.add("ServerlessConcurrentExecutionsUtilization", min(1.0, (others + 1) / most))
+        self.tell_use(measured)
         if is_let_in and provisioned:
-            measured.add("ServerlessProvisionedConcurrencyUtilization", min(others + 1, provisioned) / provisioned)
             measured.add("ServerlessProvisionedConcurrencyInvocations", float(others < provisioned))
             measured.add("ServerlessProvisionedConcurrencySpilloverInvocations", float(others >= provisioned))
         return is_let_in
+
+    def tell_use(self, measured: Measurements) -> None:
+        """How much is in use of what there may be."""
+        requests, provisioned = self._requests, self._provisioned
+        measured.add(
+            "ServerlessConcurrentExecutionsUtilization", requests / int(self._config["MaxConcurrency"]), "None"
+        )
+        if provisioned:
+            used = min(requests, provisioned) / provisioned
+            measured.add("ServerlessProvisionedConcurrencyUtilization", used, "None")
 
     def leave(self) -> None:
         with self._changes:
