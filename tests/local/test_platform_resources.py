@@ -6,12 +6,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local import (
+    api_resource_cases,
     data_resource_cases,
     guard_resource_cases,
     internet_resource_cases,
     network_resource_cases,
     sagemaker_resource_cases,
     services_resource_cases,
+    watch_resource_cases,
 )
 from tests.local.embedded_aws import RunningLocalCloud, Stacks
 from tests.local.resource_case import Case, Clients, Properties
@@ -23,6 +25,8 @@ CASES = [
     *guard_resource_cases.CASES,
     *sagemaker_resource_cases.CASES,
     *services_resource_cases.CASES,
+    *watch_resource_cases.CASES,
+    *api_resource_cases.CASES,
 ]
 
 # Outputs that some cases need of the resources beside theirs.
@@ -38,6 +42,7 @@ BESIDE = {
     "Address": "OtherAddress",
     "Vpc": "OtherVpc",
     "Queue": "OtherQueue",
+    "Api": "OtherApi",
 }
 
 

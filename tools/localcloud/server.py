@@ -18,10 +18,12 @@ from werkzeug.serving import make_server
 
 from localcloud import (
     accounts,
-    alarms,
+    autoscaling,
     cloudformation,
+    cloudwatch,
     codebuild,
     control,
+    costs,
     events,
     functions,
     parameters,
@@ -30,6 +32,7 @@ from localcloud import (
     stepfunctions,
     topics,
 )
+from localcloud.execute_api import ExecuteApi
 from localcloud.faulty_apis import FaultyApis
 from localcloud.package_tokens import PackageTokens
 from localcloud.port import HOST
@@ -88,8 +91,10 @@ def install_modules(cloud: LocalCloud) -> None:
         registry,
         parameters,
         events,
-        alarms,
+        cloudwatch,
+        autoscaling,
         topics,
+        costs,
         sagemaker,
     )
     for module in modules:
@@ -108,10 +113,13 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
     server = make_server(
         HOST,
         cloud.port,
-        control.ControlRoutes(
+        ExecuteApi(
             cloud,
-            FaultyApis(PackageTokens(UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app)))),
-            stop=stopping.set,
+            control.ControlRoutes(
+                cloud,
+                FaultyApis(PackageTokens(UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app)))),
+                stop=stopping.set,
+            ),
         ),
         threaded=True,
         request_handler=QuietRequestHandler,
@@ -125,6 +133,8 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
             pass
     finally:
         codebuild.shutdown()
+        cloudwatch.shutdown()
+        autoscaling.shutdown()
         functions.shutdown()
         sagemaker.shutdown()
         server.shutdown()
