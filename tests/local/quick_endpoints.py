@@ -2,11 +2,10 @@
 
 import os
 import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -147,31 +146,9 @@ class QuickEndpoints:
         )
         return str(answer["Body"].read().decode()).strip('"')
 
-    @contextmanager
-    def load(self, name: str, *, per_second: float = 20.0) -> Iterator[Load]:
-        """Asks while the block runs, each request in a thread of its own."""
-        load, over, threads = Load(), threading.Event(), []
-
-        def ask() -> None:
-            try:
-                load.answers.append(self.ask(name))
-            except ClientError as error:
-                load.errors.append(str(error))
-
-        def run() -> None:
-            while not over.wait(1 / per_second):
-                threads.append(threading.Thread(target=ask))
-                threads[-1].start()
-
-        asking = threading.Thread(target=run)
-        asking.start()
-        try:
-            yield load
-        finally:
-            over.set()
-            asking.join()
-            for thread in threads:
-                thread.join()
+    def load(self, name: str) -> AbstractContextManager[Load]:
+        """Asks an endpoint 20 times per second while the block runs."""
+        return under_load(lambda: self.ask(name))
 
     def alarm(self, state: str) -> str:
         """An alarm that says so, whatever happens; its name."""
@@ -194,6 +171,33 @@ class QuickEndpoints:
         self.cloudwatch.set_alarm_state(AlarmName=alarm, StateValue=state, StateReason="the test says so")
 
 
+@contextmanager
+def under_load(ask: Callable[[], str], *, per_second: float = 20.0) -> Iterator[Load]:
+    """Asks while the block runs, each time in a thread of its own."""
+    load, over, threads = Load(), threading.Event(), []
+
+    def ask_once() -> None:
+        try:
+            load.answers.append(ask())
+        except ClientError as error:
+            load.errors.append(str(error))
+
+    def run() -> None:
+        while not over.wait(1 / per_second):
+            threads.append(threading.Thread(target=ask_once))
+            threads[-1].start()
+
+    asking = threading.Thread(target=run)
+    asking.start()
+    try:
+        yield load
+    finally:
+        over.set()
+        asking.join()
+        for thread in threads:
+            thread.join()
+
+
 def blue_green(kind: str, *, wait: int, alarms: tuple[str, ...] = (), keep: int = 0, **sizes: Any) -> dict[str, Any]:
     """A DeploymentConfig. wait: WaitIntervalInSeconds; keep: TerminationWaitInSeconds."""
     routing = {"Type": kind, "WaitIntervalInSeconds": wait, **sizes}
@@ -214,8 +218,3 @@ def rollback(alarms: tuple[str, ...]) -> dict[str, Any]:
 
 def percent(value: int) -> dict[str, Any]:
     return {"Type": "CAPACITY_PERCENT", "Value": value}
-
-
-def pause(aws_seconds: float) -> None:
-    """Lets so many seconds of that server's AWS pass."""
-    time.sleep(aws_seconds / 60)

@@ -164,11 +164,11 @@ def test_concurrency_and_the_use_of_the_machine_are_metrics(endpoints: QuickEndp
     for thread in threads:
         thread.join()
 
-    # Then CloudWatch knows how many that were, and what one container got of them
+    # Then CloudWatch knows how many each of them had at a time
     def concurrency() -> dict[str, float]:
         return statistics(endpoints, "ConcurrentRequestsPerModel", name, VARIANT, "AWS/SageMaker")
 
-    assert until(concurrency, lambda found: found.get("Maximum", 0) >= 3, seconds=10)["Maximum"] == 3
+    assert until(concurrency, lambda found: found.get("Sum", 0) >= 3, seconds=10)["Maximum"] >= 2
     assert until(lambda: total(endpoints, "InvocationsPerInstance", name), bool, seconds=10) == 1.5
 
     # And how much of the machine they use

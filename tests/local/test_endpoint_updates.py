@@ -106,6 +106,42 @@ def test_an_alarm_sends_all_traffic_back_and_no_request_fails(endpoints: QuickEn
     assert set(load.answers[-5:]) == {"old"}
 
 
+def test_errors_of_the_canary_ring_the_alarm_that_sends_it_back(endpoints: QuickEndpoints) -> None:
+    # Given an endpoint under load, and an alarm that looks at its errors
+    old = endpoints.config(endpoints.variant("old"))
+    name = endpoints.create(old)
+    alarm = f"errors-{name}"
+    endpoints.cloudwatch.put_metric_alarm(
+        AlarmName=alarm,
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": VARIANT}],
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1.0,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+    # When it is updated to a model that fails
+    canary = blue_green("CANARY", wait=1800, alarms=(alarm,), CanarySize=percent(50))
+    with endpoints.load(name) as load:
+        endpoints.update(name, endpoints.config(endpoints.variant("500")), DeploymentConfig=canary)
+        endpoints.baking(name)
+        described = endpoints.settled(name)
+        failed = len(load.errors)
+        answered = len(load.answers)
+        until(lambda: len(load.answers), lambda answers: answers > answered + 10, seconds=10)
+
+    # Then it goes back by itself, and only those that the new model got have failed
+    assert described["EndpointConfigName"] == old
+    assert alarm in described["FailureReason"]
+    assert failed > 0
+    assert len(load.errors) <= failed + 1  # one may have been on its way
+    assert all("Received server error (500) from primary" in error for error in load.errors), load.errors[0]
+
+
 def test_an_alarm_that_rings_already_ends_the_update_before_anything_is_started(endpoints: QuickEndpoints) -> None:
     # Given an endpoint, and an alarm in ALARM
     old = endpoints.config(endpoints.variant("old"))

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,20 +24,6 @@ _LEAST_PUBLISH_SECONDS = 1.0  # here: to look at all processes takes a while
 
 
 @dataclass
-class _Statistics:
-    number: int = 0
-    total: float = 0.0
-    least: float = float("inf")
-    most: float = float("-inf")
-
-    def add(self, value: float) -> None:
-        self.number += 1
-        self.total += value
-        self.least = min(self.least, value)
-        self.most = max(self.most, value)
-
-
-@dataclass
 class EndpointMetrics:
     """Handed over with `flush`, once per second or so and not once per request.
 
@@ -47,22 +34,9 @@ class EndpointMetrics:
     region: str
     endpoint: str
     seconds: Callable[[float], float]
-    _open: dict[tuple[str, str, str], _Statistics] = field(default_factory=dict)
-    _asked: dict[str, int] = field(default_factory=dict)  # requests that are not answered yet, by variant
-    _most: dict[str, int] = field(default_factory=dict)  # the most of them at a time since the last value
+    _open: dict[tuple[str, str, str], Counter[float]] = field(default_factory=dict)
     _due: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def asks(self, variant: str) -> None:
-        """A request goes to the variant; `answered` or `left` must follow."""
-        with self._lock:
-            now = self._asked[variant] = self._asked.get(variant, 0) + 1
-            self._most[variant] = max(now, self._most.get(variant, 0))
-
-    def left(self, variant: str) -> None:
-        """The request is not the variant's any more."""
-        with self._lock:
-            self._asked[variant] -= 1
 
     def answered(
         self, variant: str, status: int, model_seconds: float, overhead_seconds: float, instances: int
@@ -81,9 +55,8 @@ class EndpointMetrics:
             ("OverheadLatency", "Microseconds"): overhead_seconds * 1e6,
         }
         with self._lock:
-            self._asked[variant] -= 1
             for (name, unit), value in values.items():
-                self._open.setdefault((variant, name, unit), _Statistics()).add(value)
+                self._open.setdefault((variant, name, unit), Counter())[value] += 1
 
     def flush(self, variants: Iterable[Variant] = (), publish_seconds: float | None = None) -> None:
         """Gives everything to CloudWatch.
@@ -92,11 +65,11 @@ class EndpointMetrics:
         MetricPublishFrequencyInSeconds. Omitted: 60.
         """
         with self._lock:
-            statistics, self._open = self._open, {}
-        data = [self._datum(*key, values) for key, values in statistics.items()]
+            counted, self._open = self._open, {}
+        data = [self._datum(*key, values) for key, values in counted.items()]
         variants = list(variants)
         if self._is_due("concurrency", self.seconds(CONCURRENCY_SECONDS)):
-            data += [self._concurrency(name) for name in {variant.name for variant in variants}]
+            data += [self._concurrency(variant) for variant in variants if variant.containers]
         self._put(REQUESTS, data)
         interval = self.seconds(publish_seconds or _DEFAULT_PUBLISH_SECONDS)
         if self._is_due("machines", max(_LEAST_PUBLISH_SECONDS, interval)):
@@ -109,22 +82,19 @@ class EndpointMetrics:
         self._due[what] = now + interval
         return True
 
-    def _concurrency(self, variant: str) -> dict[str, Any]:
-        with self._lock:
-            most = self._most.get(variant, 0)
-            self._most[variant] = self._asked.get(variant, 0)
-        values = _Statistics()
-        values.add(float(most))
-        return self._datum(variant, "ConcurrentRequestsPerModel", "Count", values)
+    def _concurrency(self, variant: Variant) -> dict[str, Any]:
+        """A value of each instance, as each one tells its own: the average is what an instance has to do."""
+        most = Counter(float(container.most_requests()) for container in variant.containers)
+        return self._datum(variant.name, "ConcurrentRequestsPerModel", "Count", most)
 
     def _usage(self, variant: Variant) -> list[dict[str, Any]]:
-        found: dict[str, _Statistics] = {}
+        found: dict[str, Counter[float]] = {}
         for serving in variant.containers:
             for name, percent in usage(serving.container).items():
-                found.setdefault(name, _Statistics()).add(percent)
+                found.setdefault(name, Counter())[percent] += 1
         return [self._datum(variant.name, name, "Percent", values) for name, values in found.items()]
 
-    def _datum(self, variant: str, name: str, unit: str, values: _Statistics) -> dict[str, Any]:
+    def _datum(self, variant: str, name: str, unit: str, values: Counter[float]) -> dict[str, Any]:
         return {
             "MetricName": name,
             "Unit": unit,
@@ -133,12 +103,8 @@ class EndpointMetrics:
                 {"Name": "EndpointName", "Value": self.endpoint},
                 {"Name": "VariantName", "Value": variant},
             ],
-            "StatisticValues": {
-                "SampleCount": values.number,
-                "Sum": values.total,
-                "Minimum": values.least,
-                "Maximum": values.most,
-            },
+            "Values": list(values),  # and not only their sums: alarms ask for percentiles
+            "Counts": [float(count) for count in values.values()],
         }
 
     def _put(self, namespace: str, data: list[dict[str, Any]]) -> None:

@@ -53,15 +53,11 @@ class Invocations:
         headers: dict[str, str],
         began: float,
     ) -> Answer:
-        self._metrics.asks(variant.name)
         asked = time.perf_counter()
         try:
             answer = serving.invoke(body, headers)
         except (OSError, http.client.HTTPException) as error:
             answer = _no_answer(error)
-        except BaseException:
-            self._metrics.left(variant.name)
-            raise
         seconds = time.perf_counter() - asked
         self._metrics.answered(variant.name, answer.status, seconds, asked - began, len(variant.containers))
         if 200 <= answer.status < 300:

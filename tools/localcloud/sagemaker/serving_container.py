@@ -58,6 +58,7 @@ class ServingContainer:
         self.log = log
         self.port = _free_port()
         self.requests = 0  # that it has not answered yet
+        self._most = 0  # of them at a time, since somebody has looked
         self._timeout = timeout
         self._idle: queue.LifoQueue[tuple[http.client.HTTPConnection, float]] = queue.LifoQueue()
         self._taking = threading.Condition()
@@ -115,6 +116,7 @@ class ServingContainer:
             if self._is_draining:
                 raise DrainingError
             self.requests += 1
+            self._most = max(self._most, self.requests)
         try:
             return self._ask(body, headers, path, timeout or self._timeout)
         finally:
@@ -146,6 +148,12 @@ class ServingContainer:
                 self._idle.put((connection, time.monotonic()))
             names = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, names, content)
+
+    def most_requests(self) -> int:
+        """How many it had at a time, at most, since the last call."""
+        with self._taking:
+            most, self._most = self._most, self.requests
+        return most
 
     def refuse(self) -> None:
         """From now on it takes no new request; those that it has, it answers."""
