@@ -40,10 +40,6 @@ def stacks(localcloud: RunningLocalCloud) -> Iterator[Stacks]:
 
 
 @pytest.fixture(scope="session")
-def modes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Modes]:
-    """Endpoints of every kind, on a server of their own whose minute takes two seconds."""
-    store = os.environ.get("HFSM_IMAGE_STORE")
-    arguments = ("--minute", "2", *(("--image-store", store) if store else ()))
-    running = start_localcloud(tmp_path_factory.mktemp("modes"), arguments=arguments)
-    yield Modes(running)
-    running.stop()
+def modes(quick_localcloud: RunningLocalCloud) -> Modes:
+    """Endpoints of every kind, and the image of their models."""
+    return Modes(quick_localcloud)

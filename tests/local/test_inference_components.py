@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local.compute_projects import ROLE, until
+from tests.local.control import control
 from tests.local.embedded_aws import Stacks
 from tests.local.served_modes import Modes
 
@@ -237,8 +238,22 @@ def test_an_alarm_takes_a_rolling_update_back(components: Components, hello: str
     described = components.settled(hello)
 
     # Then what was there before is there again
-    assert "the alarm too-many-errors went off" in described["FailureReason"]
+    assert "in state ALARM: too-many-errors" in described["FailureReason"]
     assert components.ask(hello, "you") == before
+
+
+def test_copies_wait_for_nothing_where_aws_has_no_instance(components: Components, hello: str) -> None:
+    # Given a type of which AWS has no further instance
+    components.set_count(hello, 2)
+    control(components.modes.running, "faults", {"no_capacity": "ml.g4dn.*"})
+
+    # When copies need one more
+    described = components.set_count(hello, 3)
+
+    # Then the component stays as it is, and says why
+    assert described["RuntimeConfig"] == {"DesiredCopyCount": 2, "CurrentCopyCount": 2}
+    assert "InsufficientInstanceCapacity" in described["FailureReason"]
+    components.set_count(hello, 1)
 
 
 def test_a_component_that_cannot_come_up_fails_and_goes(components: Components) -> None:

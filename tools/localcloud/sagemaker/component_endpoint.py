@@ -17,6 +17,7 @@ from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.fleet import STARTUP_TIMEOUT, Fleet
 from localcloud.sagemaker.inference_component import InferenceComponent
 from localcloud.sagemaker.instance_capacity import capacity_of, required_by
+from localcloud.sagemaker.instance_pools import instance_types
 from localcloud.sagemaker.invocations import Invocation
 from localcloud.sagemaker.launching import launch
 from localcloud.sagemaker.refusal import InvocationRefusedError
@@ -56,13 +57,14 @@ class ComponentEndpoint(Endpoint):
 
     def create(self, config: Mapping[str, Any], deployment: DeploymentConfig | None = None) -> None:
         """As any endpoint's. ValidationError: also where nobody knows what such instances have."""
-        capacity_of(config["ProductionVariants"][0]["InstanceType"])
+        for instance_type in instance_types(config["ProductionVariants"][0]):
+            capacity_of(instance_type)
         super().create(config, deployment)
 
     def update(self, config: Mapping[str, Any], *arguments: Any, **named: Any) -> None:
         """As any endpoint's. ValidationError: also where components are in the way."""
         (variant,) = config["ProductionVariants"]
-        if self.components and variant["InstanceType"] != self._variant["InstanceType"]:
+        if self.components and instance_types(variant) != instance_types(self._variant):
             raise ValidationError("The embedded AWS does not move inference components to another instance type.")
         if self.components and variant["VariantName"] != self.variant_name:
             raise ValidationError(f"Variant {self.variant_name} cannot be removed: it hosts inference components.")
@@ -115,13 +117,14 @@ class ComponentEndpoint(Endpoint):
         return component
 
     def check(self, specification: dict[str, Any]) -> None:
-        """ValidationError: such a copy fits no instance of this endpoint."""
-        needed, instance_type = required_by(specification), self._variant["InstanceType"]
-        if not (capacity := capacity_of(instance_type)).holds(needed):
-            raise ValidationError(
-                f"A copy of the inference component needs {needed}, more than an instance of type {instance_type} "
-                f"has: {capacity}."
-            )
+        """ValidationError: such a copy does not fit every type of instance that this endpoint may have."""
+        needed = required_by(specification)
+        for instance_type in instance_types(self._variant):
+            if not (capacity := capacity_of(instance_type)).holds(needed):
+                raise ValidationError(
+                    f"A copy of the inference component needs {needed}, more than an instance of type {instance_type} "
+                    f"has: {capacity}."
+                )
 
     def launch_copy(self, component: str, specification: dict[str, Any], instance: Instance) -> ServingContainer:
         group = f"/aws/sagemaker/InferenceComponents/{component}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from localcloud.sagemaker import instance_pools
 from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.fleet import Fleet
 from localcloud.sagemaker.instance_capacity import Capacity, capacity_of
@@ -64,24 +65,28 @@ class Instances:
         """Towards that many. Those with copies stay."""
         with self._lock:
             while len(self._instances) < count:
-                self._instances.append(Instance(self._variant["InstanceType"]))
+                self._instances.append(self._new())
             for instance in [each for each in self._instances if not each.taken][: max(0, self.count - count)]:
                 self._instances.remove(instance)
 
     def take(self, key: object, needed: Capacity) -> Instance:
-        """The emptiest instance with room, a new one where none has. NoRoomError: there is none to be had."""
+        """The emptiest instance with room, a new one where none has.
+
+        NoRoomError: there may be no more instances. NoCapacityError: AWS has none.
+        """
         with self._lock:
             ready = [instance for instance in self._instances if instance.has_room_for(needed)]
             if ready:
                 instance = min(ready, key=lambda each: len(each.taken))
             elif self.scaling and self.count < self._most:
-                instance = Instance(self._variant["InstanceType"])
+                instance = self._new()
                 self._instances.append(instance)
             else:
+                types = ", ".join(instance_pools.instance_types(self._variant))
                 raise NoRoomError(
                     "There is not enough hardware resources on the instances to create copies for this inference "
                     f"component. Please retry with more instances, or fewer copies: a copy needs {needed}, and "
-                    f"{self.count} instance(s) of type {self._variant['InstanceType']} have no room for it."
+                    f"{self.count} instance(s) of type {types} have no room for it."
                 )
             instance.taken[key] = needed
             return instance
@@ -100,6 +105,10 @@ class Instances:
             idle = [each for each in self._instances if not each.taken and now - each.empty_since > after]
             for instance in idle[: max(0, self.count - self._least)]:
                 self._instances.remove(instance)
+
+    def _new(self) -> Instance:
+        instance_type, _ = instance_pools.take({**self._variant, "ModelName": ""})  # the copies have models
+        return Instance(instance_type)
 
     @property
     def _least(self) -> int:

@@ -3,12 +3,10 @@
 import logging
 import math
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.utils import utcnow
 from moto.sagemaker.exceptions import ValidationError
 
@@ -16,18 +14,17 @@ from localcloud.images.store import UnknownImageError
 from localcloud.sagemaker.component_instances import Instance, Instances, NoRoomError
 from localcloud.sagemaker.component_metrics import ComponentMetrics
 from localcloud.sagemaker.compute import Compute
+from localcloud.sagemaker.deployment_config import DeploymentConfig
+from localcloud.sagemaker.endpoint_update import Baking, RolledBackError
 from localcloud.sagemaker.instance_capacity import required_by
+from localcloud.sagemaker.instance_pools import NoCapacityError
 from localcloud.sagemaker.launching import end
 from localcloud.sagemaker.s3 import NoSuchDataError
-from localcloud.sagemaker.serving_container import Answer, NotServingError, ServingContainer
+from localcloud.sagemaker.serving_container import Answer, NotServingError, ServingContainer, Stop
 
 _LONGEST_REASON = 1024
-_LOOK_EVERY = 0.1  # seconds
+_EXPECTED = (NotServingError, NoSuchDataError, UnknownImageError, NoRoomError, NoCapacityError, RolledBackError)
 _logger = logging.getLogger(__name__)
-
-
-class RolledBackError(Exception):
-    """An alarm went off while copies were replaced. The text is a FailureReason."""
 
 
 @dataclass(eq=False)
@@ -98,7 +95,7 @@ class InferenceComponent:
             if specification is None or specification == self.specification:
                 self._bring(wanted)
             else:
-                self._replace(specification, wanted, deployment or {})
+                self._replace(specification, wanted, DeploymentConfig(deployment))
                 self.specification = specification
 
         self._update(wanted, replace)
@@ -201,7 +198,7 @@ class InferenceComponent:
             change()
         except ValidationError as error:
             reason = error.message
-        except (NotServingError, NoSuchDataError, UnknownImageError, NoRoomError, RolledBackError) as error:
+        except _EXPECTED as error:
             reason = str(error)
         except Exception as error:
             if not self._host.compute.stopping.is_set():
@@ -217,39 +214,27 @@ class InferenceComponent:
         self._serve(self._start(self.specification, missing))
         self._retire(self._copies[count:])
 
-    def _replace(self, specification: dict[str, Any], count: int, deployment: dict[str, Any]) -> None:
+    def _replace(self, specification: dict[str, Any], count: int, deployment: DeploymentConfig) -> None:
         """New copies serve before as many old ones end; all at once, or batch by batch. All of it, or nothing."""
-        policy = deployment.get("RollingUpdatePolicy")
+        host = self._host
+        stop = Stop(self.deleted, host.compute.stopping)
+        baking = Baking(deployment, host.account, host.region, host.compute.cloud.seconds, stop)
         old, new = list(self._copies), list[Copy]()
-        size = _batch(policy["MaximumBatchSize"], len(old)) if policy else max(count, 1)
         try:
             while len(new) < count:
+                size = _batch(deployment, len(old)) if deployment.is_rolling else count
                 batch = self._start(specification, min(size, count - len(new)))
                 self._serve(batch)
                 new += batch
+                baking.wait(deployment.batch_seconds if deployment.is_rolling else 0.0)
                 left = len(old) * (count - len(new)) // count
                 self._retire([copy for copy in old if copy in self._copies][left:])
-                if policy:
-                    self._watch_alarms(deployment, self._host.compute.cloud.seconds(policy["WaitIntervalInSeconds"]))
             self._retire([copy for copy in old if copy in self._copies])
         except BaseException:
             gone = sum(copy not in self._copies for copy in old)
             self._serve(self._start(self.specification, gone))
             self._retire(new)
             raise
-
-    def _watch_alarms(self, deployment: dict[str, Any], seconds: float) -> None:
-        """Waits. RolledBackError: an alarm went off meanwhile."""
-        alarms = (deployment.get("AutoRollbackConfiguration") or {}).get("Alarms") or []
-        deadline = time.monotonic() + seconds
-        while not self.deleted.is_set():
-            known = cloudwatch_backends[self._host.account][self._host.region].alarms
-            for name in (alarm["AlarmName"] for alarm in alarms):
-                if name in known and known[name].state_value == "ALARM":
-                    raise RolledBackError(f"The update was rolled back: the alarm {name} went off.")
-            if time.monotonic() >= deadline:
-                return
-            time.sleep(_LOOK_EVERY)
 
     def _start(self, specification: dict[str, Any], count: int) -> list[Copy]:
         """Healthy copies; all, or none."""
@@ -295,7 +280,8 @@ class InferenceComponent:
         self.last_modified_time = utcnow()
 
 
-def _batch(size: dict[str, Any], copies: int) -> int:
+def _batch(deployment: DeploymentConfig, copies: int) -> int:
     """Copies in one step of a rolling update, at least one."""
+    size = deployment.request["RollingUpdatePolicy"]["MaximumBatchSize"]
     value = int(size["Value"])
     return max(1, value if size["Type"] == "COPY_COUNT" else math.ceil(copies * value / 100))
