@@ -208,20 +208,25 @@ def test_a_model_that_cannot_be_loaded_leaves_the_old_one_in_service(components:
 
 
 def test_an_alarm_takes_a_rolling_update_back(components: Components, hello: str) -> None:
-    # Given an alarm that has gone off
+    # Given an alarm that goes off when it sees nothing, and sees nothing
     before = components.ask(hello, "you")
     cloudwatch = components.modes.running.client("cloudwatch")
     cloudwatch.put_metric_alarm(
-        AlarmName="too-many-errors",
-        MetricName="Invocation5XXErrors",
-        Namespace="AWS/SageMaker",
+        AlarmName="nothing-to-see",
+        MetricName="Nothing",
+        Namespace="Tests",
         Statistic="Sum",
         Period=60,
         EvaluationPeriods=1,
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="breaching",
     )
-    cloudwatch.set_alarm_state(AlarmName="too-many-errors", StateValue="ALARM", StateReason="a test")
+
+    def state() -> str:
+        return str(cloudwatch.describe_alarms(AlarmNames=["nothing-to-see"])["MetricAlarms"][0]["StateValue"])
+
+    until(state, lambda value: value == "ALARM", seconds=20)
 
     # When a component is updated that it watches
     components.api.update_inference_component(
@@ -232,13 +237,14 @@ def test_an_alarm_takes_a_rolling_update_back(components: Components, hello: str
                 "MaximumBatchSize": {"Type": "COPY_COUNT", "Value": 1},
                 "WaitIntervalInSeconds": 60,
             },
-            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "too-many-errors"}]},
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "nothing-to-see"}]},
         },
     )
     described = components.settled(hello)
 
     # Then what was there before is there again
-    assert "in state ALARM: too-many-errors" in described["FailureReason"]
+    cloudwatch.delete_alarms(AlarmNames=["nothing-to-see"])
+    assert "in state ALARM: nothing-to-see" in described["FailureReason"]
     assert components.ask(hello, "you") == before
 
 

@@ -68,6 +68,8 @@ class ComponentEndpoint(Endpoint):
             raise ValidationError("The embedded AWS does not move inference components to another instance type.")
         if self.components and variant["VariantName"] != self.variant_name:
             raise ValidationError(f"Variant {self.variant_name} cannot be removed: it hosts inference components.")
+        if self.fleet:
+            self.fleet.production[0].desired = self.instances.count  # what RetainAllVariantProperties keeps
         super().update(config, *arguments, **named)
 
     def _fleet(self, config: Mapping[str, Any]) -> Fleet:
