@@ -8,9 +8,10 @@ from constructs import Construct
 from hf_sagemaker.approved_model import ApprovedModel
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
-from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
+from hf_sagemaker.endpoint import HuggingFaceEndpoint
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.native_scaling import EndpointScaling
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prepared_models import PreparedModel
 from stacks.container_settings import container_environment
