@@ -51,8 +51,9 @@ def is_isolated(templates: Templates) -> Iterator[Proof | Breach]:
 
 
 def _is_for_components(config: Resource) -> bool:
-    """Whether it names no model: components bring theirs."""
-    return all("ModelName" not in variant for variant in config.properties.get("ProductionVariants") or [{}])
+    """Whether it names no model, and a role for those of the components."""
+    named = [variant for variant in config.properties.get("ProductionVariants") or [] if "ModelName" in variant]
+    return "ExecutionRoleArn" in config.properties and not named
 
 
 def is_placed_privately(templates: Templates) -> Iterator[Proof | Breach]:
