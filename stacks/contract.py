@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from hf_sagemaker.execution_roles import ASYNCHRONOUS_PREFIX
 from stacks.settings import EnvironmentSettings
+
+ENDPOINT = "Endpoint"
+"""With which the ids of endpoints' stacks begin, and of no others."""
 
 
 def repository_name(environment: str, image: str) -> str:
@@ -33,6 +37,16 @@ def parameter_path(environment: str, path: str) -> str:
 def approved_parameter(environment: str, job_type: str) -> str:
     """The parameter that says which version of a job type's models is to be served, by its number."""
     return parameter_path(environment, f"models/{job_type}/approved")
+
+
+def asynchronous_prefix(expires_days: int) -> str:
+    """Of requests and answers of asynchronous endpoints that stay that long, in the data bucket."""
+    return f"{ASYNCHRONOUS_PREFIX}{expires_days}-days/"
+
+
+def followers(job_type: str) -> str:
+    """The path below which the stacks of endpoints that follow a job type are named."""
+    return f"models/{job_type}/endpoints"
 
 
 def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> None:

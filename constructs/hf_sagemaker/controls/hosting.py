@@ -14,6 +14,7 @@ WITH_A_MODEL = "the first endpoint whose settings name a model"
 """What brings models and endpoints: an environment has none until people have approved a model."""
 ENDPOINT = "AWS::SageMaker::Endpoint"
 CONFIG = "AWS::SageMaker::EndpointConfig"
+COMPONENT = "AWS::SageMaker::InferenceComponent"
 _BUCKET = "AWS::S3::Bucket"
 _IN_PROD = 2
 """Instances that a protected environment needs, so that one may fail."""
@@ -28,28 +29,47 @@ _NAMES = {
 
 
 def is_isolated(templates: Templates) -> Iterator[Proof | Breach]:
-    """A model's container has no network, and every model that is served is one of these templates."""
-    for model in templates.resources(MODEL):
-        isolated = model.properties.get("EnableNetworkIsolation") is True
-        yield judge(model, isolated, "its container has a network; EnableNetworkIsolation must be true.")
+    """A model's container has no network, and every model that is served is one of these templates.
+
+    A configuration for inference components isolates their containers itself; the components name the models.
+    """
+    configs = [config for config in templates.resources(CONFIG) if _is_for_components(config)]
+    for resource in (*templates.resources(MODEL), *configs):
+        isolated = resource.properties.get("EnableNetworkIsolation") is True
+        yield judge(resource, isolated, "its container has a network; EnableNetworkIsolation must be true.")
+    named = [(config, variant.get("ModelName")) for config, variant in _variants(templates) if config not in configs]
+    for component in templates.resources(COMPONENT):
+        named.append((component, component.properties.get("Specification", {}).get("ModelName")))
     for config, variant in _variants(templates):
-        served = templates.find(variant.get("ModelName"))
+        named += [
+            (config, name) for pool in variant.get("InstancePools", []) if (name := pool.get("ModelNameOverride"))
+        ]
+    for resource, name in named:
+        served = templates.find(name)
         ours = served is not None and served.type == MODEL
-        yield judge(config, ours, f"serves {variant.get('ModelName')!r}, which is no model of this environment.")
+        yield judge(resource, ours, f"serves {name!r}, which is no model of this environment.")
+
+
+def _is_for_components(config: Resource) -> bool:
+    """Whether it names no model, and a role for those of the components."""
+    named = [variant for variant in config.properties.get("ProductionVariants") or [] if "ModelName" in variant]
+    return "ExecutionRoleArn" in config.properties and not named
 
 
 def is_placed_privately(templates: Templates) -> Iterator[Proof | Breach]:
-    """Models are placed in private subnets of at least two zones, with a security group."""
-    for model in templates.resources(MODEL):
-        fault = placement_fault(templates, model.properties.get("VpcConfig"))
-        yield judge(model, not fault, fault)
+    """Models, and the instances of components, are in private subnets of two zones at least, with a security group."""
+    configs = [config for config in templates.resources(CONFIG) if _is_for_components(config)]
+    for resource in (*templates.resources(MODEL), *configs):
+        fault = placement_fault(templates, resource.properties.get("VpcConfig"))
+        yield judge(resource, not fault, fault)
 
 
 def encrypts_volumes(templates: Templates) -> Iterator[Proof | Breach]:
     """Volumes are encrypted with our key; local NVMe is encrypted by hardware, and SageMaker refuses a key for it."""
     for config in templates.resources(CONFIG):
         key = config.properties.get("KmsKeyId")
-        types = [v["InstanceType"] for v in config.properties.get("ProductionVariants", []) if "InstanceType" in v]
+        variants = [variant for of, variant in _variants(templates) if of is config]
+        types = [name for variant in variants for name in _types(variant)]
         without = [name for name in types if not instance_type(name, "hosting").takes_volume_key]
         if without and len(without) < len(types):
             yield Breach(config, f"{', '.join(without)} refuse the volume key that its other variants need; part them.")
@@ -60,27 +80,61 @@ def encrypts_volumes(templates: Templates) -> Iterator[Proof | Breach]:
 
 
 def survives_an_instance(templates: Templates) -> Iterator[Proof | Breach]:
-    """Where stacks are protected, every variant has two instances, so that one may fail."""
+    """Where stacks are protected, every variant that somebody waits for has two instances, so that one may fail."""
     for config, variant in _variants(templates):
         if config.stack not in templates.protected:
             yield Proof(config, "Asked for in prod only.")
+        elif _is_asynchronous(config):
+            yield Proof(config, "Requests wait in a queue until there is another instance.")
+        elif variant in (config.properties.get("ShadowProductionVariants") or []):
+            yield Proof(config, "A shadow answers nobody.")
         elif "ServerlessConfig" not in variant:
             count = variant.get("InitialInstanceCount", 0)
             yield judge(config, count >= _IN_PROD, f"has {count} instance; InitialInstanceCount must be {_IN_PROD}.")
 
 
 def scales(templates: Templates) -> Iterator[Proof | Breach]:
-    """Every variant follows its load between limits, without haste."""
+    """Every variant of a real-time endpoint follows its load between limits, without haste.
+
+    Serverless ones have no instances, and those of components follow the copies.
+    """
     for endpoint in templates.resources(ENDPOINT):
         config = templates.find(endpoint.properties.get("EndpointConfigName"))
         for variant in config.properties.get("ProductionVariants", []) if config else [{}]:
-            name = variant.get("VariantName")
-            targets = [t for t in templates.resources(_TARGET) if _scales(t, endpoint, name)]
-            if not targets:
-                yield Breach(endpoint, f"its variant {name} has no scalable target of its own.")
-            for target in targets:
-                faults = list(_scaling_faults(templates, target))
-                yield judge(target, not faults, f"{'; '.join(faults)}.")
+            if "ServerlessConfig" in variant:
+                yield Proof(endpoint, "SageMaker brings containers with the requests.")
+            elif config and _is_for_components(config):
+                fault = _managed_scaling_fault(variant.get("ManagedInstanceScaling", {}))
+                yield judge(config, not fault, fault)
+            elif config is None or not (_is_asynchronous(config) or _serves_many(templates, variant)):
+                yield from _scaled(templates, endpoint, variant.get("VariantName"))
+
+
+def _scaled(templates: Templates, endpoint: Resource, name: object) -> Iterator[Proof | Breach]:
+    targets = [t for t in templates.resources(_TARGET) if _scales(t, endpoint, name)]
+    if not targets:
+        yield Breach(endpoint, f"its variant {name} has no scalable target of its own.")
+    for target in targets:
+        faults = list(_scaling_faults(templates, target))
+        yield judge(target, not faults, f"{'; '.join(faults)}.")
+
+
+def _managed_scaling_fault(scaling: Mapping[str, Any]) -> str:
+    least, most = scaling.get("MinInstanceCount", 0), scaling.get("MaxInstanceCount", 0)
+    if scaling.get("Status") != "ENABLED":
+        return "its instances do not follow the copies; ManagedInstanceScaling must be ENABLED."
+    if most <= least:
+        return f"MaxInstanceCount is {most}, and must be more than MinInstanceCount ({least})."
+    return ""
+
+
+def _is_asynchronous(config: Resource) -> bool:
+    return "AsyncInferenceConfig" in config.properties
+
+
+def _serves_many(templates: Templates, variant: Mapping[str, Any]) -> bool:
+    model = templates.find(variant.get("ModelName"))
+    return model is not None and model.properties.get("PrimaryContainer", {}).get("Mode") == "MultiModel"
 
 
 _TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
@@ -163,8 +217,8 @@ def exists(templates: Templates) -> Iterator[Proof | Breach]:
     Whether the region has it is known to the CDK's own validation, which every synth runs too.
     """
     for config, variant in _variants(templates):
-        if "InstanceType" in variant:
-            yield _type_exists(config, variant["InstanceType"], "hosting")
+        for name in _types(variant):
+            yield _type_exists(config, name, "hosting")
     for machine in state_machines(templates):
         for limits in request_defaults(machine):
             for name in limits["instance_types"]:
@@ -204,6 +258,12 @@ def _capture_faults(templates: Templates, capture: Mapping[str, Any]) -> Iterato
     modes = {option.get("CaptureMode") for option in capture.get("CaptureOptions", [])}
     if not (modes >= {"Input", "Output"} or "InputAndOutput" in modes):
         yield "DataCaptureConfig.CaptureOptions must have Input and Output"
+
+
+def _types(variant: Mapping[str, Any]) -> list[str]:
+    """Its instance type, or those of its pools. Empty: serverless."""
+    own = [variant["InstanceType"]] if "InstanceType" in variant else []
+    return own + [pool["InstanceType"] for pool in variant.get("InstancePools") or []]
 
 
 def _variants(templates: Templates) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
