@@ -1,1 +1,1 @@
-"""Registers endpoints with Application Auto Scaling, around updates that SageMaker refuses while they are registered."""
+"""Registers endpoints with Application Auto Scaling, and takes them off it where an update needs that."""

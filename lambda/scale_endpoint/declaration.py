@@ -1,4 +1,4 @@
-"""What a stack says about the scaling of its endpoint: an SSM parameter, which CloudFormation restores with the stack."""
+"""What a stack says about the scaling of its endpoint: an SSM parameter, which CloudFormation restores on rollback."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,36 @@ class Target:
     alarm: Mapping[str, Any] | None = None
 
     @property
-    def read(ssm: Any, name: str) -> Declaration | None:
+    def identity(self) -> dict[str, str]:
+        """As every call of Application Auto Scaling takes it."""
+        return {
+            "ServiceNamespace": "sagemaker",
+            "ResourceId": self.resource_id,
+            "ScalableDimension": self.dimension,
+        }
+
+    def bounds(self, now: datetime) -> tuple[int, int]:
+        """The least and the most that it has at that time: those of the scheduled action that came last, if any.
+
+        A registration in office hours must not wait for the next morning to have the capacity of office hours.
+        """
+        ago = [(minutes, each) for each in self.actions if (minutes := _minutes_since(each, now)) is not None]
+        if not ago:
+            return self.minimum, self.maximum
+        capacity = min(ago, key=lambda found: found[0])[1]["ScalableTargetAction"]
+        return capacity["MinCapacity"], capacity["MaxCapacity"]
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """stack: id of the stack that says it."""
+
+    endpoint: str
+    stack: str
+    targets: Sequence[Target]
+
+
+def read(ssm: Any, name: str) -> Declaration | None:
     """The one in that parameter. None: there is none."""
     try:
         return parsed(ssm.get_parameter(Name=name)["Parameter"]["Value"])

@@ -40,12 +40,7 @@ def registered(scaling: Any, resource_ids: Iterable[str]) -> list[dict[str, Any]
 
 def deregister(scaling: Any, found: Mapping[str, Any]) -> None:
     """With its policies and scheduled actions, which go with it. found: of `registered`."""
-    try:
-        scaling.deregister_scalable_target(**{name: found[name] for name in _IDENTITY})
-    except ClientError as error:
-        # ObjectNotFoundException: another run of this function was faster.
-        if not _is_gone(error):
-            raise
+    _unless_gone(scaling.deregister_scalable_target, **{name: found[name] for name in _IDENTITY})
     print(f"deregistered {found['ResourceId']}")
 
 
@@ -58,11 +53,7 @@ def alarm_name(resource_id: str) -> str:
 def remove_alarms(cloudwatch: Any, resource_ids: Iterable[str]) -> None:
     """Those that `register` made. One at a time: CloudWatch deletes none of several when one is not there."""
     for each in sorted(set(resource_ids)):
-        try:
-            cloudwatch.delete_alarms(AlarmNames=[alarm_name(each)])
-        except ClientError as error:
-            if not _is_gone(error):
-                raise
+        _unless_gone(cloudwatch.delete_alarms, AlarmNames=[alarm_name(each)])
 
 
 def register(clients: Clients, target: Target, now: datetime) -> None:
@@ -99,7 +90,7 @@ def _put_policies(scaling: Any, target: Target) -> dict[str, str]:
             there = scaling.put_scaling_policy(**target.identity, **policy)
         arns[name] = there["PolicyARN"]
     for name in before:
-        _unless_gone(lambda name=name: scaling.delete_scaling_policy(**target.identity, PolicyName=name))  # type: ignore[misc]
+        _unless_gone(scaling.delete_scaling_policy, **target.identity, PolicyName=name)
     return arns
 
 
@@ -112,7 +103,7 @@ def _put_actions(scaling: Any, target: Target) -> None:
         if there is None or not _holds(there, wanted):
             scaling.put_scheduled_action(**target.identity, **wanted)
     for name in before:
-        _unless_gone(lambda name=name: scaling.delete_scheduled_action(**target.identity, ScheduledActionName=name))  # type: ignore[misc]
+        _unless_gone(scaling.delete_scheduled_action, **target.identity, ScheduledActionName=name)
 
 
 def _put_alarm(cloudwatch: Any, resource_id: str, alarm: Mapping[str, Any], policy_arn: str) -> None:
@@ -132,16 +123,12 @@ def _holds(there: Any, wanted: Any) -> bool:
     return bool(there == wanted)
 
 
-def _unless_gone(delete: Callable[[], object]) -> None:
+def _unless_gone(delete: Callable[..., object], **request: Any) -> None:
+    """Another run of this function may have been faster."""
     try:
-        delete()
+        delete(**request)
     except ClientError as error:
-        if not _is_gone(error):
+        said = error.response["Error"]
+        gone = ("ObjectNotFoundException", "ResourceNotFound", "ResourceNotFoundException")
+        if said["Code"] not in gone and not said.get("Message", "").startswith(("No scal", "No scheduled")):
             raise
-
-
-def _is_gone(error: ClientError) -> bool:
-    said = error.response["Error"]
-    return said["Code"] in ("ObjectNotFoundException", "ResourceNotFound", "ResourceNotFoundException") or (
-        "No scal" in said.get("Message", "")
-    )
