@@ -88,7 +88,7 @@ def parsed(text: str) -> Declaration:
                 maximum=each["MaxCapacity"],
                 policies=each["Policies"],
                 actions=each["Actions"],
-                alarm=each["Alarm"],
+                alarm=each.get("Alarm"),
             )
             for each in said["Targets"]
         ],

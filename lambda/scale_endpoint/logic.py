@@ -91,12 +91,12 @@ def finish(clients: Clients, properties: Mapping[str, Any], *, adopted: bool) ->
     """
     declaration = read(clients.ssm, properties["Declaration"])
     if declaration is not None:
-        make_true(clients, declaration, also=properties["Targets"])
+        make_true(clients, declaration, also=properties.get("Targets", []))
         return
     name = properties["EndpointName"]
     found = live.endpoint(clients.sagemaker, name)
     if found is None or not adopted:
-        remove(clients, {*properties["Targets"], *(_variant(name, each) for each in found_variants(found))})
+        remove(clients, {*properties.get("Targets", []), *(_variant(name, each) for each in found_variants(found))})
 
 
 def heal(clients: Clients, declaration: Declaration) -> str:
