@@ -103,14 +103,16 @@ class MlEnvironment(Stage):
             if endpoint.followed_job_types:
                 # Its template reads parameters that are made there.
                 stack.add_stack_dependency(training)
-        self._limit_roles(guardrails, settings.roles.path)
+        self._limit_roles(guardrails, inference, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)
 
-    def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
-        """Gives every role the boundary, and every role and policy the path, whoever made them."""
-        boundary = guardrails.boundary.managed_policy_arn if guardrails.boundary else None
+    def _limit_roles(self, guardrails: GuardrailsStack, inference: InferenceStack, path: str) -> None:
+        """Gives every role its boundary, and every role and policy the path, whoever made them."""
         for stack in self.node.children:
+            # What looks after endpoints is there, and works with nothing else.
+            policy = guardrails.endpoints_boundary if stack is inference else guardrails.boundary
+            boundary = policy.managed_policy_arn if policy else None
             for construct in stack.node.find_all():
                 if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
                     construct.path = path
