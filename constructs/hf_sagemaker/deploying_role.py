@@ -37,8 +37,8 @@ class DeployingRole(Construct):
     policies: what it may do; `cdk bootstrap --cloudformation-execution-policies` takes their ARNs, so that the CDK's
         own execution role is no administrator either.
 
-    Every role that it creates must carry a boundary of the environment's. It cannot change the stack that holds itself: that
-    is an administrator's, once.
+    Every role that it creates must carry a boundary of the environment's. It cannot change the stack that holds itself:
+    that is an administrator's, once.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ Source: the Service Authorization Reference.
 """
 
 from hf_sagemaker.permissions.endpoints import (
-    invoke_endpoints,
+    ask_endpoints,
     look_at_endpoints,
     look_at_stacks,
     scale_endpoints,
@@ -78,6 +78,7 @@ __all__ = [
     "Permission",
     "allow",
     "approve_models",
+    "ask_endpoints",
     "attach_to_vpc",
     "build_in_vpc",
     "call_endpoints",
@@ -86,7 +87,6 @@ __all__ = [
     "encrypt_volumes",
     "fail_own_tasks",
     "function_telemetry",
-    "invoke_endpoints",
     "list_objects",
     "log_to_mlflow",
     "look_at_builds",

@@ -88,10 +88,17 @@ def look_at_stacks(scope: Construct, stack_names: str) -> Permission:
     )
 
 
-def invoke_endpoints(scope: Construct, environment: str, *, actions: Sequence[str]) -> Permission:
-    """Ask any of the environment's endpoints. actions: `sagemaker:InvokeEndpoint`, or its asynchronous form too."""
+def ask_endpoints(scope: Construct, environment: str, actions: Sequence[str]) -> Permission:
+    """Ask any of the environment's endpoints, and look at it. actions: `sagemaker:InvokeEndpoint`, or its asynchronous
+    form too."""
     place = place_of(scope)
-    kinds = ("endpoint", "inference-component")
-    return allow(
-        actions, *(place.arn("sagemaker", f"{kind}/{environment}-*") for kind in kinds), why_wildcards=_PREFIXES
+    endpoints, components = (
+        place.arn("sagemaker", f"{kind}/{environment}-*") for kind in ("endpoint", "inference-component")
+    )
+    return Permission(
+        [
+            statement(actions=[*actions, "sagemaker:DescribeEndpoint"], resources=[endpoints]),
+            statement(actions=["sagemaker:InvokeEndpoint"], resources=[components]),
+        ],
+        _PREFIXES,
     )
