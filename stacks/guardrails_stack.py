@@ -98,6 +98,7 @@ class GuardrailsStack(Stack):
             code_artifact=settings.builds.sources(settings.account, settings.region).code_artifact,
             hears_announcements=hears_announcements(settings),
             tracks_runs=settings.training.mlflow is not None,
+            stops_endpoints=settings.disposable,
         )
 
 

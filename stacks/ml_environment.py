@@ -19,6 +19,10 @@ from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
 
 
+_LOOK_AFTER_MODELS = ("Inference", "Batch")
+"""With which the ids of the stacks begin whose roles work with what is served, and with nobody's data."""
+
+
 class MlEnvironment(Stage):
     """Creates the stacks and hands objects from one to the next."""
 
@@ -103,15 +107,15 @@ class MlEnvironment(Stage):
             if endpoint.followed_job_types:
                 # Its template reads parameters that are made there.
                 stack.add_stack_dependency(training)
-        self._limit_roles(guardrails, inference, settings.roles.path)
+        self._limit_roles(guardrails, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)
 
-    def _limit_roles(self, guardrails: GuardrailsStack, inference: InferenceStack, path: str) -> None:
+    def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
         """Gives every role its boundary, and every role and policy the path, whoever made them."""
         for stack in self.node.children:
-            # What looks after endpoints is there, and works with nothing else.
-            policy = guardrails.endpoints_boundary if stack is inference else guardrails.boundary
+            serves = stack.node.id.startswith(_LOOK_AFTER_MODELS)
+            policy = guardrails.endpoints_boundary if serves else guardrails.boundary
             boundary = policy.managed_policy_arn if policy else None
             for construct in stack.node.find_all():
                 if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):

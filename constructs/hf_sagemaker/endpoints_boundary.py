@@ -15,7 +15,7 @@ from hf_sagemaker.place import place_of
 
 
 class EndpointsBoundary(iam.ManagedPolicy):
-    """A managed policy that is the boundary of the roles in the stack with what endpoints share.
+    """A managed policy that is the boundary of the roles of what endpoints share, and of batch transforms.
 
     One boundary for all roles of an environment would be longer than IAM takes, and would let a training job scale
     endpoints, should its role be widened by mistake.

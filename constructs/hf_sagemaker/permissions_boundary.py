@@ -48,6 +48,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         code_artifact: CodeArtifact | None = None,
         hears_announcements: bool = False,
         tracks_runs: bool = False,
+        stops_endpoints: bool = False,
     ) -> None:
         """Creates the policy.
 
@@ -61,6 +62,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         code_artifact: where builds read packages. Omitted: not from CodeArtifact.
         hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
         tracks_runs: its functions may log runs on MLflow tracking servers of the account. Omitted: they may not.
+        stops_endpoints: its platform operators may stop and start endpoints. Omitted: nobody may.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -80,6 +82,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
             hears_announcements=hears_announcements,
             tracks_runs=tracks_runs,
         )
+        if stops_endpoints:
+            statements.append(_stops(f"arn:{place.partition}:sagemaker:{place.region}:{place.account}", environment))
         document = policy_document(
             f"permissions boundary of {environment}",
             [*statements, *possible(denials, statements)],
@@ -172,6 +176,18 @@ def possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) ->
     return shortened
 
 
+def _stops(arn: str, environment: str) -> dict[str, Any]:
+    """Of endpoints of their own configuration, by people who operate them; nobody else makes or deletes one."""
+    allowed = _allow(
+        ["sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint"],
+        f"{arn}:endpoint/{environment}-*",
+        f"{arn}:endpoint-config/*",
+    )
+    # A boundary is a role's: what comes before the name is its account and path. IAM counts letters.
+    operators = f"*/{environment}-Data-PeoplePlatformOperator*"
+    return {**allowed, "Condition": {"StringLike": {"aws:PrincipalArn": operators}}}
+
+
 _OBJECTS = (
     "s3:AbortMultipartUpload",
     "s3:GetBucketAcl",
@@ -242,12 +258,10 @@ _WITH_RESOURCES = (
     "logs:GetLogEvents",
     "logs:PutLogEvents",
     "sagemaker:AddTags",
-    "sagemaker:CreateEndpoint",
     "sagemaker:CreateHyperParameterTuningJob",
     "sagemaker:CreateModelPackage",
     "sagemaker:CreateProcessingJob",
     "sagemaker:CreateTrainingJob",
-    "sagemaker:DeleteEndpoint",
     "sagemaker:DescribeEndpoint",
     "sagemaker:DescribeEndpointConfig",
     "sagemaker:DescribeHyperParameterTuningJob",
