@@ -39,6 +39,8 @@ class ExecutionRoles(Construct):
 
     training: assumed by training jobs. Reads data, sources and models; writes trained models and checkpoints.
     serving: assumed by endpoints. Reads models; writes nothing but logs.
+    serverless: serving's twin for endpoints without instances, which run in no VPC: models are read by it from outside.
+        None unless asked for.
     building: assumed by image builds. Pulls the published base images, pushes to this environment's repositories.
     mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
         the Hub's token.
@@ -63,6 +65,7 @@ class ExecutionRoles(Construct):
         packaging_role: bool = False,
         reporting_role: bool = False,
         fetching_role: bool = False,
+        serverless_role: bool = False,
     ) -> None:
         """Creates the roles.
 
@@ -70,6 +73,7 @@ class ExecutionRoles(Construct):
         packaging_role: also create the one that prepares models of endpoints. Omitted: no.
         reporting_role: also create the one that reports training runs. Omitted: no.
         fetching_role: also create the one that brings training code from Git. Omitted: no.
+        serverless_role: also create the one of serverless endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
@@ -90,6 +94,7 @@ class ExecutionRoles(Construct):
         self.fetching = (
             self._role("Fetching", "codebuild.amazonaws.com", "Training code of Git") if fetching_role else None
         )
+        self.serverless = self._role("Serverless", sagemaker, "Serverless endpoints") if serverless_role else None
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )
@@ -135,21 +140,19 @@ class ExecutionRoles(Construct):
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories, promoted_training)
-        self._allow(
-            "Serving",
-            self.serving,
-            [
-                allow.read_objects(buckets.models),
-                allow.decrypt_objects(keys.models, buckets.models),
-                allow.encrypt_volumes(self, keys.models),
-                allow.registry_login(),
-                allow.use_repositories(self, *inference_repositories),
-                *self._pull(promoted_inference),
-                allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
-                allow.put_metrics("/aws/sagemaker/Endpoints"),
-                allow.attach_to_vpc(self),
-            ],
-        )
+        serving = [
+            allow.read_objects(buckets.models),
+            allow.decrypt_objects(keys.models, buckets.models),
+            allow.encrypt_volumes(self, keys.models),
+            allow.registry_login(),
+            allow.use_repositories(self, *inference_repositories),
+            *self._pull(promoted_inference),
+            allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
+            allow.put_metrics("/aws/sagemaker/Endpoints"),
+        ]
+        self._allow("Serving", self.serving, [*serving, allow.attach_to_vpc(self)])
+        if self.serverless:
+            self._allow("Serverless", self.serverless, serving)
         self._allow(
             "Building",
             self.building,
