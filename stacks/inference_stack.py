@@ -80,6 +80,12 @@ class InferenceStack(Stack):
             environment=self._environment,
             keys=self._data.keys,
             function_root=FUNCTIONS,
+            role=self._data.roles.asking,
+            asynchronous=(
+                (self._data.buckets.data, self._data.keys.data, ASYNCHRONOUS)
+                if self._settings.endpoints_of("asynchronous")
+                else None
+            ),
             reserved_concurrency=self._settings.functions.reserved_concurrency,
             removal_policy=self._removal_policy,
         )

@@ -162,7 +162,11 @@ class ScaledEndpoint(Construct):
 
     Declared is what the parts say. Whatever a deployment does, at its end the registration is that: a part that is no
     longer declared is deregistered, and with no parts at all the endpoint keeps the number that it has.
+
+    pause: what is before the endpoint.
     """
+
+    pause: CustomResource
 
     def __init__(
         self,
@@ -202,7 +206,7 @@ class ScaledEndpoint(Construct):
 
         strategy: of the endpoint's updates, when it demands that variants keep their names. Omitted: they may change.
         """
-        pause = CustomResource(
+        self.pause = pause = CustomResource(
             self,
             "Pause",
             resource_type=PAUSE_TYPE,

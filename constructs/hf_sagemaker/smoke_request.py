@@ -8,6 +8,7 @@ from typing import Any
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -71,7 +72,7 @@ class SmokeFunction(Construct):
         keys: EnvironmentKeys,
         function_root: Path,
         role: iam.Role | None = None,
-        asynchronous: tuple[s3.IBucket, str] | None = None,
+        asynchronous: tuple[s3.IBucket, kms.IKey, str] | None = None,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -79,8 +80,8 @@ class SmokeFunction(Construct):
 
         environment: the names of its endpoints, components and stacks begin with it.
         role: assumed by it, where the policy of a key has to name it. Omitted: one of its own.
-        asynchronous: bucket, and prefix with a slash at its end, below which asynchronous endpoints read requests and
-            write answers, encrypted with the key of models. Omitted: there are no such endpoints.
+        asynchronous: bucket, its key, and the prefix, with a slash at its end, below which asynchronous endpoints read
+            requests and write answers. Omitted: there are no such endpoints.
         function_root: folder with the packages `smoke_request` and `custom_resource`.
         reserved_concurrency, removal_policy: as `PythonFunction` takes them.
         """
@@ -98,13 +99,16 @@ class SmokeFunction(Construct):
             permissions=[
                 allow.ask_endpoints(self, environment, asks),
                 allow.look_at_stacks(self, f"{environment}-*"),
-                *([allow.write_objects(*asynchronous)] if asynchronous else []),
-                *([allow.encrypt_objects(keys.models, asynchronous[0])] if asynchronous else []),
+                *(_exchange(*asynchronous) if asynchronous else []),
             ],
             timeout=Duration.minutes(15),
             reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         ).function
+
+
+def _exchange(bucket: s3.IBucket, key: kms.IKey, prefix: str) -> list[allow.Permission]:
+    return [allow.write_objects(bucket, prefix), allow.encrypt_objects(key, bucket)]
 
 
 class SmokeRequest(Construct):
@@ -134,7 +138,7 @@ class SmokeRequest(Construct):
         after: what has to be there before, as the endpoint's scaling. Omitted: the endpoint alone.
         again_with: values that change with something else that is served, such as names of components' models.
         target_model: of a multi-model endpoint, as InvokeEndpoint takes it. Omitted: such an endpoint is not asked.
-        asynchronous: see SmokeFunction; required in that mode.
+        asynchronous: bucket, and the prefix with a slash at its end that this endpoint reads; required in that mode.
 
         Raises ValueError when an example is longer than a template should hold.
         """

@@ -32,7 +32,11 @@ STRATEGIES: Mapping[EndpointMode, tuple[Strategy, ...]] = {
     "components": ("rolling", "all-at-once"),
 }
 """That SageMaker has for a mode."""
-_SIZES: Mapping[Strategy, tuple[int, int, int]] = {"canary": (1, 50, 10), "linear": (10, 50, 25), "rolling": (5, 50, 50)}
+_SIZES: Mapping[Strategy, tuple[int, int, int]] = {
+    "canary": (1, 50, 10),
+    "linear": (10, 50, 25),
+    "rolling": (5, 50, 50),
+}
 """Percent of the instances or copies: least, most, and unless told otherwise."""
 _LONGEST_WAIT = 3600
 _EXECUTION = (600, 28800)
@@ -95,7 +99,9 @@ class UpdateSafety:
         if self.strategy not in STRATEGIES[mode]:
             found.append(("strategy", f"must be {' or '.join(STRATEGIES[mode])} for an endpoint of mode {mode}"))
         elif mode == "serverless" and self.rollback_alarms:
-            found.append(("rollback_alarms", "must be []: SageMaker watches no alarms in updates of serverless endpoints"))
+            found.append(
+                ("rollback_alarms", "must be []: SageMaker watches no alarms in updates of serverless endpoints")
+            )
         elif self.strategy == "rolling" and (variants > 1 or has_shadow):
             found.append(("strategy", "must be another one: SageMaker rolls endpoints with one variant and no shadow"))
         elif self.is_guarded and (old := [name for name in instance_types if name.startswith("ml.inf1.")]):
@@ -129,7 +135,7 @@ class UpdateSafety:
             return None
         rollback = {"AutoRollbackConfiguration": _alarms(alarm_names)} if alarm_names else {}
         if self.strategy == "rolling":
-            return {"RollingUpdatePolicy": self._rolling("MaximumExecutionTimeoutInSeconds"), **rollback}
+            return {"RollingUpdatePolicy": self._rolling(), **rollback}
         routing: dict[str, Any] = {
             "Type": self.strategy.replace("-", "_").upper(),
             "WaitIntervalInSeconds": self.wait,
@@ -149,15 +155,13 @@ class UpdateSafety:
         if self.strategy != "rolling":
             return None
         rollback = {"AutoRollbackConfiguration": _alarms(alarm_names)} if alarm_names else {}
-        policy = self._rolling("MaximumExecutionTimeoutInSeconds")
-        policy["MaximumBatchSize"] = {"Type": "CAPACITY_PERCENT", "Value": self.size}
-        return {"RollingUpdatePolicy": policy, **rollback}
+        return {"RollingUpdatePolicy": self._rolling(), **rollback}
 
-    def _rolling(self, timeout: str) -> dict[str, Any]:
+    def _rolling(self) -> dict[str, Any]:
         return {
             "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": self.size},
             "WaitIntervalInSeconds": self.wait,
-            timeout: self.longest_execution,
+            "MaximumExecutionTimeoutInSeconds": self.longest_execution,
         }
 
 
