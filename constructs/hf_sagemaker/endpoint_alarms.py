@@ -180,19 +180,21 @@ def metric(
     )
 
 
-def rollback_names(alarms: Sequence[cloudwatch.Alarm], kinds: Sequence[RollbackAlarm]) -> list[str]:
+def rollback_names(
+    alarms: Sequence[cloudwatch.Alarm], kinds: Sequence[RollbackAlarm], prefix: str | None = None
+) -> list[str]:
     """Of those of the alarms that give an update back, the weightiest kinds first.
 
-    Names are references, so that an endpoint that names them comes after them.
+    prefix: of the one part that is updated, as PartAlarms has it. Omitted: all parts are.
+    Names are references, so that what is updated comes after its alarms.
     """
-    order = {_IDS[kind]: place for place, kind in enumerate(ROLLBACK_ALARMS) if kind in kinds}
-    found = [
-        (place, alarm)
+    return [
+        alarm.alarm_name
+        for kind in ROLLBACK_ALARMS
+        if kind in kinds
         for alarm in alarms
-        for construct_id, place in order.items()
-        if alarm.node.id.endswith(construct_id)
+        if (alarm.node.id.endswith(_IDS[kind]) if prefix is None else alarm.node.id == prefix + _IDS[kind])
     ]
-    return [alarm.alarm_name for _, alarm in sorted(found, key=lambda each: each[0])]
 
 
 def tell(topic: sns.ITopic | None, alarms: list[cloudwatch.Alarm]) -> None:
