@@ -66,6 +66,7 @@ class DataStack(Stack):
             fetching_role=settings.training.git is not None,
             asynchronous_role=bool(settings.endpoints_of("asynchronous")),
             serverless_role=bool(settings.endpoints_of("serverless")),
+            asking_role=bool(settings.endpoints_of("asynchronous")),
         )
         self.people = PeopleRoles(
             self,
@@ -104,7 +105,7 @@ class DataStack(Stack):
         serving = [self.roles.serving, *asynchronous, *serverless]
         model_users = [*data_users, *serving, self.roles.mirroring, *functions, *fetching]
         # Requests and answers of asynchronous endpoints lie beside the data.
-        data_users = [*data_users, *asynchronous]
+        data_users = [*data_users, *asynchronous, *([self.roles.asking] if self.roles.asking else [])]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(

@@ -55,6 +55,8 @@ class ExecutionRoles(Construct):
         None unless asked for.
     reporting: assumed by the function that reports training runs. Writes below `reports/`; the function attaches what
         else it needs. None unless asked for.
+    asking: assumed by the function that asks endpoints their examples, where some of them are asynchronous: the key of
+        what they read names it. None unless asked for.
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
@@ -71,6 +73,7 @@ class ExecutionRoles(Construct):
         fetching_role: bool = False,
         asynchronous_role: bool = False,
         serverless_role: bool = False,
+        asking_role: bool = False,
     ) -> None:
         """Creates the roles.
 
@@ -80,6 +83,7 @@ class ExecutionRoles(Construct):
         fetching_role: also create the one that brings training code from Git. Omitted: no.
         asynchronous_role: also create the one of asynchronous endpoints. Omitted: no.
         serverless_role: also create the one of serverless endpoints. Omitted: no.
+        asking_role: also create the one that asks asynchronous endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
@@ -104,6 +108,7 @@ class ExecutionRoles(Construct):
             self._role("Asynchronous", sagemaker, "Asynchronous endpoints") if asynchronous_role else None
         )
         self.serverless = self._role("Serverless", sagemaker, "Serverless endpoints") if serverless_role else None
+        self.asking = self._role("Asking", "lambda.amazonaws.com", "Examples of endpoints") if asking_role else None
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from hf_sagemaker.controls.control import Breach, Control, Proof, judge
 from hf_sagemaker.controls.customer_keys import is_customer_key
+from hf_sagemaker.controls.scaling import IN_PROD, scales
 from hf_sagemaker.controls.state_machines import request_defaults, state_machines
 from hf_sagemaker.controls.subnets import MODEL, placement_fault
 from hf_sagemaker.controls.templates import Resource, Templates
@@ -16,8 +17,6 @@ ENDPOINT = "AWS::SageMaker::Endpoint"
 CONFIG = "AWS::SageMaker::EndpointConfig"
 COMPONENT = "AWS::SageMaker::InferenceComponent"
 _BUCKET = "AWS::S3::Bucket"
-_IN_PROD = 2
-"""Instances that a protected environment needs, so that one may fail."""
 # Types whose replacement needs the name to be free, and the property that would take it.
 _NAMES = {
     "AWS::IAM::InstanceProfile": "InstanceProfileName",
@@ -90,108 +89,62 @@ def survives_an_instance(templates: Templates) -> Iterator[Proof | Breach]:
             yield Proof(config, "A shadow answers nobody.")
         elif "ServerlessConfig" not in variant:
             count = variant.get("InitialInstanceCount", 0)
-            yield judge(config, count >= _IN_PROD, f"has {count} instance; InitialInstanceCount must be {_IN_PROD}.")
-
-
-def scales(templates: Templates) -> Iterator[Proof | Breach]:
-    """Every variant of a real-time endpoint follows its load between limits, without haste.
-
-    Serverless ones have no instances, and those of components follow the copies.
-    """
-    for endpoint in templates.resources(ENDPOINT):
-        config = templates.find(endpoint.properties.get("EndpointConfigName"))
-        for variant in config.properties.get("ProductionVariants", []) if config else [{}]:
-            if "ServerlessConfig" in variant:
-                yield Proof(endpoint, "SageMaker brings containers with the requests.")
-            elif config and _is_for_components(config):
-                fault = _managed_scaling_fault(variant.get("ManagedInstanceScaling", {}))
-                yield judge(config, not fault, fault)
-            elif config is None or not (_is_asynchronous(config) or _serves_many(templates, variant)):
-                yield from _scaled(templates, endpoint, variant.get("VariantName"))
-
-
-def _scaled(templates: Templates, endpoint: Resource, name: object) -> Iterator[Proof | Breach]:
-    targets = [t for t in templates.resources(_TARGET) if _scales(t, endpoint, name)]
-    if not targets:
-        yield Breach(endpoint, f"its variant {name} has no scalable target of its own.")
-    for target in targets:
-        faults = list(_scaling_faults(templates, target))
-        yield judge(target, not faults, f"{'; '.join(faults)}.")
-
-
-def _managed_scaling_fault(scaling: Mapping[str, Any]) -> str:
-    least, most = scaling.get("MinInstanceCount", 0), scaling.get("MaxInstanceCount", 0)
-    if scaling.get("Status") != "ENABLED":
-        return "its instances do not follow the copies; ManagedInstanceScaling must be ENABLED."
-    if most <= least:
-        return f"MaxInstanceCount is {most}, and must be more than MinInstanceCount ({least})."
-    return ""
+            yield judge(config, count >= IN_PROD, f"has {count} instance; InitialInstanceCount must be {IN_PROD}.")
 
 
 def _is_asynchronous(config: Resource) -> bool:
     return "AsyncInferenceConfig" in config.properties
 
 
-def _serves_many(templates: Templates, variant: Mapping[str, Any]) -> bool:
-    model = templates.find(variant.get("ModelName"))
-    return model is not None and model.properties.get("PrimaryContainer", {}).get("Mode") == "MultiModel"
-
-
-_TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
-_POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
-
-
-def _scales(target: Resource, endpoint: Resource, variant: object) -> bool:
-    resource = str(target.properties.get("ResourceId"))
-    return endpoint.is_named_by(resource) and resource.endswith(f"/variant/{variant}")
-
-
-def _scaling_faults(templates: Templates, target: Resource) -> Iterator[str]:
-    least, most = target.properties.get("MinCapacity", 0), target.properties.get("MaxCapacity", 0)
-    if target.stack in templates.protected and least < _IN_PROD:
-        yield f"MinCapacity is {least}, and must be {_IN_PROD} in prod"
-    if least < 1:
-        yield f"MinCapacity is {least}: target tracking cannot leave zero"
-    if most <= least:
-        yield f"MaxCapacity is {most}, and must be more than MinCapacity ({least})"
-    tracking = [
-        policy.properties.get("TargetTrackingScalingPolicyConfiguration", {})
-        for policy in templates.resources(_POLICY)
-        if target.is_named_by(policy.properties.get("ScalingTargetId"))
-        and policy.properties.get("PolicyType") == "TargetTrackingScaling"
-    ]
-    if not tracking:
-        yield "it needs a policy of type TargetTrackingScaling"
-    for policy in tracking:
-        if not policy.get("TargetValue", 0) > 0:
-            yield "its policy needs a TargetValue"
-        if absent := [side for side in ("ScaleInCooldown", "ScaleOutCooldown") if not policy.get(side)]:
-            yield f"its policy needs {' and '.join(absent)}"
-
-
 def rolls_back(templates: Templates) -> Iterator[Proof | Breach]:
-    """An update moves some traffic first, and comes back by itself when an alarm goes off.
+    """An update moves some traffic first, where stacks are protected, and comes back by itself when an alarm goes off.
 
-    From the first endpoint that says how it is updated, each has to.
+    From the first endpoint that says how it is updated, each has to; but for those whose updates SageMaker lets watch
+    no alarms: without servers, with components, which have updates of their own, and with several variants.
     """
     endpoints = list(templates.resources(ENDPOINT))
     if any("DeploymentConfig" in endpoint.properties for endpoint in endpoints):
         for endpoint in endpoints:
-            faults = list(_deployment_faults(templates, endpoint.properties.get("DeploymentConfig", {})))
+            deployment = endpoint.properties.get("DeploymentConfig")
+            if deployment is None and (why := _has_no_guardrails(templates, endpoint)):
+                yield Proof(endpoint, why)
+                continue
+            steps = endpoint.stack in templates.protected
+            faults = list(_deployment_faults(templates, deployment or {}, steps=steps))
             yield judge(endpoint, not faults, f"{'; '.join(faults)}.")
 
 
-def _deployment_faults(templates: Templates, deployment: Mapping[str, Any]) -> Iterator[str]:
+def _has_no_guardrails(templates: Templates, endpoint: Resource) -> str | None:
+    config = templates.find(endpoint.properties.get("EndpointConfigName"))
+    variants = config.properties.get("ProductionVariants", []) if config else []
+    if len(variants) > 1:
+        return "Its variants may come and go, which SageMaker refuses under any guardrail."
+    if any("ServerlessConfig" in each for each in variants):
+        return "SageMaker has no guardrails for serverless endpoints."
+    if variants and all("ModelName" not in each for each in variants):
+        return "Its components are updated, and given back, one by one."
+    return None
+
+
+def _deployment_faults(templates: Templates, deployment: Mapping[str, Any], *, steps: bool) -> Iterator[str]:
     routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-    if routing.get("Type") not in ("CANARY", "LINEAR"):
-        yield "DeploymentConfig needs a blue/green policy of type CANARY or LINEAR"
+    if steps and routing.get("Type") not in ("CANARY", "LINEAR") and "RollingUpdatePolicy" not in deployment:
+        yield "DeploymentConfig needs a policy that is rolling, or blue/green of type CANARY or LINEAR"
     named = [alarm.get("AlarmName") for alarm in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
     alarms = [alarm for name in named if (alarm := templates.find(name)) and alarm.type == "AWS::CloudWatch::Alarm"]
     if len(alarms) < len(named):
         yield "AutoRollbackConfiguration names an alarm that is not in the templates"
-    watched = {str(alarm.properties.get("MetricName")) for alarm in alarms}
-    if missing := {"Invocation5XXErrors", "ModelLatency"} - watched:
+    watched = {name for alarm in alarms for name in _metrics(alarm)}
+    asynchronous = {"ApproximateBacklogSize", "InvocationFailures"} & watched
+    if not asynchronous and (missing := {"Invocation5XXErrors", "ModelLatency"} - watched):
         yield f"AutoRollbackConfiguration needs alarms on {' and '.join(sorted(missing))}"
+
+
+def _metrics(alarm: Resource) -> Iterator[str]:
+    """Names of the metrics that it looks at, by themselves or in an expression."""
+    yield str(alarm.properties.get("MetricName"))
+    for each in alarm.properties.get("Metrics") or []:
+        yield str(each.get("MetricStat", {}).get("Metric", {}).get("MetricName"))
 
 
 def keeps_its_scale(templates: Templates) -> Iterator[Proof | Breach]:
