@@ -277,7 +277,7 @@ class BatchStates(Construct):
                 "NothingToTransform",
                 "NothingToTransform",
                 ("*No S3 objects found*", "*NoSuchKey*"),
-                "Nothing lies below the input's prefix. See that something does.",
+                "Nothing lies below the prefix of its input. See that something does.",
             ),
         )
         choice = sfn.Choice(self, "HowJobEnded", state_name="HowJobEnded").when(sfn.Condition.not_(has_reason), stopped)

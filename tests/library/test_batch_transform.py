@@ -132,6 +132,17 @@ def test_each_failure_is_told_before_the_execution_fails(definition: Definition)
     assert states["Tell"]["Next"] == states["Tell"]["Catch"][0]["Next"] == "Failed"
 
 
+def test_no_text_of_a_function_ends_early(definition: Definition) -> None:
+    """An apostrophe would end it, and the values after it would have no place."""
+    causes = [state["Parameters"]["Cause.$"] for state in definition["States"].values() if _explains(state)]
+    assert causes
+    assert [cause for cause in causes if cause.count("'") != 2] == []
+
+
+def _explains(state: dict[str, Any]) -> bool:
+    return "Cause.$" in state.get("Parameters", {})
+
+
 def test_a_schedule_follows_its_time_zone(stack: Any) -> None:
     make(stack, schedule=BatchSchedule(cron="0 3 ? * MON-FRI *", time_zone="Europe/Berlin"))
     template = template_of(stack)
