@@ -18,6 +18,7 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.batch_states import BatchData, BatchStates
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.dead_letters import QUEUE_RULE, dead_letters, tell_of_letters
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.job_task import JobInstances
@@ -26,6 +27,12 @@ from hf_sagemaker.placement import Placement
 from hf_sagemaker.transform_job_task import Batches
 
 _LONGEST_PREFIX = 30
+_IMAGES = (
+    "SageMaker pulls images of ECR by way of its own platform, and through a VPC those of other registries only. What "
+    "is pulled is fixed instead: the container is isolated (control 38), its image cannot change (47), and comes from "
+    "this account or from AWS's (48)."
+)
+_QUEUE = "The queue is itself the dead letter queue, of the schedule: the packs look for those of queues only."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +119,8 @@ class HuggingFaceBatchTransform(Construct):
             volume_key=keys.models,
             job_tags={"hf-sagemaker:batch-transform": name},
         )
-        self.state_machine = self._machine(states, keys, removal_policy)
-        self.schedule = self._schedule(schedule) if schedule else None
+        self.state_machine = self._machine(states, keys, removal_policy, scheduled=schedule is not None)
+        self.schedule = self._schedule(schedule, keys, topic) if schedule else None
 
     def _refuse(
         self, instances: JobInstances, image: ContainerImage | None, variables: Mapping[str, str], *, isolated: bool
@@ -158,7 +165,10 @@ class HuggingFaceBatchTransform(Construct):
         made.node.add_dependency(role)
         return made
 
-    def _machine(self, states: BatchStates, keys: EnvironmentKeys, removal_policy: RemovalPolicy) -> sfn.StateMachine:
+    def _machine(
+        self, states: BatchStates, keys: EnvironmentKeys, removal_policy: RemovalPolicy, *, scheduled: bool
+    ) -> sfn.StateMachine:
+        """scheduled: there is a queue, too, which is acknowledged with the machine's policy."""
         role = iam.Role(
             self,
             "Role",
@@ -174,6 +184,14 @@ class HuggingFaceBatchTransform(Construct):
                 allow.use_key_through(self, keys.operations, "sns", "states"),
                 allow.step_functions_telemetry(),
             ],
+            acknowledged=False,
+        )
+        acknowledge(
+            self,
+            " ".join(dict.fromkeys([_IMAGES, *policy.wildcards.values(), *([_QUEUE] if scheduled else [])])),
+            "HfSageMaker::Control-42",
+            *policy.wildcards,
+            *([QUEUE_RULE] if scheduled else []),
         )
         log_group = logs.LogGroup(
             self,
@@ -198,17 +216,31 @@ class HuggingFaceBatchTransform(Construct):
         machine.node.add_dependency(policy)
         return machine
 
-    def _schedule(self, schedule: BatchSchedule) -> scheduler.CfnSchedule:
-        """Of EventBridge Scheduler, since rules know no time zone. It tries for an hour to start a run."""
+    def _schedule(self, schedule: BatchSchedule, keys: EnvironmentKeys, topic: sns.ITopic) -> scheduler.CfnSchedule:
+        """Of EventBridge Scheduler, since rules know no time zone. What it cannot start within an hour is told."""
         role = iam.Role(
             self,
             "ScheduleRole",
             assumed_by=allow.service_principal(self, "scheduler.amazonaws.com"),
             description=f"Starts batch transform {self._name}",
         )
-        machine = self.state_machine.state_machine_arn
+        machine, queue = self.state_machine.state_machine_arn, dead_letters(self, keys.operations)
         policy = allow.DutyPolicy(
-            self, "SchedulePolicy", role=role, permissions=[allow.allow(["states:StartExecution"], machine)]
+            self,
+            "SchedulePolicy",
+            role=role,
+            permissions=[
+                allow.allow(["states:StartExecution"], machine),
+                allow.allow(["sqs:SendMessage"], queue.queue_arn),
+                allow.use_key_through(self, keys.operations, "sqs", "states"),
+            ],
+        )
+        tell_of_letters(
+            self,
+            "NotStarted",
+            queue=queue,
+            description=f"Batch transform {self._name} was not started when it was due: the dead letters say why",
+            topics=[topic],
         )
         made = scheduler.CfnSchedule(
             self,
@@ -221,6 +253,7 @@ class HuggingFaceBatchTransform(Construct):
                 arn=machine,
                 role_arn=role.role_arn,
                 input="{}",
+                dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=queue.queue_arn),
                 retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(maximum_event_age_in_seconds=3600),
             ),
         )

@@ -9,7 +9,7 @@ import pytest
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_sns as sns
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Match, Template
 
 from hf_sagemaker.batch_states import BatchData
 from hf_sagemaker.batch_transform import BatchSchedule, HuggingFaceBatchTransform
@@ -162,7 +162,16 @@ def test_a_schedule_follows_its_time_zone(stack: Any) -> None:
         if "Schedule" in name
     ]
     (machine,) = template.find_resources("AWS::StepFunctions::StateMachine")
-    assert policy == [{"Action": "states:StartExecution", "Effect": "Allow", "Resource": {"Ref": machine}}]
+    (starting,) = [statement for statement in policy if "states:StartExecution" in statement["Action"]]
+    assert starting == {"Action": "states:StartExecution", "Effect": "Allow", "Resource": {"Ref": machine}}
+    # and what it could not start is kept, and told
+    (queue,) = template.find_resources("AWS::SQS::Queue")
+    (schedule,) = template.find_resources("AWS::Scheduler::Schedule").values()
+    assert schedule["Properties"]["Target"]["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
+    template.has_resource_properties(
+        "AWS::CloudWatch::Alarm",
+        {"MetricName": "ApproximateNumberOfMessagesVisible", "AlarmActions": Match.any_value(), "Threshold": 1},
+    )
 
 
 def test_without_a_schedule_there_is_none(stack: Any) -> None:
