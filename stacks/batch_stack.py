@@ -79,10 +79,10 @@ class BatchStack(Stack):
             ),
             max_run=Duration.hours(transform.max_hours),
             schedule=BatchSchedule(cron=schedule.cron, time_zone=schedule.time_zone) if schedule else None,
+            people=data.people,
             isolated=settings.isolation,
             removal_policy=removal_policy,
         )
-        data.people.allow_workflow(self.transform, self.transform.state_machine)
         publish(
             self,
             environment,

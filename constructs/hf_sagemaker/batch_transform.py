@@ -18,11 +18,12 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.batch_states import BatchData, BatchStates
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
 from hf_sagemaker.container_image import ContainerImage
-from hf_sagemaker.dead_letters import QUEUE_RULE, dead_letters, tell_of_letters
+from hf_sagemaker.dead_letters import RULES, dead_letters, tell_of_letters
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.job_task import JobInstances
 from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.people_roles import PeopleRoles
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.transform_job_task import Batches
 
@@ -76,6 +77,7 @@ class HuggingFaceBatchTransform(Construct):
         max_run: Duration | None = None,
         wait_for_capacity: Duration | None = None,
         schedule: BatchSchedule | None = None,
+        people: PeopleRoles | None = None,
         isolated: bool = True,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -91,6 +93,7 @@ class HuggingFaceBatchTransform(Construct):
         max_run: of a job, which is then stopped. Omitted: four hours.
         wait_for_capacity: before a job that AWS had no instance for is started once more. Omitted: 15 minutes.
         schedule: Omitted: runs begin when somebody starts them.
+        people: may start and stop runs. Omitted: nobody is let.
         removal_policy: of the logs. Omitted: they are kept.
 
         Raises UnknownInstanceTypeError, IncompatibleError and InvalidJobError with all reasons why SageMaker would
@@ -119,7 +122,7 @@ class HuggingFaceBatchTransform(Construct):
             volume_key=keys.models,
             job_tags={"hf-sagemaker:batch-transform": name},
         )
-        self.state_machine = self._machine(states, keys, removal_policy, scheduled=schedule is not None)
+        self.state_machine = self._machine(states, keys, people, removal_policy, scheduled=schedule is not None)
         self.schedule = self._schedule(schedule, keys, topic) if schedule else None
 
     def _refuse(
@@ -166,7 +169,13 @@ class HuggingFaceBatchTransform(Construct):
         return made
 
     def _machine(
-        self, states: BatchStates, keys: EnvironmentKeys, removal_policy: RemovalPolicy, *, scheduled: bool
+        self,
+        states: BatchStates,
+        keys: EnvironmentKeys,
+        people: PeopleRoles | None,
+        removal_policy: RemovalPolicy,
+        *,
+        scheduled: bool,
     ) -> sfn.StateMachine:
         """scheduled: there is a queue, too, which is acknowledged with the machine's policy."""
         role = iam.Role(
@@ -185,13 +194,6 @@ class HuggingFaceBatchTransform(Construct):
                 allow.step_functions_telemetry(),
             ],
             acknowledged=False,
-        )
-        acknowledge(
-            self,
-            " ".join(dict.fromkeys([_IMAGES, *policy.wildcards.values(), *([_QUEUE] if scheduled else [])])),
-            "HfSageMaker::Control-42",
-            *policy.wildcards,
-            *([QUEUE_RULE] if scheduled else []),
         )
         log_group = logs.LogGroup(
             self,
@@ -214,6 +216,16 @@ class HuggingFaceBatchTransform(Construct):
             timeout=states.longest,
         )
         machine.node.add_dependency(policy)
+        people_wildcards = people.allow_workflow(self, machine, acknowledged=False) if people else {}
+        # Once for all of it: a reviewer reads one reason.
+        wildcards = policy.wildcards | people_wildcards
+        acknowledge(
+            self,
+            " ".join(dict.fromkeys([_IMAGES, *wildcards.values(), *([_QUEUE] if scheduled else [])])),
+            "HfSageMaker::Control-42",
+            *wildcards,
+            *(RULES if scheduled else ()),
+        )
         return machine
 
     def _schedule(self, schedule: BatchSchedule, keys: EnvironmentKeys, topic: sns.ITopic) -> scheduler.CfnSchedule:
