@@ -11,7 +11,7 @@ from hf_sagemaker import dlc_catalog, schedule_expression
 from hf_sagemaker.compatibility import instance_problem
 from hf_sagemaker.instance_types import UnknownInstanceTypeError, instance_type
 from stacks.container_settings import Environment, environment_problems
-from stacks.endpoint_settings import name_problems
+from stacks.endpoint_problems import name_problems
 from stacks.model_settings import ModelSettings, model_problems
 from stacks.settings_base import Name, Problem, Settings
 

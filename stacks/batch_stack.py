@@ -9,6 +9,7 @@ from hf_sagemaker.batch_states import BatchData
 from hf_sagemaker.batch_transform import BatchSchedule, HuggingFaceBatchTransform
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.endpoint_model import ServedModel
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.job_task import JobInstances
 from hf_sagemaker.model_source import ModelSource
@@ -59,10 +60,12 @@ class BatchStack(Stack):
             "Transform",
             name=transform.name,
             environment=environment,
-            model=source,
-            task=transform.model.task,
-            image=image,
-            variables=container_environment(image, transform.environment),
+            model=ServedModel(
+                source=source,
+                image=image,
+                task=transform.model.task,
+                environment=container_environment(image, transform.environment),
+            ),
             role=role,
             placement=network.endpoints,
             keys=data.keys,

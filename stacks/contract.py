@@ -35,6 +35,15 @@ def approved_parameter(environment: str, job_type: str) -> str:
     return parameter_path(environment, f"models/{job_type}/approved")
 
 
+ASYNCHRONOUS = "asynchronous/"
+"""Below it, in the data bucket, lie requests and answers of asynchronous endpoints."""
+
+
+def asynchronous_prefix(expires_days: int) -> str:
+    """Of what stays that long."""
+    return f"{ASYNCHRONOUS}{expires_days}-days/"
+
+
 def followers(job_type: str) -> str:
     """The path below which the stacks of endpoints that follow a job type are named."""
     return f"models/{job_type}/endpoints"

@@ -17,7 +17,7 @@ from hf_sagemaker.execution_roles import ExecutionRoles, TransformAccess
 from hf_sagemaker.people_roles import PeopleRoles
 from hf_sagemaker.placement import Network
 from stacks.access_settings import ReplicationSettings
-from stacks.contract import promoted_repositories, publish, repository_name
+from stacks.contract import asynchronous_prefix, promoted_repositories, publish, repository_name
 from stacks.settings import EnvironmentSettings
 
 CHECKPOINT_DAYS = 30
@@ -59,6 +59,7 @@ class DataStack(Stack):
             reporting_role=bool(settings.training.job_types),
             fetching_role=settings.training.git is not None,
             transforming_role=bool(settings.inference.batch_transforms),
+            serverless_role=bool(settings.endpoints_of("serverless")),
         )
         self.people = PeopleRoles(
             self,
@@ -93,7 +94,11 @@ class DataStack(Stack):
         data_users = [*self.roles.trainers, *transforming, *people]
         fetching = [self.roles.fetching] if self.roles.fetching else []
         functions = [role for role in (self.roles.packaging, self.roles.reporting) if role]
-        model_users = [*data_users, self.roles.serving, self.roles.mirroring, *functions, *fetching]
+        serverless = [self.roles.serverless] if self.roles.serverless else []
+        model_users = [*data_users, self.roles.serving, *serverless, self.roles.mirroring, *functions, *fetching]
+        # Requests and answers of asynchronous endpoints lie beside the data.
+        if self._settings.endpoints_of("asynchronous"):
+            data_users = [*data_users, self.roles.serving]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(
@@ -165,7 +170,7 @@ class DataStack(Stack):
 
         replication = self._replication(data.replication) if data.replication else None
         buckets = EnvironmentBuckets(
-            data=bucket("Data", self.keys.data),
+            data=bucket("Data", self.keys.data, *self._asynchronous_rules()),
             models=bucket(
                 "Models",
                 self.keys.models,
@@ -199,6 +204,13 @@ class DataStack(Stack):
                 *lockable,
             )
         return buckets
+
+    def _asynchronous_rules(self) -> list[s3.LifecycleRule]:
+        """For each time that requests and answers are kept, whichever endpoints they are of."""
+        days = {each.asynchronous.expires_days for each in self._settings.endpoints_of("asynchronous")}
+        return [
+            s3.LifecycleRule(prefix=asynchronous_prefix(each), expiration=Duration.days(each)) for each in sorted(days)
+        ]
 
     def _replication(self, settings: ReplicationSettings) -> Replication:
         role = iam.Role(

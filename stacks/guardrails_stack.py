@@ -90,7 +90,7 @@ def instance_types(settings: EnvironmentSettings) -> list[str]:
     """Every instance type that the settings allow somewhere."""
     jobs = {name for job in settings.training.job_types for name in job.all_instance_types}
     jobs |= {job.processing_instance_type for job in settings.training.job_types if job.processing_instance_type}
-    return sorted(jobs | {endpoint.instance_type for endpoint in settings.inference.endpoints})
+    return sorted(jobs | {name for endpoint in settings.inference.endpoints for name in endpoint.all_instance_types})
 
 
 def image_accounts(settings: EnvironmentSettings) -> list[str]:

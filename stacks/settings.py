@@ -12,6 +12,7 @@ from pydantic import Field
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.compatibility import instance_problem, serving_problem
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.endpoint_parts import EndpointMode
 from hf_sagemaker.instance_types import UnknownInstanceTypeError, Use, instance_type
 from stacks.access_settings import (
     DataSettings,
@@ -24,12 +25,12 @@ from stacks.access_settings import (
 from stacks.base_image_settings import BaseImageSettings
 from stacks.batch_settings import BatchTransformSettings, batch_problems
 from stacks.build_settings import BuildSettings, build_problems
-from stacks.container_settings import environment_problems
-from stacks.endpoint_settings import EndpointSettings, name_problems
+from stacks.endpoint_problems import endpoint_problems
+from stacks.endpoint_settings import EndpointSettings
 from stacks.file_system_settings import file_system_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.job_type_settings import JobTypeSettings, TrainingSettings
-from stacks.model_settings import ModelSettings, model_problems
+from stacks.model_settings import ModelSettings
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.price_settings import PriceSettings
 from stacks.settings_base import Problem, Settings
@@ -84,7 +85,7 @@ class EnvironmentSettings(Settings):
             *self._job_type_problems(),
             *(self.training.git.problems() if self.training.git else []),
             *(self.training.mlflow.problems(self.account, self.region) if self.training.mlflow else []),
-            *self._endpoint_problems(),
+            *endpoint_problems(self),
             *batch_problems(self),
             *self.prices.problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),
@@ -97,23 +98,31 @@ class EnvironmentSettings(Settings):
         return [(f"training.git.{name}", getattr(git, name)) for name in names] if git else []
 
     @property
+    def _served(self) -> list[ModelSettings]:
+        """The models of endpoints and of batch transforms."""
+        of_endpoints = [each.model for endpoint in self.inference.endpoints for each in endpoint.served]
+        return of_endpoints + [each.model for each in self.inference.batch_transforms]
+
+    @property
     def prepares_models(self) -> bool:
         """Whether an endpoint or a batch transform serves a model that no registration describes."""
-        served = (*self.inference.endpoints, *self.inference.batch_transforms)
-        return any(each.model and not each.model.is_registered for each in served)
+        return any(not each.is_registered for each in self._served)
 
     @property
     def models_elsewhere(self) -> list[tuple[str, str]]:
         """Bucket and key of each model that is served from a bucket of the team's, sorted."""
-        served = (*self.inference.endpoints, *self.inference.batch_transforms)
-        models = [each.model for each in served if each.model and each.model.s3]
+        models = self._served
         return sorted({(bucket, key) for bucket, key in (model.place for model in models) if bucket})
 
     @property
     def followed_job_types(self) -> list[str]:
         """The job types whose approved model an endpoint serves, in the order of the endpoints."""
-        followed = [each.model.approved for each in self.inference.endpoints if each.model and each.model.approved]
+        followed = [name for endpoint in self.inference.endpoints for name in endpoint.followed_job_types]
         return list(dict.fromkeys(followed))
+
+    def endpoints_of(self, mode: EndpointMode) -> list[EndpointSettings]:
+        """The endpoints of that mode that are deployed."""
+        return [each for each in self.inference.endpoints if each.mode == mode and each.is_deployed]
 
     def described(self, name: str) -> ContainerImage:
         """The image of that name, as compatibility is judged.
@@ -138,7 +147,7 @@ class EnvironmentSettings(Settings):
             *(
                 (f"instance type {value}", reason)
                 for name in job.all_instance_types
-                for _, value, reason in self._instance_problems("", name, "training", image_name)
+                for _, value, reason in self.instance_problems("", name, "training", image_name)
             ),
         ]
         return f"{problems[0][0]} {problems[0][1]}" if problems else ""
@@ -155,15 +164,15 @@ class EnvironmentSettings(Settings):
         found = _duplicates("training.job_types", [job.name for job in self.training.job_types])
         for i, job in enumerate(self.training.job_types):
             path = f"training.job_types.{i}"
-            found += self._image_reference(f"{path}.image", job.image, "training")
-            found += self._image_reference(f"{path}.inference_image", job.inference_image, "inference")
+            found += self.image_reference(f"{path}.image", job.image, "training")
+            found += self.image_reference(f"{path}.inference_image", job.inference_image, "inference")
             found += self._serving_problems(f"{path}.inference_image", job)
             for name in job.all_instance_types:
                 field = "instance_type" if name == job.instance_type else "allowed_instance_types"
-                found += self._instance_problems(f"{path}.{field}", name, "training", job.image)
+                found += self.instance_problems(f"{path}.{field}", name, "training", job.image)
             found += self._processing_problems(f"{path}.processing_instance_type", job)
             for k, name in enumerate(job.allowed_images or []):
-                unknown = self._image_reference(f"{path}.allowed_images.{k}", name, "training")
+                unknown = self.image_reference(f"{path}.allowed_images.{k}", name, "training")
                 found += unknown
                 if not unknown and (reason := self.why_unfit(job, name)):
                     found.append((f"{path}.allowed_images.{k}", name, f"must fit this job type: {reason}"))
@@ -178,59 +187,23 @@ class EnvironmentSettings(Settings):
             instance_type(name, "processing")
         except UnknownInstanceTypeError as error:
             return [(path, name, str(error))]
-        return self._instance_problems(path, name, "training", job.image)
-
-    def _endpoint_problems(self) -> list[Problem]:
-        found = name_problems("inference.endpoints", [endpoint.name for endpoint in self.inference.endpoints])
-        for i, endpoint in enumerate(self.inference.endpoints):
-            path = f"inference.endpoints.{i}"
-            found += self._image_reference(f"{path}.image", endpoint.image, "inference")
-            found += self._instance_problems(f"{path}.instance_type", endpoint.instance_type, "hosting", endpoint.image)
-            found += self._environment_problems(f"{path}.environment", endpoint)
-            if endpoint.model:
-                found += self._model_problems(f"{path}.model", endpoint.model, endpoint.image)
-        return found
+        return self.instance_problems(path, name, "training", job.image)
 
     @property
-    def _leaves_vpc(self) -> bool:
+    def leaves_vpc(self) -> bool:
+        """Whether something that runs in the network may leave it."""
         # What leaves a team's own VPC is not known here.
         return self.network.egress == "nat" or self.network.vpc is not None
 
-    def _environment_problems(self, path: str, endpoint: EndpointSettings) -> list[Problem]:
-        try:
-            instance = instance_type(endpoint.instance_type, "hosting")
-        except UnknownInstanceTypeError:  # told elsewhere
-            return []
-        problems = environment_problems(
-            endpoint.environment,
-            instance,
-            image=self._known_image(endpoint.image),
-            isolated=self.isolation,
-            leaves_vpc=self._leaves_vpc,
-        )
-        return [(f"{path}.{name}", endpoint.environment[name], problem) for name, problem in problems]
-
-    def _model_problems(self, path: str, model: ModelSettings, image: str) -> list[Problem]:
-        known = self._known_image(image)
-        return model_problems(
-            path,
-            model,
-            hub=self.hub,
-            read_only=self.data.read_only_buckets,
-            isolated=self.isolation,
-            leaves_vpc=self._leaves_vpc,
-            product=known.product if known else None,
-            job_types=[job.name for job in self.training.job_types],
-        )
-
-    def _known_image(self, name: str) -> ContainerImage | None:
-        """None: there is none, or its base is not published here, which is told elsewhere."""
+    def known_image(self, name: str) -> ContainerImage | None:
+        """The image of that name. None: there is none, or its base is not published here, which is told elsewhere."""
         try:
             return self.described(name)
         except (KeyError, dlc_catalog.UnknownImageError):
             return None
 
-    def _image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
+    def image_reference(self, path: str, name: str, purpose: str) -> list[Problem]:
+        """A name that is no image's with that purpose."""
         fitting = [image.name for image in self.images if image.base.purpose == purpose]
         if name in fitting:
             return []
@@ -249,7 +222,8 @@ class EnvironmentSettings(Settings):
             return []
         return [(path, job.inference_image, problem)] if problem else []
 
-    def _instance_problems(self, path: str, name: str, use: Use, image_name: str) -> list[Problem]:
+    def instance_problems(self, path: str, name: str, use: Use, image_name: str) -> list[Problem]:
+        """Why the image cannot run on the instance."""
         try:
             instance = instance_type(name, use)
             problem = instance_problem(self.described(image_name), instance, use)

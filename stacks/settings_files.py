@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from hf_sagemaker.image_lock import FILE_NAME, ImageLockError, Pin, read_lock
 from stacks.access_settings import notebook_roles
+from stacks.endpoint_problems import component_name_problems
 from stacks.image_settings import FOLDER, PINS
 from stacks.network_settings import overlaps
 from stacks.organization_settings import ORGANIZATION, OrganizationSettings
@@ -77,6 +78,9 @@ def load_environments(folder: Path) -> dict[str, EnvironmentSettings]:
     roles = {name: (settings.account, settings.roles) for name, settings in environments.items()}
     for name, problem in (*overlaps(networks), *notebook_roles(roles)):
         problems.append(_paragraph(folder / f"{name}.yaml", *problem))
+    for name, settings in environments.items():
+        too_long = component_name_problems(settings, name)
+        problems += [_paragraph(folder / f"{name}.yaml", *problem) for problem in too_long]
     if problems:
         raise SettingsError(problems)
     return environments

@@ -1,28 +1,24 @@
 """A batch transform: a model over all objects of a prefix, when somebody asks, or by the clock."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hf_sagemaker import compatibility
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.batch_states import BatchData, BatchStates
 from hf_sagemaker.compliance import NOT_ISOLATED, acknowledge
-from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.dead_letters import RULES, dead_letters, tell_of_letters
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.endpoint_model import EndpointSurroundings, ServedModel
 from hf_sagemaker.instance_types import instance_type
 from hf_sagemaker.job_task import JobInstances
-from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.people_roles import PeopleRoles
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.transform_job_task import Batches
@@ -61,7 +57,7 @@ class HuggingFaceBatchTransform(Construct):
         *,
         name: str,
         environment: str,
-        model: ModelSource,
+        model: ServedModel,
         role: iam.IRole,
         placement: Placement,
         keys: EnvironmentKeys,
@@ -69,9 +65,6 @@ class HuggingFaceBatchTransform(Construct):
         topic: sns.ITopic,
         content_type: str,
         accept: str | None = None,
-        image: ContainerImage | None = None,
-        task: str | None = None,
-        variables: Mapping[str, str] | None = None,
         instances: JobInstances | None = None,
         batches: Batches | None = None,
         max_run: Duration | None = None,
@@ -84,7 +77,6 @@ class HuggingFaceBatchTransform(Construct):
         """Creates the transform.
 
         name: as people call it. environment: begins the names of jobs.
-        model, image, task, variables, isolated: as `HuggingFaceEndpoint` takes them.
         role: assumed by the containers: reads the model and what is transformed, and writes the answers.
         placement: where the containers run. keys: `data` encrypts the answers, `models` the volumes.
         topic: told about every failure.
@@ -94,6 +86,7 @@ class HuggingFaceBatchTransform(Construct):
         wait_for_capacity: before a job that AWS had no instance for is started once more. Omitted: 15 minutes.
         schedule: Omitted: runs begin when somebody starts them.
         people: may start and stop runs. Omitted: nobody is let.
+        isolated: the containers have no network; SageMaker brings model and data. Omitted: they have none.
         removal_policy: of the logs. Omitted: they are kept.
 
         Raises UnknownInstanceTypeError, IncompatibleError and InvalidJobError with all reasons why SageMaker would
@@ -102,8 +95,11 @@ class HuggingFaceBatchTransform(Construct):
         super().__init__(scope, construct_id)
         instances = instances or JobInstances(type="ml.g4dn.xlarge")
         self._name = name
-        self._refuse(instances, image, variables or {}, isolated=isolated)
-        self.model = self._model(model, role, placement, image, task, variables or {}, isolated=isolated)
+        model.refuse_problems(instance_type(instances.type, "transform"), isolated=isolated)
+        surroundings = EndpointSurroundings(role=role, placement=placement, key=keys.models, isolated=isolated)
+        self.model = surroundings.model(self, "Model", model.container)
+        if not isolated:
+            acknowledge(self.model, NOT_ISOLATED, "HfSageMaker::Control-38")
         states = BatchStates(
             self,
             "States",
@@ -124,49 +120,6 @@ class HuggingFaceBatchTransform(Construct):
         )
         self.state_machine = self._machine(states, keys, people, removal_policy, scheduled=schedule is not None)
         self.schedule = self._schedule(schedule, keys, topic) if schedule else None
-
-    def _refuse(
-        self, instances: JobInstances, image: ContainerImage | None, variables: Mapping[str, str], *, isolated: bool
-    ) -> None:
-        instance = instance_type(instances.type, "transform")
-        problem = compatibility.instance_problem(image, instance, "hosting") if image else None
-        compatibility.refuse(
-            (f"instance type {instances.type}", problem),
-            *((f"variable {name}", problem) for name, problem in compatibility.variable_problems(variables, instance)),
-            *(
-                ("the container", problem)
-                for problem in compatibility.isolation_problems(
-                    isolated=isolated, leaves_vpc=not isolated, environment=variables
-                )
-            ),
-        )
-
-    def _model(
-        self,
-        model: ModelSource,
-        role: iam.IRole,
-        placement: Placement,
-        image: ContainerImage | None,
-        task: str | None,
-        variables: Mapping[str, str],
-        *,
-        isolated: bool,
-    ) -> sagemaker.CfnModel:
-        made = sagemaker.CfnModel(
-            self,
-            "Model",
-            execution_role_arn=role.role_arn,
-            primary_container=_container(model, image, task, variables),
-            enable_network_isolation=isolated,
-            vpc_config=sagemaker.CfnModel.VpcConfigProperty(
-                subnets=placement.subnet_ids, security_group_ids=placement.security_group_ids
-            ),
-        )
-        if not isolated:
-            acknowledge(made, NOT_ISOLATED, "HfSageMaker::Control-38")
-        # SageMaker reads the model with the role while it creates it: the role's policies must be there.
-        made.node.add_dependency(role)
-        return made
 
     def _machine(
         self,
@@ -271,24 +224,3 @@ class HuggingFaceBatchTransform(Construct):
         )
         made.node.add_dependency(policy)
         return made
-
-
-def _container(
-    model: ModelSource, image: ContainerImage | None, task: str | None, variables: Mapping[str, str]
-) -> sagemaker.CfnModel.ContainerDefinitionProperty:
-    if model.data is None:
-        return sagemaker.CfnModel.ContainerDefinitionProperty(
-            model_package_name=model.model_package_arn, environment=dict(variables) or None
-        )
-    if image is None:
-        raise ValueError(f"{model.name} comes without an image, which a registered model would name: give one.")
-    kind, compression = ("S3Object", "Gzip") if model.data.is_archive else ("S3Prefix", "None")
-    return sagemaker.CfnModel.ContainerDefinitionProperty(
-        image=image.uri,
-        model_data_source=sagemaker.CfnModel.ModelDataSourceProperty(
-            s3_data_source=sagemaker.CfnModel.S3DataSourceProperty(
-                s3_uri=model.data.uri, s3_data_type=kind, compression_type=compression
-            )
-        ),
-        environment={"HF_HUB_OFFLINE": "1", **({"HF_TASK": task} if task else {}), **variables},
-    )

@@ -54,6 +54,8 @@ class ExecutionRoles(Construct):
     serving: assumed by endpoints. Reads models; writes nothing but logs.
     transforming: assumed by batch transforms. Reads models and the declared inputs, writes the declared outputs. None
         unless asked for.
+    serverless: serving's twin for endpoints without instances, which run in no VPC: models are read by it from outside.
+        None unless asked for.
     building: assumed by image builds. Pulls the published base images, pushes to this environment's repositories.
     mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
         the Hub's token.
@@ -79,6 +81,7 @@ class ExecutionRoles(Construct):
         reporting_role: bool = False,
         fetching_role: bool = False,
         transforming_role: bool = False,
+        serverless_role: bool = False,
     ) -> None:
         """Creates the roles.
 
@@ -87,6 +90,7 @@ class ExecutionRoles(Construct):
         reporting_role: also create the one that reports training runs. Omitted: no.
         fetching_role: also create the one that brings training code from Git. Omitted: no.
         transforming_role: also create the one of batch transforms. Omitted: no.
+        serverless_role: also create the one of serverless endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
@@ -108,6 +112,7 @@ class ExecutionRoles(Construct):
         self.fetching = (
             self._role("Fetching", "codebuild.amazonaws.com", "Training code of Git") if fetching_role else None
         )
+        self.serverless = self._role("Serverless", sagemaker, "Serverless endpoints") if serverless_role else None
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )
@@ -155,21 +160,19 @@ class ExecutionRoles(Construct):
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories, promoted_training)
-        self._allow(
-            "Serving",
-            self.serving,
-            [
-                allow.read_objects(buckets.models),
-                allow.decrypt_objects(keys.models, buckets.models),
-                allow.encrypt_volumes(self, keys.models),
-                allow.registry_login(),
-                allow.use_repositories(self, *inference_repositories),
-                *self._pull(promoted_inference),
-                allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
-                allow.put_metrics("/aws/sagemaker/Endpoints"),
-                allow.attach_to_vpc(self),
-            ],
-        )
+        serving = [
+            allow.read_objects(buckets.models),
+            allow.decrypt_objects(keys.models, buckets.models),
+            allow.encrypt_volumes(self, keys.models),
+            allow.registry_login(),
+            allow.use_repositories(self, *inference_repositories),
+            *self._pull(promoted_inference),
+            allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
+            allow.put_metrics("/aws/sagemaker/Endpoints"),
+        ]
+        self._allow("Serving", self.serving, [*serving, allow.attach_to_vpc(self)])
+        if self.serverless:
+            self._allow("Serverless", self.serverless, serving)
         self._allow(
             "Building",
             self.building,

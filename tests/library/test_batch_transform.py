@@ -14,6 +14,7 @@ from aws_cdk.assertions import Match, Template
 from hf_sagemaker.batch_states import BatchData
 from hf_sagemaker.batch_transform import BatchSchedule, HuggingFaceBatchTransform
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.endpoint_model import ServedModel
 from hf_sagemaker.job_task import InvalidJobError, JobInstances
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.transform_job_task import Batches
@@ -28,11 +29,13 @@ def make(
     given: dict[str, Any] = {
         "name": "nightly-reviews",
         "environment": "dev",
-        "model": ModelSource.from_s3(stack.buckets.models, "trained/model.tar.gz"),
-        "image": ContainerImage.from_ecr(
-            ecr.Repository.from_repository_name(stack, "Images", "images"), tag_or_digest="1", product="inference"
+        "model": ServedModel(
+            source=ModelSource.from_s3(stack.buckets.models, "trained/model.tar.gz"),
+            image=ContainerImage.from_ecr(
+                ecr.Repository.from_repository_name(stack, "Images", "images"), tag_or_digest="1", product="inference"
+            ),
+            task="text-classification",
         ),
-        "task": "text-classification",
         "role": stack.role,
         "placement": stack.placement,
         "keys": stack.keys,
@@ -101,7 +104,9 @@ def test_both_attempts_ask_for_the_same(definition: Definition, state: str) -> N
 
 
 def test_answers_and_volumes_have_keys_of_their_own(stack: Any) -> None:
-    make(stack, instances=JobInstances(type="ml.m5.xlarge"), image=None, model=ModelSource.from_registry("arn:1"))
+    make(
+        stack, instances=JobInstances(type="ml.m5.xlarge"), model=ServedModel(source=ModelSource.from_registry("arn:1"))
+    )
     asked = definition_of(stack)["States"]["Transform"]["Parameters"]
     assert asked["TransformOutput"]["KmsKeyId"].endswith("key/data")
     assert asked["TransformResources"]["VolumeKmsKeyId"].endswith("key/models")

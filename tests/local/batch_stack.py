@@ -18,6 +18,7 @@ from hf_sagemaker.batch_states import BatchData
 from hf_sagemaker.batch_transform import HuggingFaceBatchTransform
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.encryption_key import EnvironmentKeys
+from hf_sagemaker.endpoint_model import ServedModel
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.serving import Serving
@@ -47,14 +48,16 @@ class BatchStack(Stack):
             "Transform",
             name=NAME,
             environment="dev",
-            model=ModelSource.from_s3(data, "model.tar.gz"),
-            image=ContainerImage.from_ecr(
-                ecr.Repository.from_repository_name(self, "Images", repository.partition("/")[2]),
-                tag_or_digest=digest,
-                product="inference",
-                serving=Serving(),
+            model=ServedModel(
+                source=ModelSource.from_s3(data, "model.tar.gz"),
+                image=ContainerImage.from_ecr(
+                    ecr.Repository.from_repository_name(self, "Images", repository.partition("/")[2]),
+                    tag_or_digest=digest,
+                    product="inference",
+                    serving=Serving(),
+                ),
+                task="text-classification",
             ),
-            task="text-classification",
             role=iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com")),
             placement=self._placement(),
             keys=EnvironmentKeys(
