@@ -60,6 +60,7 @@ class DataStack(Stack):
             fetching_role=settings.training.git is not None,
             transforming_role=bool(settings.inference.batch_transforms),
             serverless_role=bool(settings.endpoints_of("serverless")),
+            asking_role=bool(settings.endpoints_of("asynchronous")),
         )
         self.people = PeopleRoles(
             self,
@@ -98,7 +99,7 @@ class DataStack(Stack):
         model_users = [*data_users, self.roles.serving, *serverless, self.roles.mirroring, *functions, *fetching]
         # Requests and answers of asynchronous endpoints lie beside the data.
         if self._settings.endpoints_of("asynchronous"):
-            data_users = [*data_users, self.roles.serving]
+            data_users = [*data_users, self.roles.serving, *([self.roles.asking] if self.roles.asking else [])]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(

@@ -1,6 +1,7 @@
 """Alarms of an endpoint: they name it, and do not depend on it, so that its deployment can watch them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration
@@ -11,18 +12,39 @@ from constructs import Construct
 
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint_parts import EndpointPart
+from hf_sagemaker.runbooks import Runbook, see
+from hf_sagemaker.update_safety import ROLLBACK_ALARMS, RollbackAlarm
 
+_HostMetric = tuple[str, str, float, str, Runbook]
+_DISK: _HostMetric = ("Disk", "DiskUtilization", 95, "The disk is nearly full", "disk")
+_GPU_MEMORY: _HostMetric = ("GpuMemory", "GPUMemoryUtilization", 98, "The GPU's memory is nearly full", "gpu-memory")
+_ONE_GPU = re.compile(r"ml\.(g4dn|g5|g6|g6e)\.(2|4|8|16)?xlarge")
+_IDS: Mapping[RollbackAlarm, str] = {
+    "client-faults": "ClientFaults",
+    "server-faults": "ServerFaults",
+    "latency": "Latency",
+    "model-errors": "ModelErrors",
+    "gpu-memory": "GpuMemory",
+    "disk": "Disk",
+}
+"""With which the ids of the alarms' constructs end."""
+_FAULTS = 5
+"""In a minute, below which they are no matter."""
 _QUIET = cloudwatch.TreatMissingData.NOT_BREACHING
 """No traffic gives no data, which is no fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PartAlarms:
-    """What goes wrong at a variant or a component: client faults (4XX), server faults (5XX) and latency.
+    """What goes wrong at a variant or a component.
 
     The batching server answers 4XX to what no model could answer, 500 when the model fails, and 503 where it has no
     room, no time or no worker. The stock server answers every fault with 400, a model that failed included: there the
     first is no mere client matter.
+
+    Faults are shares of all requests, of at least five: one bad request of a quiet night is no alarm, and a thousand
+    good ones hide no broken instance. What has no traffic gives no data, and neither do instances that are not there:
+    no data is no fault, of any of them.
 
     latency: limit of the 99th percentile of model latency.
     prefix: of the constructs' ids. Empty: the endpoint has one part.
@@ -34,34 +56,81 @@ class PartAlarms:
     prefix: str = ""
 
     def create(self, scope: Construct) -> list[cloudwatch.Alarm]:
-        """Client faults, server faults, latency."""
-        where = f"endpoint {self.part.endpoint_name}"
-        if self.prefix:
-            where = f"{self.part.kind} {self.part.name} of {where}"
-        faults = [
-            part_metric(self.part, name, statistic="Sum").create_alarm(
-                scope,
-                f"{self.prefix}{construct_id}",
-                alarm_description=f"{description} at {where}",
-                threshold=5,
-                evaluation_periods=3,
-                datapoints_to_alarm=2,
-                treat_missing_data=_QUIET,
-            )
-            for construct_id, name, description in (
-                ("ClientFaults", "Invocation4XXErrors", _client_faults(self.image)),
-                ("ServerFaults", "Invocation5XXErrors", "A model that failed, or requests too many (5XX)"),
-            )
+        """Client faults, server faults, latency, model errors; of instances also disk and, with one GPU, its memory."""
+        return [
+            *(self._faults(scope, *each) for each in self._kinds_of_faults()[:2]),
+            self._latency(scope),
+            self._faults(scope, *self._kinds_of_faults()[2]),
+            *self._host(scope),
         ]
-        slow = part_metric(self.part, "ModelLatency", statistic="p99").create_alarm(
+
+    def _kinds_of_faults(self) -> list[tuple[str, str, float, str, Runbook]]:
+        """Construct id, metric, percent, what it means and its runbook."""
+        return [
+            ("ClientFaults", "Invocation4XXErrors", 25, _client_faults(self.image), "client-faults"),
+            (
+                "ServerFaults",
+                "Invocation5XXErrors",
+                5,
+                "A model that failed, or requests too many (5XX)",
+                "server-faults",
+            ),
+            ("ModelErrors", "InvocationModelErrors", 25, "The container gave no good answer, or none", "model-errors"),
+        ]
+
+    def _faults(
+        self, scope: Construct, construct_id: str, name: str, percent: float, meaning: str, runbook: Runbook
+    ) -> cloudwatch.Alarm:
+        faults, requests = (part_metric(self.part, each, statistic="Sum") for each in (name, "Invocations"))
+        return cloudwatch.MathExpression(
+            expression=f"IF(faults >= {_FAULTS}, 100 * faults / requests, 0)",
+            using_metrics={"faults": faults, "requests": requests},
+            period=Duration.minutes(1),
+            label="Percent of requests",
+        ).create_alarm(
+            scope,
+            f"{self.prefix}{construct_id}",
+            alarm_description=f"{meaning}: {percent:g} % of the requests and more at {self._where}. {see(runbook)}",
+            threshold=percent,
+            evaluation_periods=3,
+            datapoints_to_alarm=2,
+            treat_missing_data=_QUIET,
+        )
+
+    def _latency(self, scope: Construct) -> cloudwatch.Alarm:
+        return part_metric(self.part, "ModelLatency", statistic="p99").create_alarm(
             scope,
             f"{self.prefix}Latency",
-            alarm_description=f"99th percentile of model latency at {where}",
+            alarm_description=f"99th percentile of model latency at {self._where}. {see('latency')}",
             threshold=self.latency.to_milliseconds() * 1000,  # the metric is in microseconds
             evaluation_periods=3,
             treat_missing_data=_QUIET,
         )
-        return [*faults, slow]
+
+    def _host(self, scope: Construct) -> list[cloudwatch.Alarm]:
+        """Of a variant's instances: those of components are their endpoint's, which others share."""
+        if self.part.kind == "component" or not self.part.instance_types:
+            return []
+        # The metric adds the devices up: with several, no limit says that one of them is full.
+        has_one_gpu = all(_ONE_GPU.fullmatch(name) for name in self.part.instance_types)
+        return [
+            metric(
+                self.part.metric_dimensions, name, statistic="Average", namespace="/aws/sagemaker/Endpoints"
+            ).create_alarm(
+                scope,
+                f"{self.prefix}{construct_id}",
+                alarm_description=f"{meaning} at {self._where}. {see(runbook)}",
+                threshold=threshold,
+                evaluation_periods=3,
+                treat_missing_data=_QUIET,
+            )
+            for construct_id, name, threshold, meaning, runbook in (_DISK, *([_GPU_MEMORY] if has_one_gpu else []))
+        ]
+
+    @property
+    def _where(self) -> str:
+        where = f"endpoint {self.part.endpoint_name}"
+        return f"{self.part.kind} {self.part.name} of {where}" if self.prefix else where
 
 
 def queue_alarms(scope: Construct, endpoint_name: str, backlog: int) -> list[cloudwatch.Alarm]:
@@ -78,7 +147,7 @@ def queue_alarms(scope: Construct, endpoint_name: str, backlog: int) -> list[clo
             metric(dimensions, name, statistic=statistic, period=Duration.minutes(5)).create_alarm(
                 scope,
                 construct_id,
-                alarm_description=f"{description} at endpoint {endpoint_name}",
+                alarm_description=f"{description} at endpoint {endpoint_name}. {see('backlog')}",
                 threshold=threshold,
                 evaluation_periods=periods,
                 # Without a queue SageMaker reports none.
@@ -94,16 +163,36 @@ def part_metric(part: EndpointPart, name: str, *, statistic: str, period: Durati
 
 
 def metric(
-    dimensions: Mapping[str, str], name: str, *, statistic: str, period: Duration | None = None
+    dimensions: Mapping[str, str],
+    name: str,
+    *,
+    statistic: str,
+    period: Duration | None = None,
+    namespace: str = "AWS/SageMaker",
 ) -> cloudwatch.Metric:
-    """A metric in namespace AWS/SageMaker. period: omitted: a minute."""
+    """A metric of SageMaker's. period: omitted: a minute."""
     return cloudwatch.Metric(
-        namespace="AWS/SageMaker",
+        namespace=namespace,
         metric_name=name,
         dimensions_map=dict(dimensions),
         statistic=statistic,
         period=period or Duration.minutes(1),
     )
+
+
+def rollback_names(alarms: Sequence[cloudwatch.Alarm], kinds: Sequence[RollbackAlarm]) -> list[str]:
+    """Of those of the alarms that give an update back, the weightiest kinds first.
+
+    Names are references, so that an endpoint that names them comes after them.
+    """
+    order = {_IDS[kind]: place for place, kind in enumerate(ROLLBACK_ALARMS) if kind in kinds}
+    found = [
+        (place, alarm)
+        for alarm in alarms
+        for construct_id, place in order.items()
+        if alarm.node.id.endswith(construct_id)
+    ]
+    return [alarm.alarm_name for _, alarm in sorted(found, key=lambda each: each[0])]
 
 
 def tell(topic: sns.ITopic | None, alarms: list[cloudwatch.Alarm]) -> None:

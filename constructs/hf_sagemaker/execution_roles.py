@@ -66,6 +66,8 @@ class ExecutionRoles(Construct):
         None unless asked for.
     reporting: assumed by the function that reports training runs. Writes below `reports/`; the function attaches what
         else it needs. None unless asked for.
+    asking: assumed by the function that asks endpoints their examples, where some of them are asynchronous: the key of
+        what they read names it. None unless asked for.
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
@@ -82,6 +84,7 @@ class ExecutionRoles(Construct):
         fetching_role: bool = False,
         transforming_role: bool = False,
         serverless_role: bool = False,
+        asking_role: bool = False,
     ) -> None:
         """Creates the roles.
 
@@ -91,6 +94,7 @@ class ExecutionRoles(Construct):
         fetching_role: also create the one that brings training code from Git. Omitted: no.
         transforming_role: also create the one of batch transforms. Omitted: no.
         serverless_role: also create the one of serverless endpoints. Omitted: no.
+        asking_role: also create the one that asks asynchronous endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
@@ -113,6 +117,7 @@ class ExecutionRoles(Construct):
             self._role("Fetching", "codebuild.amazonaws.com", "Training code of Git") if fetching_role else None
         )
         self.serverless = self._role("Serverless", sagemaker, "Serverless endpoints") if serverless_role else None
+        self.asking = self._role("Asking", "lambda.amazonaws.com", "Examples of endpoints") if asking_role else None
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )

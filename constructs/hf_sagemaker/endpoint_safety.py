@@ -1,0 +1,92 @@
+"""Everything that is around an endpoint's update: what watches it, what makes it possible, what asks afterwards."""
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import CfnResource
+from aws_cdk import aws_s3 as s3
+from constructs import Construct, IConstruct
+
+from hf_sagemaker.endpoint_alarms import rollback_names
+from hf_sagemaker.endpoint_scaling import ScaledEndpoint, ScalingFunction
+from hf_sagemaker.sagemaker_endpoint import SageMakerEndpoint
+from hf_sagemaker.scaling_policies import EndpointScaling
+from hf_sagemaker.smoke_request import RequestExample, SmokeFunction, SmokeRequest
+from hf_sagemaker.update_safety import UpdateSafety
+
+
+class EndpointSafety(Construct):
+    """Put on an endpoint that is complete.
+
+    scaled, smoke: what it made. The order of a deployment is: pause, endpoint, components, declaration, registration,
+    request. Of a deletion it is the reverse.
+    """
+
+    def __init__(
+        self,
+        endpoint: SageMakerEndpoint,
+        construct_id: str,
+        *,
+        scaling_function: ScalingFunction,
+        smoke_function: SmokeFunction,
+        update: UpdateSafety,
+        scaling: Mapping[str, EndpointScaling] | None = None,
+        example: RequestExample | None = None,
+        components: Sequence[CfnResource] = (),
+        before: Sequence[IConstruct] = (),
+        again_with: Sequence[str] = (),
+        target_model: str | None = None,
+        asynchronous: tuple[s3.IBucket, str] | None = None,
+    ) -> None:
+        """Puts it around the endpoint.
+
+        update: how it takes traffic over. Its alarms are the endpoint's.
+        scaling: by the name of its part. Omitted: none of them scales.
+        example: see SmokeRequest, as again_with, target_model and asynchronous. Omitted: it is not asked.
+        components: its inference components. before: what has to be done before the pause, such as the start of an
+            endpoint that was stopped.
+
+        Raises ValueError with all problems of the update and of the scaling.
+        """
+        super().__init__(endpoint, construct_id)
+        parts = endpoint.parts
+        types = list(dict.fromkeys(name for part in parts for name in part.instance_types))
+        variants = sum(part.kind == "variant" for part in parts)
+        has_shadow = bool(endpoint.endpoint_config.shadow_production_variants)
+        found = update.problems(endpoint.mode, variants=variants, has_shadow=has_shadow, instance_types=types)
+        if found:
+            problems = "; ".join(f"{field} {problem}" for field, problem in found)
+            raise ValueError(f"{endpoint.endpoint_name}: {problems}")
+        if endpoint.mode != "components":
+            # Each component has one of its own: the instances below have no traffic that could be moved in parts.
+            names = rollback_names(endpoint.alarms, update.rollback_alarms)
+            endpoint.endpoint.add_property_override("DeploymentConfig", update.deployment_config(names))
+        self.scaled = ScaledEndpoint(
+            self,
+            "Scaling",
+            function=scaling_function,
+            endpoint_name=endpoint.endpoint_name,
+            mode=endpoint.mode,
+            parts=[(part, scaling[part.name]) for part in parts if scaling and part.name in scaling],
+        )
+        keeps_names = update.is_guarded and endpoint.mode != "components"
+        self.scaled.guard(endpoint.endpoint, *components, strategy=update.strategy if keeps_names else None)
+        for each in before:
+            self.scaled.pause.node.add_dependency(each)
+        self.smoke = SmokeRequest(
+            self,
+            "Smoke",
+            function=smoke_function,
+            endpoint=endpoint.endpoint,
+            endpoint_name=endpoint.endpoint_name,
+            mode=endpoint.mode,
+            parts=parts,
+            example=example,
+            after=[self.scaled, *components],
+            again_with=again_with,
+            target_model=target_model,
+            asynchronous=asynchronous,
+        )
+        if condition := endpoint.endpoint.cfn_options.condition:
+            for each in self.node.find_all():
+                if isinstance(each, CfnResource):
+                    each.cfn_options.condition = condition
