@@ -15,7 +15,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 
 from hf_sagemaker.batch_states import BatchData
-from hf_sagemaker.batch_transform import HuggingFaceBatchTransform
+from hf_sagemaker.batch_transform import BatchSchedule, HuggingFaceBatchTransform
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.encryption_key import EnvironmentKeys
 from hf_sagemaker.endpoint_model import ServedModel
@@ -69,6 +69,7 @@ class BatchStack(Stack):
             batches=batches,
             max_run=max_run,
             wait_for_capacity=Duration.seconds(1),
+            schedule=BatchSchedule(cron="0 3 ? * MON-FRI *", time_zone="Europe/Berlin"),
         )
         machine = made.state_machine.state_machine_arn
         values = {"state-machine-arn": machine, "bucket": bucket, "input": INPUT, "output": OUTPUT}
@@ -77,6 +78,8 @@ class BatchStack(Stack):
             ssm.CfnParameter(self, name.replace("-", ""), name=parameter, type="String", value=value)
         CfnOutput(self, "Machine", value=machine)
         CfnOutput(self, "QueueUrl", value=queue.queue_url)
+        assert made.schedule is not None
+        CfnOutput(self, "Schedule", value=made.schedule.ref)
 
     def _own_key(self, name: str) -> kms.IKey:
         return kms.Key.from_key_arn(self, f"Key{name}", f"arn:aws:kms:us-east-1:{self.account}:key/{name}")

@@ -62,6 +62,12 @@ class Transforms:
     def run(self, **given: str) -> dict[str, Any]:
         return self.ended(self.start(**given))
 
+    def executions(self) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = self.states.list_executions(stateMachineArn=self.outputs["Machine"])[
+            "executions"
+        ]
+        return listed
+
     def put(self, key: str, body: str) -> None:
         self.s3.put_object(Bucket=self.bucket, Key=key, Body=body.encode())
 
@@ -150,6 +156,21 @@ def test_each_object_is_answered_by_the_model(transforms: Transforms, expected: 
         assert answer["score"] == pytest.approx(wanted["score"], abs=1e-4)
     # and its output says where
     assert json.loads(execution["output"])["output"] == f"s3://{transforms.bucket}/{OUTPUT}{execution['name']}"
+
+
+def test_its_schedule_starts_it(transforms: Transforms) -> None:
+    # Given its schedule, in the time zone of the settings
+    name = transforms.outputs["Schedule"]
+    schedule = transforms.running.client("scheduler").get_schedule(Name=name)
+    assert schedule["ScheduleExpressionTimezone"] == "Europe/Berlin"
+    before = {each["name"] for each in transforms.executions()}
+    # When its time has come
+    control(transforms.running, f"rules/{name}/trigger")
+    # Then a run has begun, and answers
+    (begun,) = until(lambda: [each for each in transforms.executions() if each["name"] not in before], bool, seconds=30)
+    execution = transforms.ended(begun["executionArn"])
+    assert execution["status"] == "SUCCEEDED", execution
+    assert len(transforms.answers(execution)) == len(TEXTS)
 
 
 def test_operators_start_one_and_read_where_the_answers_are(transforms: Transforms) -> None:

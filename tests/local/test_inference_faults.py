@@ -3,17 +3,18 @@
 `build/faults/inference.json` has what was seen, as it was in this run.
 """
 
+import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from tests.local import fault_report
-from tests.local.embedded_aws import Stacks
+from tests.local.embedded_aws import Stacks, start_localcloud
 from tests.local.fault_report import SeenUnderLoad
-from tests.local.inference_faults import ROWS, Faults, Outcome, Row
+from tests.local.inference_faults import MINUTE, ROWS, Faults, Outcome, Row
 
 RATE = 20
+pytestmark = pytest.mark.timeout(900)  # of the first test, which waits for all faults
 
 
 def _line(row: Row, seen: Outcome) -> SeenUnderLoad:
@@ -28,16 +29,21 @@ def _line(row: Row, seen: Outcome) -> SeenUnderLoad:
 
 
 @pytest.fixture(scope="module")
-def faults(localcloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
     """All of them, brought about and over, and the report written."""
-    stacks = Stacks(localcloud)
+    store = os.environ.get("HFSM_IMAGE_STORE")
+    running = start_localcloud(
+        tmp_path_factory.mktemp("localcloud"),
+        arguments=("--minute", str(MINUTE), *(("--image-store", store) if store else ())),
+    )
+    stacks = Stacks(running)
     try:
-        made = Faults(localcloud, stacks, tmp_path_factory.mktemp("image"))
+        made = Faults(running, stacks, tmp_path_factory.mktemp("image"))
         made.inject()
         fault_report.write([_line(row, made.outcomes[row.fault]) for row in ROWS], fault_report.INFERENCE)
         yield made
     finally:
-        stacks.delete_all()
+        running.stop()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault)
@@ -47,8 +53,9 @@ def test_each_fault_ends_as_specified(faults: Faults, row: Row) -> None:
     # Then the stack ended so, and what failed says why
     assert seen.stack == row.status, seen.reasons
     assert row.words in " ".join(seen.reasons.values())
-    # And this model answers
+    # And this model answers, and scales as it is declared
     assert seen.says == {row.says}
+    assert seen.registered == set(row.registered)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault)
