@@ -23,12 +23,14 @@ from stacks.access_settings import (
     access_problems,
 )
 from stacks.base_image_settings import BaseImageSettings
+from stacks.batch_settings import BatchTransformSettings, batch_problems
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.endpoint_problems import endpoint_problems
 from stacks.endpoint_settings import EndpointSettings
 from stacks.file_system_settings import file_system_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.job_type_settings import JobTypeSettings, TrainingSettings
+from stacks.model_settings import ModelSettings
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.price_settings import PriceSettings
 from stacks.settings_base import Problem, Settings
@@ -42,6 +44,7 @@ class InferenceSettings(Settings):
     """Serving in this environment."""
 
     endpoints: list[EndpointSettings] = []
+    batch_transforms: list[BatchTransformSettings] = []
 
 
 class EnvironmentSettings(Settings):
@@ -83,6 +86,7 @@ class EnvironmentSettings(Settings):
             *(self.training.git.problems() if self.training.git else []),
             *(self.training.mlflow.problems(self.account, self.region) if self.training.mlflow else []),
             *endpoint_problems(self),
+            *batch_problems(self),
             *self.prices.problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),
         ]
@@ -94,14 +98,20 @@ class EnvironmentSettings(Settings):
         return [(f"training.git.{name}", getattr(git, name)) for name in names] if git else []
 
     @property
+    def _served(self) -> list[ModelSettings]:
+        """The models of endpoints and of batch transforms."""
+        of_endpoints = [each.model for endpoint in self.inference.endpoints for each in endpoint.served]
+        return of_endpoints + [each.model for each in self.inference.batch_transforms]
+
+    @property
     def prepares_models(self) -> bool:
-        """Whether an endpoint serves a model that no registration describes."""
-        return any(not each.model.is_registered for endpoint in self.inference.endpoints for each in endpoint.served)
+        """Whether an endpoint or a batch transform serves a model that no registration describes."""
+        return any(not each.is_registered for each in self._served)
 
     @property
     def models_elsewhere(self) -> list[tuple[str, str]]:
-        """Bucket and key of each model that an endpoint serves from a bucket of the team's, sorted."""
-        models = [each.model for endpoint in self.inference.endpoints for each in endpoint.served]
+        """Bucket and key of each model that is served from a bucket of the team's, sorted."""
+        models = self._served
         return sorted({(bucket, key) for bucket, key in (model.place for model in models) if bucket})
 
     @property

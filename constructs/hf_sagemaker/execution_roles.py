@@ -1,10 +1,11 @@
-"""One role per duty: training, serving, building, mirroring, packaging, orchestrating, reporting. None can do another's
-work."""
+"""One role per duty: training, serving, transforming, building, mirroring, and so on. None can do another's work."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
@@ -36,6 +37,18 @@ NOTEBOOK_ROLE = "sagemaker_execution_role"
 """The name that public notebooks fall back to outside SageMaker."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TransformAccess:
+    """What batch transforms read and write besides the models bucket.
+
+    inputs: bucket, its key (None: no key of a customer's), and the prefixes that are read, models elsewhere included.
+    outputs: prefixes of the data bucket.
+    """
+
+    inputs: Sequence[tuple[s3.IBucket, kms.IKey | None, Sequence[str]]]
+    outputs: Sequence[str]
+
+
 class ExecutionRoles(Construct):
     """The roles of one environment that services assume.
 
@@ -43,6 +56,8 @@ class ExecutionRoles(Construct):
     serving: assumed by endpoints. Reads models; writes nothing but logs.
     asynchronous: serving's twin for endpoints with a queue in S3: it reads requests and puts answers below
         `asynchronous/`, and tells topics. None unless asked for.
+    transforming: assumed by batch transforms. Reads models and the declared inputs, writes the declared outputs. None
+        unless asked for.
     serverless: serving's twin for endpoints without instances, which run in no VPC: models are read by it from outside.
         None unless asked for.
     building: assumed by image builds. Pulls the published base images, pushes to this environment's repositories.
@@ -72,6 +87,7 @@ class ExecutionRoles(Construct):
         reporting_role: bool = False,
         fetching_role: bool = False,
         asynchronous_role: bool = False,
+        transforming_role: bool = False,
         serverless_role: bool = False,
         asking_role: bool = False,
     ) -> None:
@@ -82,6 +98,7 @@ class ExecutionRoles(Construct):
         reporting_role: also create the one that reports training runs. Omitted: no.
         fetching_role: also create the one that brings training code from Git. Omitted: no.
         asynchronous_role: also create the one of asynchronous endpoints. Omitted: no.
+        transforming_role: also create the one of batch transforms. Omitted: no.
         serverless_role: also create the one of serverless endpoints. Omitted: no.
         asking_role: also create the one that asks asynchronous endpoints. Omitted: no.
         """
@@ -90,6 +107,7 @@ class ExecutionRoles(Construct):
         sagemaker = "sagemaker.amazonaws.com"
         self.training = self._role("Training", sagemaker, "Training jobs")
         self.serving = self._role("Serving", sagemaker, "Endpoints")
+        self.transforming = self._role("Transforming", sagemaker, "Batch transforms") if transforming_role else None
         self.building = self._role("Building", "codebuild.amazonaws.com", "Image builds")
         self.mirroring = self._role("Mirroring", "codebuild.amazonaws.com", "Copies of models of the Hub")
         self.orchestrating = self._role("Orchestrating", "states.amazonaws.com", "Training workflows")
@@ -141,6 +159,7 @@ class ExecutionRoles(Construct):
         packages: PackageSources | None = None,
         builds: Placement | None = None,
         answer_topics: str | None = None,
+        transforms: TransformAccess | None = None,
     ) -> None:
         """Attaches to each role what its duty needs.
 
@@ -153,6 +172,7 @@ class ExecutionRoles(Construct):
         packages: where builds of images get packages from. Omitted: from where anybody may.
         builds: where builds of images run. Omitted: in no VPC.
         answer_topics: ARN, with `*`, of the topics that asynchronous endpoints tell. Omitted: there are none.
+        transforms: what batch transforms read and write. Omitted: there are none.
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories, promoted_training)
@@ -219,6 +239,9 @@ class ExecutionRoles(Construct):
                 ],
             )
 
+        if self.transforming and transforms:
+            images = [allow.use_repositories(self, *inference_repositories), *self._pull(promoted_inference)]
+            self._allow_transforming(self.transforming, buckets, keys, transforms, images)
         if self.packaging:
             self._allow_packaging(self.packaging, buckets, keys)
         if self.reporting:
@@ -258,6 +281,34 @@ class ExecutionRoles(Construct):
                 allow.read_objects(buckets.models),
                 allow.write_objects(buckets.models, PACKAGES_PREFIX),
                 allow.encrypt_objects(keys.models, buckets.models),
+            ],
+        )
+
+    def _allow_transforming(
+        self,
+        role: iam.Role,
+        buckets: EnvironmentBuckets,
+        keys: EnvironmentKeys,
+        access: TransformAccess,
+        images: Sequence[allow.Permission],
+    ) -> None:
+        group = "/aws/sagemaker/TransformJobs"
+        self._allow(
+            "Transforming",
+            role,
+            [
+                allow.read_objects(buckets.models),
+                allow.decrypt_objects(keys.models, buckets.models),
+                *(allow.read_models(bucket, prefixes) for bucket, _, prefixes in access.inputs),
+                *(allow.decrypt_objects(key, bucket) for bucket, key, _ in access.inputs if key),
+                *(allow.write_objects(buckets.data, prefix) for prefix in access.outputs),
+                allow.encrypt_objects(keys.data, buckets.data),
+                allow.encrypt_volumes(self, keys.models),
+                allow.registry_login(),
+                *images,
+                allow.write_service_logs(self, group),
+                allow.put_metrics(group),
+                allow.attach_to_vpc(self),
             ],
         )
 

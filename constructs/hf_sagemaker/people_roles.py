@@ -103,8 +103,13 @@ class PeopleRoles(Construct):
             allow.train_in_place(self, jobs.subnet_ids, jobs.security_group_ids, instance_types),
         ]
 
-    def allow_workflow(self, scope: Construct, state_machine: sfn.StateMachine) -> None:
-        """Lets data scientists start a state machine, and operators stop it. scope: where the policies belong."""
+    def allow_workflow(
+        self, scope: Construct, state_machine: sfn.StateMachine, *, acknowledged: bool = True
+    ) -> dict[str, str]:
+        """Lets data scientists start a state machine, and operators stop it. scope: where the policies belong.
+
+        acknowledged: False leaves the wildcards, which are the answer, to whoever has more to acknowledge with them.
+        """
         duties = (
             ("StartPolicy", self.data_scientist, allow.start_executions),
             ("StopPolicy", self.platform_operator, allow.stop_executions),
@@ -115,8 +120,9 @@ class PeopleRoles(Construct):
                 wildcards |= allow.DutyPolicy(
                     scope, construct_id, role=role, permissions=[permission(state_machine)], acknowledged=False
                 ).wildcards
-        if wildcards:
+        if wildcards and acknowledged:
             acknowledge(scope, " ".join(dict.fromkeys(wildcards.values())), *wildcards)
+        return wildcards
 
     def allow_builds(self, scope: Construct, project_arns: Sequence[str], repository_arns: Sequence[str]) -> None:
         """Lets operators build images, and both see them. scope: where the policies belong."""

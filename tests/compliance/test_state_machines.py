@@ -35,8 +35,8 @@ Run = tuple[Any, set[str]]
 
 
 def _definition(templates: Templates) -> Definition:
-    """The only workflow of an environment; ARNs of functions as they will look, other references as names."""
-    (machine,) = state_machines(templates)
+    """The training workflow of an environment; ARNs of functions as they will look, other references as names."""
+    (machine,) = [each for each in state_machines(templates) if request_defaults(each)]
     text = re.sub(
         r"\$\{[^}]*Function[^}]*\.Arn\}",
         "arn:aws:lambda:us-east-1:123456789012:function:f",
