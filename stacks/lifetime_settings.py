@@ -33,6 +33,12 @@ class LifetimeSettings(Settings):
         return self
 
 
+def can_be_stopped(mode: EndpointMode) -> bool:
+    """Whether endpoints of the mode cost money while nobody asks, and are whole again when they are made of their
+    configuration."""
+    return mode not in _NEEDS_NONE
+
+
 def lifetime_problems(
     path: str, lifetime: LifetimeSettings | None, mode: EndpointMode, *, disposable: bool
 ) -> list[Problem]:

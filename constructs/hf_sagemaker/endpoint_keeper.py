@@ -19,13 +19,10 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.dead_letters import QUEUE_RULE, REASON, dead_letters, let_rule, tell_of_letters
 from hf_sagemaker.encryption_key import EnvironmentKeys
-from hf_sagemaker.endpoint_parts import EndpointMode, EndpointPart
+from hf_sagemaker.endpoint_parts import EndpointPart
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.place import place_of
 
-STOPPABLE_MODES: tuple[EndpointMode, ...] = ("real-time", "multi-model")
-"""Those that cost money while nobody asks, and are whole again when they are made of their configuration. Asynchronous
-endpoints and components scale to zero by themselves; a serverless one costs nothing between requests."""
 _LONGEST = Duration.minutes(15)
 """As long as Lambda lets a function run."""
 _WHY_WILDCARDS = (

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from hf_sagemaker.endpoint_parts import EndpointMode
-from stacks.lifetime_settings import LifetimeSettings, lifetime_problems
+from stacks.lifetime_settings import LifetimeSettings, can_be_stopped, lifetime_problems
 
 PATH = "inference.endpoints.0.lifetime"
 SHORT = LifetimeSettings(hours=72, idle_hours=8)
@@ -12,6 +12,7 @@ SHORT = LifetimeSettings(hours=72, idle_hours=8)
 
 @pytest.mark.parametrize("mode", ["real-time", "multi-model"])
 def test_endpoints_that_cost_money_while_idle_may_end(mode: EndpointMode) -> None:
+    assert can_be_stopped(mode)
     assert lifetime_problems(PATH, SHORT, mode, disposable=True) == []
 
 
@@ -32,6 +33,7 @@ def test_never_where_others_rely_on_them() -> None:
 def test_a_mode_that_needs_no_end_is_told_what_to_do_instead(mode: EndpointMode, words: str) -> None:
     ((_, _, problem),) = lifetime_problems(PATH, SHORT, mode, disposable=True)
     assert words in problem
+    assert not can_be_stopped(mode)
 
 
 def test_without_a_lifetime_there_is_no_problem() -> None:
