@@ -79,7 +79,7 @@ def cost(watched: WatchedEndpoint) -> Widget:
     if unpriced or not types:
         return text(
             f"### {title}\nNo hosting price of {', '.join(unpriced) or 'its instances'} is known. `hfsm prices "
-            "update` asks AWS and writes `prices.hosting_per_hour` into the settings; the next deployment shows the cost."
+            "update` asks AWS and writes `prices.hosting_per_hour` into the settings; the next deployment shows it."
         )
     reports = [_reports(watched, host, f"n{i}") for i, host in enumerate(watched.hosts)]
     requests = [_invocations(watched, part, f"i{i}", visible=False) for i, part in enumerate(_with_requests(watched))]
