@@ -12,6 +12,7 @@ from stacks.image_stack import ImageStack
 from stacks.inference_stack import InferenceStack
 from stacks.mirror_stack import MirrorStack
 from stacks.network_stack import NetworkStack
+from stacks.observability_stack import ObservabilityStack
 from stacks.promotion_settings import Destination
 from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
@@ -86,6 +87,7 @@ class MlEnvironment(Stage):
             images=images.images,
             removal_policy=removal_policy,
         )
+        ObservabilityStack(self, "Observability", environment=name, settings=settings)
         if settings.followed_job_types:
             # Its template reads parameters that are made there.
             inference.add_stack_dependency(training)

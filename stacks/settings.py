@@ -24,6 +24,7 @@ from stacks.access_settings import (
 from stacks.base_image_settings import BaseImageSettings
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import Environment, environment_problems
+from stacks.cost_settings import CostSettings
 from stacks.file_system_settings import file_system_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.job_type_settings import JobTypeSettings, TrainingSettings
@@ -97,6 +98,7 @@ class EnvironmentSettings(Settings):
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
     prices: PriceSettings = PriceSettings()
+    costs: CostSettings = CostSettings()
 
     def problems(self) -> list[Problem]:
         """What no single field can know: (field path, value, what it must be) for each contradiction."""
@@ -112,6 +114,7 @@ class EnvironmentSettings(Settings):
             *(self.training.mlflow.problems(self.account, self.region) if self.training.mlflow else []),
             *self._endpoint_problems(),
             *self.prices.problems(),
+            *self.costs.problems(self.account),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),
         ]
 
