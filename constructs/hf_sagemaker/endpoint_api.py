@@ -28,6 +28,8 @@ _WHY = (
     "cache to encrypt. Behind it is SageMaker, by TLS and a role: it asks for no client's certificate."
 )
 
+_WHY_LOGS = "API Gateway takes one role for all of its log groups, and refuses one that may do less."
+
 
 @dataclass(frozen=True, kw_only=True)
 class RequestLimits:
@@ -86,15 +88,15 @@ class ApiLogging(Construct):
                     [
                         "logs:CreateLogGroup",
                         "logs:CreateLogStream",
-                        "logs:DescribeLogGroups",
                         "logs:DescribeLogStreams",
                         "logs:FilterLogEvents",
                         "logs:GetLogEvents",
                         "logs:PutLogEvents",
                     ],
-                    "*",
-                    why_wildcards="API Gateway takes a role for all of its log groups, and refuses one that may less.",
-                )
+                    place_of(self).arn("logs", "log-group:*"),
+                    why_wildcards=_WHY_LOGS,
+                ),
+                allow.allow(["logs:DescribeLogGroups"], "*", why_wildcards=_WHY_LOGS),
             ],
         )
         account = apigateway.CfnAccount(self, "Account", cloud_watch_role_arn=role.role_arn)
@@ -182,12 +184,7 @@ class EndpointApi(Construct):
         )
 
     def _add_method(self, request: RequestLimits | None) -> None:
-        validated: dict[str, Any] = {}
-        if request:
-            validated = {
-                "request_models": {"application/json": self._model(request)},
-                "request_validator": self.api.add_request_validator("Validator", validate_request_body=True),
-            }
+        models = {"application/json": self._model(request)} if request else None
         self.api.root.add_resource("invocations").add_method(
             "POST",
             self._integration(validated=request is not None),
@@ -199,7 +196,10 @@ class EndpointApi(Construct):
                 )
                 for status in ("200", "400", "502", "503")
             ],
-            **validated,
+            request_models=models,
+            request_validator=self.api.add_request_validator(
+                "Validator", validate_request_body=True, validate_request_parameters=True
+            ),
         )
 
     def _integration(self, *, validated: bool) -> apigateway.AwsIntegration:

@@ -6,7 +6,14 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.endpoint_parts import EndpointMode
+from hf_sagemaker.place import place_of
+
+_WHY = (
+    "The settings of the environment name, one by one and without a wildcard, the roles of other accounts that may call "
+    "this endpoint. The role calls this one endpoint and does nothing else; CloudTrail says which of them did."
+)
 
 
 class EndpointInvoker(Construct):
@@ -39,6 +46,8 @@ class EndpointInvoker(Construct):
             assumed_by=iam.CompositePrincipal(*(iam.ArnPrincipal(arn) for arn in callers)),
             description=f"Calls endpoint {endpoint_name}",
         )
+        if any(arn.split(":")[4] != place_of(self).account for arn in callers):
+            acknowledge(self, _WHY, "HfSageMaker::Control-31")
         action = "sagemaker:InvokeEndpointAsync" if mode == "asynchronous" else "sagemaker:InvokeEndpoint"
         allow.DutyPolicy(
             self,
