@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from aws_cdk import CfnCondition
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -36,6 +37,7 @@ class EndpointDashboard(Construct):
         metrics_seconds: int = 60,
         batching: bool = False,
         alarms: Sequence[cloudwatch.IAlarm] = (),
+        exists: CfnCondition | None = None,
     ) -> None:
         """Creates the dashboard, with the endpoint's name.
 
@@ -47,6 +49,7 @@ class EndpointDashboard(Construct):
         batching: the container is the batching server, and its variable HFSM_ENDPOINT_NAME is the endpoint's name.
             Omitted: it writes no metrics of its own.
         alarms: of the endpoint; at most 100 are shown. Omitted: none.
+        exists: as the endpoint has it. Omitted: the endpoint is there.
 
         Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type.
         """
@@ -63,9 +66,10 @@ class EndpointDashboard(Construct):
         )
         shown = [alarm.alarm_arn for alarm in alarms][:_MOST_ALARMS]
         first = [dashboard_body.alarms("Alarms", shown), _words(watched)] if shown else [_words(watched)]
-        cloudwatch.CfnDashboard(
+        dashboard = cloudwatch.CfnDashboard(
             self, "Dashboard", dashboard_name=endpoint_name, dashboard_body=dashboard_body.body([first, *rows(watched)])
         )
+        dashboard.cfn_options.condition = exists
 
 
 class EndpointHealth(Construct):
@@ -82,12 +86,14 @@ class EndpointHealth(Construct):
         endpoint_name: str,
         alarms: Sequence[cloudwatch.IAlarm],
         topic: sns.ITopic | None = None,
+        exists: CfnCondition | None = None,
     ) -> None:
         """Creates the alarm, called `<endpoint>-broken`.
 
         alarms: those that users notice: faults, latency, requests that nobody takes. Not those about what may break
             next, such as a disk that fills. At least one, at most 100.
         topic: told when it goes on and off. It must let alarms publish. Omitted: the alarm only shows.
+        exists: as the endpoint has it. Omitted: the endpoint is there.
 
         Raises ValueError when there are none or too many alarms.
         """
@@ -106,6 +112,7 @@ class EndpointHealth(Construct):
             alarm_actions=told,
             ok_actions=told,
         )
+        self.alarm.cfn_options.condition = exists
 
 
 def _words(watched: WatchedEndpoint) -> dashboard_body.Widget:

@@ -6,7 +6,7 @@ Stopping deletes the SageMaker endpoint and leaves all else with its stack, docs
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnCondition, CfnResource, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -207,6 +207,7 @@ class KeptEndpoint(Construct):
         parts: Sequence[EndpointPart],
         hours: int | None = None,
         idle_hours: int | None = None,
+        exists: CfnCondition | None = None,
     ) -> None:
         """Declares the lifetime.
 
@@ -216,6 +217,7 @@ class KeptEndpoint(Construct):
         parts: its variants, by whose requests it is idle or not.
         hours: that it lives, from when it was made or started. Omitted: any number.
         idle_hours: without a request, after which it ends. Omitted: it does not end by that.
+        exists: as the endpoint has it. Omitted: the endpoint is there.
         """
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -255,3 +257,7 @@ class KeptEndpoint(Construct):
         )
         # What it says is true when the endpoint is updated, and on rollback when it is back.
         declaration.node.add_dependency(endpoint)
+        if exists:
+            for each in self.node.find_all():
+                if isinstance(each, CfnResource):
+                    each.cfn_options.condition = exists

@@ -11,8 +11,7 @@ from keep_endpoints.logic import look
 def handle(event: dict[str, Any], context: object) -> list[dict[str, str]]:
     """Input: {environment, topic}, both from the rule. Output: {name, told} of each endpoint that something was done
     about."""
-    services = ("sagemaker", "ssm", "cloudwatch", "cloudformation", "sns")
-    clients = {name: boto3.client(name) for name in services}
+    clients = {name: boto3.client(name) for name in ("sagemaker", "ssm", "cloudwatch", "cloudformation", "sns")}
     done = look(clients, event["environment"], event["topic"], datetime.now(UTC))
     result = [{"name": each.name, "told": each.told} for each in done]
     print(result)

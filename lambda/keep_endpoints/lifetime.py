@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-KEEP, WARN, STOP = "keep", "warn", "stop"
 Decision = Literal["keep", "warn", "stop"]
+KEEP: Decision = "keep"
+WARN: Decision = "warn"
+STOP: Decision = "stop"
 _LEAST_NOTICE = timedelta(minutes=45)
 """Between a warning and the stop, at whatever hour the end was. Looks come every hour, and not on the second."""
 _LONGEST_LEAD = timedelta(hours=24)
