@@ -43,8 +43,8 @@ class ApiSettings(Settings):
     """A REST API in front of an endpoint, `POST /invocations`, for requests that IAM principals have signed."""
 
     access: Literal["private", "regional"] = "private"
-    """`private`: only by the VPC endpoints below. `regional`: an address in the region, which anybody can reach and only
-    signed requests pass."""
+    """`private`: only by the VPC endpoints below. `regional`: an address in the region, which anybody can reach and
+    only signed requests pass."""
     vpc_endpoint_ids: Annotated[list[VpcEndpointId], Field(max_length=20)] = []
     """VPC endpoints of execute-api in the networks where callers are, of any account. For `private` only."""
     requests_per_second: Annotated[float, Field(gt=0, le=10_000)] = 50

@@ -5,6 +5,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from hf_sagemaker.cost_watch import AnomalyWatch, Budget, CostWatch, Recipients
+from hf_sagemaker.endpoint_api import ApiLogging
 from hf_sagemaker.environment_dashboard import EnvironmentDashboard
 from stacks.cost_settings import RecipientSettings
 from stacks.settings import EnvironmentSettings
@@ -12,11 +13,24 @@ from stacks.settings import EnvironmentSettings
 
 class ObservabilityStack(Stack):
     """A dashboard that finds the endpoints that matter, a budget, and a watch over unusual costs. Endpoints bring their
-    own dashboards, so that nothing here changes with them."""
+    own dashboards, so that nothing here changes with them.
 
-    def __init__(self, scope: Construct, construct_id: str, *, environment: str, settings: EnvironmentSettings) -> None:
+    api_logging: what stages of APIs wait for. None where there are none.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        environment: str,
+        settings: EnvironmentSettings,
+        serves_apis: bool = False,
+    ) -> None:
+        """serves_apis: some endpoint has an API, which writes logs. Omitted: none has."""
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         EnvironmentDashboard(self, "Dashboard", environment=environment)
+        self.api_logging = ApiLogging(self, "ApiLogging") if serves_apis else None
         budget, anomalies = settings.costs.budget, settings.costs.anomalies
         CostWatch(
             self,

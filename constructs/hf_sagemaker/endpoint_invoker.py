@@ -11,8 +11,8 @@ from hf_sagemaker.endpoint_parts import EndpointMode
 from hf_sagemaker.place import place_of
 
 _WHY = (
-    "The settings of the environment name, one by one and without a wildcard, the roles of other accounts that may call "
-    "this endpoint. The role calls this one endpoint and does nothing else; CloudTrail says which of them did."
+    "The settings of the environment name, one by one and without a wildcard, the roles of other accounts that may "
+    "call this endpoint. The role calls this one endpoint and does nothing else; CloudTrail says which of them did."
 )
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from aws_cdk import CfnCondition, Fn
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
@@ -119,6 +120,14 @@ def test_the_endpoint_is_brought_back_before_whatever_updates_it(stack: Any) -> 
     assert logical_id in endpoint["DependsOn"]
     assert presence["Properties"]["EndpointConfigName"] == endpoint["Properties"]["EndpointConfigName"]
     assert "60" in json.dumps(presence["Properties"]["Deployment"])
+
+
+def test_without_an_endpoint_nothing_is_declared(stack: Any) -> None:
+    # Given an endpoint that is there only where a model is approved
+    exists = CfnCondition(stack, "Exists", expression=Fn.condition_equals("1", "2"))
+    template = _kept(stack, exists=exists)
+    for kind in ("Custom::EndpointPresence", "AWS::SSM::Parameter"):
+        assert [each["Condition"] for each in _resources(template, kind).values()] == ["Exists"]
 
 
 def test_limits_that_are_left_out_are_not_declared(stack: Any) -> None:
