@@ -3,7 +3,6 @@
 Replaces moto's handler of `/endpoints/<name>/invocations`, which answers with prepared data.
 """
 
-import http.client
 import json
 import re
 import time
@@ -15,7 +14,7 @@ from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import sagemaker_backends
 
 from localcloud.sagemaker import state
-from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.serving_container import Answer, ServingContainer
 
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/")
@@ -39,24 +38,19 @@ def invoke_endpoint(request: Any, full_url: str, headers: Any) -> Response:
     endpoint = state.endpoints(sagemaker_backends[account][region]).get(name)
     if endpoint is None:
         return _error(400, "ValidationError", f"Endpoint {name} of account {account} not found.")
+    handed_on = {header: request.headers[header] for header in _REQUEST_HEADERS if header in request.headers}
+    target = request.headers.get("X-Amzn-SageMaker-Target-Variant")
     try:
-        serving = endpoint.choose(request.headers.get("X-Amzn-SageMaker-Target-Variant"))
+        invocation = endpoint.invoke(request.get_data(), handed_on, target, began=began)
     except ValidationError as error:
         return _error(400, "ValidationError", error.message)
-    if serving is None:
+    if invocation is None:
         return _error(
             400,
             "ValidationError",
             f"Endpoint {name} of account {account} is {endpoint.endpoint_status}, not InService.",
         )
-    handed_on = {header: request.headers[header] for header in _REQUEST_HEADERS if header in request.headers}
-    asked = time.perf_counter()
-    try:
-        answer = serving.invoke(request.get_data(), handed_on)
-    except (OSError, http.client.HTTPException) as error:
-        answer = _no_answer(error)
-    answered = time.perf_counter()
-    endpoint.metrics.add(serving.variant, answer.status, answered - asked, asked - began)
+    serving, answer = invocation.serving, invocation.answer
     if not 200 <= answer.status < 300:
         return _model_error(endpoint, serving, answer)
     back = {
@@ -66,14 +60,6 @@ def invoke_endpoint(request: Any, full_url: str, headers: Any) -> Response:
     if _CUSTOM_ATTRIBUTES in answer.headers:
         back["X-Amzn-SageMaker-Custom-Attributes"] = answer.headers[_CUSTOM_ATTRIBUTES]
     return 200, back, answer.body
-
-
-def _no_answer(error: Exception) -> Answer:
-    message = "Your invocation timed out while waiting for a response from container primary. Review the latency "
-    message += "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
-    if not isinstance(error, TimeoutError):
-        message = f"The container closed the connection: {type(error).__name__}: {error}"
-    return Answer(0, {}, message.encode())
 
 
 def _model_error(endpoint: Endpoint, serving: ServingContainer, answer: Answer) -> Response:
