@@ -18,10 +18,12 @@ from werkzeug.serving import make_server
 
 from localcloud import (
     accounts,
-    alarms,
+    autoscaling,
     cloudformation,
+    cloudwatch,
     codebuild,
     control,
+    costs,
     events,
     functions,
     identity,
@@ -90,8 +92,10 @@ def install_modules(cloud: LocalCloud) -> None:
         registry,
         parameters,
         events,
-        alarms,
+        cloudwatch,
+        autoscaling,
         topics,
+        costs,
         sagemaker,
     )
     for module in modules:
@@ -127,6 +131,8 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
             pass
     finally:
         codebuild.shutdown()
+        cloudwatch.shutdown()
+        autoscaling.shutdown()
         functions.shutdown()
         sagemaker.shutdown()
         server.shutdown()
