@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.local.embedded_aws import RunningLocalCloud, Stacks, start_localcloud
+from tests.local.served_modes import Modes
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,13 @@ def stacks(localcloud: RunningLocalCloud) -> Iterator[Stacks]:
     made = Stacks(localcloud)
     yield made
     made.delete_all()
+
+
+@pytest.fixture(scope="session")
+def modes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Modes]:
+    """Endpoints of every kind, on a server of their own whose minute takes two seconds."""
+    store = os.environ.get("HFSM_IMAGE_STORE")
+    arguments = ("--minute", "2", *(("--image-store", store) if store else ()))
+    running = start_localcloud(tmp_path_factory.mktemp("modes"), arguments=arguments)
+    yield Modes(running)
+    running.stop()

@@ -14,6 +14,7 @@ from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from localcloud.images.process_tree import kill_all
 from localcloud.sagemaker import state
 from localcloud.sagemaker.api import RunningSageMakerResponse
+from localcloud.sagemaker.asynchronous_invocation import invoke_endpoint_async
 from localcloud.sagemaker.compute import Compute
 from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.endpoint_metrics import CONCURRENCY_SECONDS
@@ -34,6 +35,8 @@ def install(cloud: LocalCloud) -> None:
     moto.sagemaker.urls.url_paths["{0}/$"] = RunningSageMakerResponse.dispatch
     invocations = "{0}/endpoints/(?P<name>[^/]+)/invocations$"
     moto.sagemakerruntime.urls.url_paths[invocations] = invoke_endpoint
+    asynchronous = "{0}/endpoints/(?P<name>[^/]+)/async-invocations$"
+    moto.sagemakerruntime.urls.url_paths[asynchronous] = invoke_endpoint_async
     threading.Thread(target=_flush_metrics, args=(compute,), name="endpoint-metrics", daemon=True).start()
 
 

@@ -10,15 +10,15 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.utils import arn_formatter
 
-from localcloud.sagemaker import instance_pools, registry, state, training_request
+from localcloud.sagemaker import endpoint_modes, registry, state, training_request
+from localcloud.sagemaker.components_api import ComponentOperations
 from localcloud.sagemaker.deployment_config import DeploymentConfig
 from localcloud.sagemaker.endpoint import Endpoint
-from localcloud.sagemaker.jobs_api import JobOperations
 from localcloud.sagemaker.training import TrainingJob
 
 
-class RunningSageMakerResponse(JobOperations):
-    """The operations that are different here. Those of the other jobs are in jobs_api."""
+class RunningSageMakerResponse(ComponentOperations):
+    """The operations that are different here. Those of inference components and of the other jobs have modules too."""
 
     # Training
 
@@ -166,6 +166,7 @@ class RunningSageMakerResponse(JobOperations):
         configs = state.endpoint_configs(self.sagemaker_backend)
         if name in configs:
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+        endpoint_modes.check(request)
         for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ())):
             self._check_variant(variant)
         configs[name] = state.EndpointConfig(request, arn)
@@ -179,7 +180,7 @@ class RunningSageMakerResponse(JobOperations):
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
         config = self._endpoint_config()
         backend = self.sagemaker_backend
-        endpoint = Endpoint(
+        endpoint = endpoint_modes.endpoint_type(config)(
             self.compute,
             name,
             arn,
@@ -198,10 +199,13 @@ class RunningSageMakerResponse(JobOperations):
     def update_endpoint(self) -> ActionResult:
         """moto has none."""
         endpoint = self._endpoint()
+        config = self._endpoint_config()
+        if endpoint_modes.endpoint_type(config) is not type(endpoint):
+            raise ValidationError(f'The way in which endpoint "{endpoint.arn}" serves cannot be changed.')
         given = self._get_param("DeploymentConfig")
         excluded = self._get_param("ExcludeRetainedVariantProperties") or []
         endpoint.update(
-            self._endpoint_config(),
+            config,
             DeploymentConfig(given) if given else None,
             retain=bool(self._get_param("RetainAllVariantProperties")),
             retain_deployment=bool(self._get_param("RetainDeploymentConfig")),
@@ -241,13 +245,8 @@ class RunningSageMakerResponse(JobOperations):
             raise ValidationError(
                 f"Variant {variant['VariantName']!r} has InstanceType and InstancePools; it must have one of them."
             )
-        if not instance_pools.instance_types(variant) or not variant.get("ModelName"):
-            raise ValidationError(
-                f"Variant {variant['VariantName']!r} has no InstanceType or no ModelName: the embedded AWS serves "
-                "real-time endpoints on instances only"
-            )
         overrides = [pool.get("ModelNameOverride") for pool in variant.get("InstancePools") or ()]
-        for model in (variant["ModelName"], *filter(None, overrides)):
+        for model in filter(None, (variant.get("ModelName"), *overrides)):
             self.sagemaker_backend.describe_model(model)
 
     def _arn(self, kind: str, name: str) -> str:

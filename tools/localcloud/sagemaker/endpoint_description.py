@@ -72,6 +72,8 @@ def _variant(variant: Variant, is_pending: bool) -> dict[str, Any]:
         ]
     elif is_pending and variant.settings.get("InstanceType"):
         summary["InstanceType"] = variant.settings["InstanceType"]
+    if serverless := variant.settings.get("ServerlessConfig"):
+        summary |= {"CurrentServerlessConfig": serverless, "DesiredServerlessConfig": serverless}
     for name in ("ManagedInstanceScaling", "RoutingConfig"):
         if variant.settings.get(name):
             summary[name] = variant.settings[name]

@@ -140,7 +140,7 @@ class Update:
             ready = min(count, variant.desired)
             self._tell("Creating", f"Launching {ready - len(variant.containers)} instance(s).")
             new.bring({**new.desired, variant.name: ready})
-            share = ready / variant.desired
+            share = ready / variant.desired if variant.desired else 1.0
             self._give(share)
             seconds = self._deployment.batch_seconds
             wait = f"{seconds:.0f} seconds (WaitIntervalInSeconds)"

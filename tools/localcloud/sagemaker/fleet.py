@@ -96,6 +96,9 @@ class Fleet:
         changes = {change["VariantName"]: change for change in desired}
         if unknown := sorted(set(changes) - {variant.name for variant in self.production}):
             raise ValidationError(f"The variant name(s) {', '.join(unknown)} do not exist in the endpoint.")
+        fewest = 0 if self.config.get("AsyncInferenceConfig") else 1
+        if few := [name for name, change in changes.items() if change.get("DesiredInstanceCount", fewest) < fewest]:
+            raise ValidationError(f"DesiredInstanceCount of variant {few[0]} must be at least 1.")
         before = {variant: (variant.desired, variant.weight) for variant in self.production}
         for name, change in changes.items():
             variant = self.variants[name]

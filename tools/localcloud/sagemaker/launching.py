@@ -7,6 +7,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from localcloud.images.container import Container
 from localcloud.log_stream import LogStream
 from localcloud.sagemaker.compute import Compute
+from localcloud.sagemaker.multi_model import MultiModelContainer
 from localcloud.sagemaker.registry import ModelData, ServedModel
 from localcloud.sagemaker.s3 import NoSuchDataError, download_model
 from localcloud.sagemaker.serving_container import STOP_TIMEOUT, ServingContainer
@@ -31,9 +32,14 @@ def launch(
     container = compute.container(image, description)
     try:
         (container.opt_ml / "model").mkdir(exist_ok=True)
+        if model.models:
+            serving: ServingContainer = MultiModelContainer(
+                container, variant, log, model.models, compute.client("s3", region)
+            )
+        else:
+            serving = ServingContainer(container, variant, log)
         if model.data:
             _bring(compute, model.data, container, region, download_seconds)
-        serving = ServingContainer(container, variant, log)
         serving.start({**compute.environment(region, account), **model.environment})
     except BaseException:
         compute.remove(container)

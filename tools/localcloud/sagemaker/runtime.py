@@ -4,52 +4,46 @@ Replaces moto's handler of `/endpoints/<name>/invocations`, which answers with p
 """
 
 import json
-import re
 import time
 from typing import Any
-from urllib.parse import unquote
 
-from moto.iam.models import get_account_id_from
 from moto.sagemaker.exceptions import ValidationError
-from moto.sagemaker.models import sagemaker_backends
 
-from localcloud.sagemaker import state
 from localcloud.sagemaker.endpoint import Endpoint
+from localcloud.sagemaker.multi_model import TARGET_MODEL
+from localcloud.sagemaker.refusal import InvocationRefusedError
+from localcloud.sagemaker.runtime_request import Response, endpoint_of, refused
 from localcloud.sagemaker.serving_container import Answer, ServingContainer
 
-_CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/")
-_PATH = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations$")
 # What AWS hands on to the container, and back from it.
-_REQUEST_HEADERS = ("Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Inference-Id")
+_REQUEST_HEADERS = (
+    "Content-Type",
+    "Accept",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Inference-Id",
+    "X-Amzn-SageMaker-Inference-Component",
+    TARGET_MODEL,
+)
 _CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
-
-Response = tuple[int, dict[str, str], bytes]
 
 
 def invoke_endpoint(request: Any, full_url: str, headers: Any) -> Response:
     """moto's handler signature; `request` is werkzeug's."""
     began = time.perf_counter()
-    match = _PATH.search(request.path)
-    credential = _CREDENTIAL.search(request.headers.get("Authorization", ""))
-    assert match  # the URL led here
-    account = get_account_id_from(credential["key"] if credential else "")
-    region = credential["region"] if credential else "us-east-1"
-    name = unquote(match["name"])
-    endpoint = state.endpoints(sagemaker_backends[account][region]).get(name)
-    if endpoint is None:
-        return _error(400, "ValidationError", f"Endpoint {name} of account {account} not found.")
     handed_on = {header: request.headers[header] for header in _REQUEST_HEADERS if header in request.headers}
     target = request.headers.get("X-Amzn-SageMaker-Target-Variant")
     try:
+        endpoint = endpoint_of(request)
         invocation = endpoint.invoke(request.get_data(), handed_on, target, began=began)
+        if invocation is None:
+            raise InvocationRefusedError(
+                f"Endpoint {endpoint.endpoint_name} of account {endpoint.account} is {endpoint.endpoint_status}, not "
+                "InService."
+            )
     except ValidationError as error:
-        return _error(400, "ValidationError", error.message)
-    if invocation is None:
-        return _error(
-            400,
-            "ValidationError",
-            f"Endpoint {name} of account {account} is {endpoint.endpoint_status}, not InService.",
-        )
+        return refused(InvocationRefusedError(error.message))
+    except InvocationRefusedError as refusal:
+        return refused(refusal)
     serving, answer = invocation.serving, invocation.answer
     if not 200 <= answer.status < 300:
         return _model_error(endpoint, serving, answer)
@@ -76,8 +70,3 @@ def _model_error(endpoint: Endpoint, serving: ServingContainer, answer: Answer) 
         "LogStreamArn": serving.log.arn,
     }
     return 424, {"Content-Type": "application/json", "x-amzn-ErrorType": "ModelError"}, json.dumps(body).encode()
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    headers = {"Content-Type": "application/json", "x-amzn-ErrorType": code}
-    return status, headers, json.dumps({"Message": message}).encode()
