@@ -7,9 +7,11 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.data_stack import DataStack
+from stacks.endpoint_settings import words
+from stacks.endpoint_stack import EndpointStack
 from stacks.guardrails_stack import GuardrailsStack
 from stacks.image_stack import ImageStack
-from stacks.inference_stack import InferenceStack
+from stacks.inference_stack import ENDPOINT, InferenceStack
 from stacks.mirror_stack import MirrorStack
 from stacks.network_stack import NetworkStack
 from stacks.promotion_settings import Destination
@@ -81,14 +83,26 @@ class MlEnvironment(Stage):
             "Inference",
             environment=name,
             settings=settings,
-            network=network.network,
             data=data,
-            images=images.images,
             removal_policy=removal_policy,
         )
-        if settings.followed_job_types:
-            # Its template reads parameters that are made there.
-            inference.add_stack_dependency(training)
+        for endpoint in settings.inference.endpoints:
+            if not endpoint.is_deployed:
+                continue
+            stack = EndpointStack(
+                self,
+                f"{ENDPOINT}{words(endpoint.name)}",
+                environment=name,
+                settings=settings,
+                endpoint=endpoint,
+                network=network.network,
+                data=data,
+                images=images.images,
+                inference=inference,
+            )
+            if endpoint.followed_job_types:
+                # Its template reads parameters that are made there.
+                stack.add_stack_dependency(training)
         self._limit_roles(guardrails, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)

@@ -59,7 +59,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         code_artifact: where builds read packages. Omitted: not from CodeArtifact.
         hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
         tracks_runs: its functions may log runs on MLflow tracking servers of the account. Omitted: they may not.
-        deploys_models: the function in the stack of endpoints may update that stack. Omitted: nobody may.
+        deploys_models: a function in the Inference stack may update the stacks of endpoints. Omitted: nobody may.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -172,15 +172,15 @@ def _possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -
 
 
 def _stack_updates(arn: str, region: str, account: str, environment: str) -> dict[str, Any]:
-    """Only of the stack of endpoints, and only by the roles in it: whoever updates a stack works in its role."""
-    stack = f"{environment}-Inference"
+    """Only of the stacks of endpoints, and only by the roles of what is beside them: whoever updates a stack works in
+    its role."""
     allowed = _allow(
         ["cloudformation:UpdateStack", "ssm:GetParameters"],
-        f"{arn}:cloudformation:{region}:{account}:stack/{stack}/*",
+        f"{arn}:cloudformation:{region}:{account}:stack/{environment}-Endpoint*",
         f"{arn}:ssm:{region}:{account}:parameter/cdk-bootstrap/*",
     )
     # A boundary is a role's: what comes before the name is its account and path. IAM counts letters.
-    return {**allowed, "Condition": {"StringLike": {"aws:PrincipalArn": f"*/{stack}-*"}}}
+    return {**allowed, "Condition": {"StringLike": {"aws:PrincipalArn": f"*/{environment}-Inference-*"}}}
 
 
 _OBJECTS = (
