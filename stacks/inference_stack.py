@@ -9,9 +9,11 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.alarms import let_alarms_publish
+from hf_sagemaker.endpoint_scaling import ScalingFunction
 from hf_sagemaker.model_deployment import FollowedJobType, ModelDeployment
 from hf_sagemaker.place import place_of
 from hf_sagemaker.prepared_models import PREPARED_TYPE, ModelPreparation
+from hf_sagemaker.smoke_request import SmokeFunction
 from stacks.contract import approved_parameter, followers, parameter_path
 from stacks.data_stack import DataStack
 from stacks.settings import EnvironmentSettings
@@ -23,7 +25,8 @@ ENDPOINT = "Endpoint"
 
 class InferenceStack(Stack):
     """Offers `alarm_topic`, which every alarm of endpoints tells, and `model_preparation`, the function that prepares
-    models. None: no endpoint serves a model that has to be prepared.
+    models. None: no endpoint serves a model that has to be prepared. `scaling`, `smoke`: the functions that scale
+    endpoints, and ask them their examples. None: there is no endpoint.
 
     What is here grows with no endpoint, so that one more changes nothing but its own stack; but one that serves a model
     from a bucket of the team's names it here.
@@ -48,8 +51,35 @@ class InferenceStack(Stack):
         if read_elsewhere:
             allow.DutyPolicy(self, "ModelAccess", role=data.roles.serving, permissions=read_elsewhere)
         self.model_preparation = self._model_preparation(read_elsewhere) if settings.prepares_models else None
+        is_used = any(endpoint.is_deployed for endpoint in settings.inference.endpoints)
+        self.scaling = self._scaling() if is_used else None
+        self.smoke = self._smoke() if is_used else None
         if settings.followed_job_types:
             self._deploy_approved()
+
+    def _scaling(self) -> ScalingFunction:
+        return ScalingFunction(
+            self,
+            "Scaling",
+            environment=self._environment,
+            declarations=parameter_path(self._environment, "scaling"),
+            keys=self._data.keys,
+            topic=self.alarm_topic,
+            function_root=FUNCTIONS,
+            reserved_concurrency=self._settings.functions.reserved_concurrency,
+            removal_policy=self._removal_policy,
+        )
+
+    def _smoke(self) -> SmokeFunction:
+        return SmokeFunction(
+            self,
+            "Smoke",
+            environment=self._environment,
+            keys=self._data.keys,
+            function_root=FUNCTIONS,
+            reserved_concurrency=self._settings.functions.reserved_concurrency,
+            removal_policy=self._removal_policy,
+        )
 
     def _read_elsewhere(self) -> list[allow.Permission]:
         """Of the models that endpoints serve from the team's buckets, one by one, and of these buckets' keys."""

@@ -19,6 +19,10 @@ from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
 
 
+_LOOK_AFTER_MODELS = ("Inference", "Batch")
+"""With which the ids of the stacks begin whose roles work with what is served, and with nobody's data."""
+
+
 class MlEnvironment(Stage):
     """Creates the stacks and hands objects from one to the next."""
 
@@ -108,9 +112,11 @@ class MlEnvironment(Stage):
         Tags.of(self).add("hf-sagemaker:environment", name)
 
     def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
-        """Gives every role the boundary, and every role and policy the path, whoever made them."""
-        boundary = guardrails.boundary.managed_policy_arn if guardrails.boundary else None
+        """Gives every role its boundary, and every role and policy the path, whoever made them."""
         for stack in self.node.children:
+            serves = stack.node.id.startswith(_LOOK_AFTER_MODELS)
+            policy = guardrails.endpoints_boundary if serves else guardrails.boundary
+            boundary = policy.managed_policy_arn if policy else None
             for construct in stack.node.find_all():
                 if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
                     construct.path = path

@@ -15,8 +15,11 @@ ENDPOINT_TYPES = (
     "AWS::SageMaker::EndpointConfig",
     "AWS::SageMaker::InferenceComponent",
     "AWS::SageMaker::Model",
+    "Custom::EndpointScaling",
+    "Custom::EndpointScalingPause",
+    "Custom::SmokeRequest",
 )
-"""Of which an endpoint consists."""
+"""Of which an endpoint consists, and what is around each of its updates."""
 
 
 def update_stack(scope: Construct, stack_name: str, resource_types: Sequence[str]) -> Permission:
