@@ -6,6 +6,7 @@ from aws_cdk import Environment, RemovalPolicy, Stage, Tags
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.batch_stack import BATCH, BatchStack
 from stacks.data_stack import DataStack
 from stacks.endpoint_settings import words
 from stacks.endpoint_stack import EndpointStack
@@ -107,6 +108,19 @@ class MlEnvironment(Stage):
             if endpoint.followed_job_types:
                 # Its template reads parameters that are made there.
                 stack.add_stack_dependency(training)
+        for transform in settings.inference.batch_transforms:
+            BatchStack(
+                self,
+                f"{BATCH}{words(transform.name)}",
+                environment=name,
+                settings=settings,
+                transform=transform,
+                network=network.network,
+                data=data,
+                images=images.images,
+                inference=inference,
+                removal_policy=removal_policy,
+            )
         self._limit_roles(guardrails, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)

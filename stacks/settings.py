@@ -22,6 +22,7 @@ from stacks.access_settings import (
     access_problems,
 )
 from stacks.base_image_settings import BaseImageSettings
+from stacks.batch_settings import BatchTransformSettings, batch_problems
 from stacks.build_settings import BuildSettings, build_problems
 from stacks.container_settings import environment_problems
 from stacks.endpoint_settings import EndpointSettings, name_problems
@@ -42,6 +43,7 @@ class InferenceSettings(Settings):
     """Serving in this environment."""
 
     endpoints: list[EndpointSettings] = []
+    batch_transforms: list[BatchTransformSettings] = []
 
 
 class EnvironmentSettings(Settings):
@@ -83,6 +85,7 @@ class EnvironmentSettings(Settings):
             *(self.training.git.problems() if self.training.git else []),
             *(self.training.mlflow.problems(self.account, self.region) if self.training.mlflow else []),
             *self._endpoint_problems(),
+            *batch_problems(self),
             *self.prices.problems(),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),
         ]
@@ -95,13 +98,15 @@ class EnvironmentSettings(Settings):
 
     @property
     def prepares_models(self) -> bool:
-        """Whether an endpoint serves a model that no registration describes."""
-        return any(each.model and not each.model.is_registered for each in self.inference.endpoints)
+        """Whether an endpoint or a batch transform serves a model that no registration describes."""
+        served = (*self.inference.endpoints, *self.inference.batch_transforms)
+        return any(each.model and not each.model.is_registered for each in served)
 
     @property
     def models_elsewhere(self) -> list[tuple[str, str]]:
-        """Bucket and key of each model that an endpoint serves from a bucket of the team's, sorted."""
-        models = [each.model for each in self.inference.endpoints if each.model and each.model.s3]
+        """Bucket and key of each model that is served from a bucket of the team's, sorted."""
+        served = (*self.inference.endpoints, *self.inference.batch_transforms)
+        models = [each.model for each in served if each.model and each.model.s3]
         return sorted({(bucket, key) for bucket, key in (model.place for model in models) if bucket})
 
     @property

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from hfsm import image_commands, local_commands, model_commands, price_commands, trigger_commands
+from hfsm import image_commands, local_commands, model_commands, price_commands, transform_commands, trigger_commands
 from hfsm.options import Environment, Local
 from hfsm.progress import make_console
 
@@ -199,6 +199,7 @@ def report(
 
 
 app.command()(trigger_commands.triggers)
+app.command()(transform_commands.transform)
 
 
 @app.command()
