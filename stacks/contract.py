@@ -35,6 +35,11 @@ def approved_parameter(environment: str, job_type: str) -> str:
     return parameter_path(environment, f"models/{job_type}/approved")
 
 
+def followers(job_type: str) -> str:
+    """The path below which the stacks of endpoints that follow a job type are named."""
+    return f"models/{job_type}/endpoints"
+
+
 def publish(scope: Construct, environment: str, values: Mapping[str, str]) -> None:
     """Writes `/hf-sagemaker/<environment>/<path>` for each value.
 

@@ -13,7 +13,7 @@ from hf_sagemaker.arns import role_arn
 from hf_sagemaker.buckets import AccessLogBucket, EncryptedBucket, EnvironmentBuckets, Replication
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EncryptionKey, EnvironmentKeys, KeyUse
-from hf_sagemaker.execution_roles import ExecutionRoles
+from hf_sagemaker.execution_roles import ExecutionRoles, TransformAccess
 from hf_sagemaker.people_roles import PeopleRoles
 from hf_sagemaker.placement import Network
 from stacks.access_settings import ReplicationSettings
@@ -58,6 +58,7 @@ class DataStack(Stack):
             packaging_role=settings.prepares_models,
             reporting_role=bool(settings.training.job_types),
             fetching_role=settings.training.git is not None,
+            transforming_role=bool(settings.inference.batch_transforms),
         )
         self.people = PeopleRoles(
             self,
@@ -88,7 +89,8 @@ class DataStack(Stack):
         people = [self.people.data_scientist] if self.people.data_scientist else []
         teams = self._settings.keys
         s3_only, sagemaker = ["s3"], KeyUse(services=["sagemaker"], actions=["kms:DescribeKey"], grants=True)
-        data_users = [*self.roles.trainers, *people]
+        transforming = [self.roles.transforming] if self.roles.transforming else []
+        data_users = [*self.roles.trainers, *transforming, *people]
         fetching = [self.roles.fetching] if self.roles.fetching else []
         functions = [role for role in (self.roles.packaging, self.roles.reporting) if role]
         model_users = [*data_users, self.roles.serving, self.roles.mirroring, *functions, *fetching]
@@ -139,6 +141,7 @@ class DataStack(Stack):
         inside = [
             *self.roles.trainers,
             self.roles.serving,
+            *([self.roles.transforming] if self.roles.transforming else []),
             *([self.roles.mirroring] if network.mirror else []),
             *([self.roles.fetching] if network.mirror and self.roles.fetching else []),
             *([self.roles.building] if network.builds else []),
@@ -246,6 +249,7 @@ class DataStack(Stack):
             git_key=kms.Key.from_key_arn(self, "GitTokenKey", git.token_key_arn) if git and git.token_key_arn else None,
             packages=settings.builds.sources(settings.account, settings.region),
             builds=network.builds,
+            transforms=self._transforms() if settings.inference.batch_transforms else None,
         )
         self.people.allow_work(
             buckets=self.buckets,
@@ -255,10 +259,26 @@ class DataStack(Stack):
             instance_types=sorted({name for job in settings.training.job_types for name in job.all_instance_types}),
         )
 
+    def _transforms(self) -> TransformAccess:
+        """What batch transforms read and write, bucket by bucket."""
+        transforms = self._settings.inference.batch_transforms
+        places = [each.place for each in transforms]
+        models = [each.model.place for each in transforms if each.model.s3]
+        ours = sorted({prefix for bucket, prefix in places if bucket is None})
+        inputs: list[tuple[s3.IBucket, kms.IKey | None, Sequence[str]]] = []
+        if ours:
+            # Its key is the one with which answers are written.
+            inputs.append((self.buckets.data, None, ours))
+        for bucket, key in self.buckets.read_only:
+            if theirs := sorted({place for name, place in (*places, *models) if name == bucket.bucket_name}):
+                inputs.append((bucket, key, theirs))
+        return TransformAccess(inputs=inputs, outputs=sorted({each.output for each in transforms}))
+
     def _role_arns(self) -> dict[str, str]:
         roles = {
             "training": self.roles.training,
             "serving": self.roles.serving,
+            "transforming": self.roles.transforming,
             "building": self.roles.building,
             "mirroring": self.roles.mirroring,
             "fetching": self.roles.fetching,

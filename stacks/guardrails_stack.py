@@ -5,28 +5,32 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from hf_sagemaker.deploying_role import DeployingRole
+from hf_sagemaker.endpoints_boundary import EndpointsBoundary
 from hf_sagemaker.guardrails import job_denials
 from hf_sagemaker.image_watch import ANNOUNCEMENTS
-from hf_sagemaker.permissions_boundary import PermissionsBoundary
+from hf_sagemaker.permissions_boundary import PermissionsBoundary, acknowledge_boundaries
 from stacks.contract import promoted_repositories, publish
 from stacks.settings import EnvironmentSettings
 
 
 class GuardrailsStack(Stack):
-    """Offers `boundary`, which is None when the settings want none.
+    """Offers `boundary`, and `endpoints_boundary` of the roles that look after endpoints. None when the settings want
+    none.
 
     An administrator deploys this stack, and after that nobody needs to be one: see docs/guardrails.md.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, environment: str, settings: EnvironmentSettings) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
-        self.boundary = self._boundary(environment, settings)
+        self._denials = job_denials(instance_types=instance_types(settings), isolation=settings.isolation)
+        self.boundary, self.endpoints_boundary = self._boundaries(environment, settings)
+        boundaries = [self.boundary, self.endpoints_boundary]
         self.deploying = DeployingRole(
             self,
             "Deploying",
             environment=environment,
             path=settings.roles.path,
-            boundary_arn=self.boundary.managed_policy_arn if self.boundary else None,
+            boundaries=list(dict.fromkeys(each.managed_policy_arn for each in boundaries if each)),
             subscribes_to=[ANNOUNCEMENTS] if hears_announcements(settings) else [],
             builds_images=any(not image.promoted_from for image in settings.images),
         )
@@ -40,12 +44,32 @@ class GuardrailsStack(Stack):
             },
         )
 
-    def _boundary(self, environment: str, settings: EnvironmentSettings) -> iam.IManagedPolicy | None:
+    def _boundaries(
+        self, environment: str, settings: EnvironmentSettings
+    ) -> tuple[iam.IManagedPolicy | None, iam.IManagedPolicy | None]:
+        """Of roles in general, and of those that look after endpoints, which are there only where endpoints are."""
         choice = settings.roles.permissions_boundary
         if choice == "none":
-            return None
+            return None, None
         if choice != "environment":
-            return iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
+            given = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
+            return given, given
+        general = self._boundary(environment, settings)
+        if not any(endpoint.is_deployed for endpoint in settings.inference.endpoints):
+            acknowledge_boundaries(self, general.wildcards)
+            return general, None
+        of_endpoints = EndpointsBoundary(
+            self,
+            "EndpointsBoundary",
+            environment=environment,
+            path=settings.roles.path,
+            denials=self._denials,
+            deployers=f"{environment}-Inference-ModelDeployment" if settings.followed_job_types else None,
+        )
+        acknowledge_boundaries(self, [*general.wildcards, *of_endpoints.wildcards])
+        return general, of_endpoints
+
+    def _boundary(self, environment: str, settings: EnvironmentSettings) -> PermissionsBoundary:
         data = settings.data
         keys = [arn for _, arn in settings.keys if arn] + [b.key_arn for b in data.read_only_buckets if b.key_arn]
         keys += [arn for arn in (settings.hub.token_key_arn, settings.builds.package_index_key_arn) if arn]
@@ -64,10 +88,7 @@ class GuardrailsStack(Stack):
             "Boundary",
             environment=environment,
             path=settings.roles.path,
-            denials=job_denials(
-                instance_types=instance_types(settings),
-                isolation=settings.isolation,
-            ),
+            denials=self._denials,
             image_accounts=image_accounts(settings),
             promoted_repositories=promoted_repositories(settings),
             foreign_buckets=buckets,
@@ -77,7 +98,7 @@ class GuardrailsStack(Stack):
             code_artifact=settings.builds.sources(settings.account, settings.region).code_artifact,
             hears_announcements=hears_announcements(settings),
             tracks_runs=settings.training.mlflow is not None,
-            deploys_models=bool(settings.followed_job_types),
+            stops_endpoints=settings.disposable,
         )
 
 

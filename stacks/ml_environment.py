@@ -6,16 +6,23 @@ from aws_cdk import Environment, RemovalPolicy, Stage, Tags
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from stacks.batch_stack import BATCH, BatchStack
 from stacks.data_stack import DataStack
+from stacks.endpoint_settings import words
+from stacks.endpoint_stack import EndpointStack
 from stacks.guardrails_stack import GuardrailsStack
 from stacks.image_stack import ImageStack
-from stacks.inference_stack import InferenceStack
+from stacks.inference_stack import ENDPOINT, InferenceStack
 from stacks.mirror_stack import MirrorStack
 from stacks.network_stack import NetworkStack
 from stacks.observability_stack import ObservabilityStack
 from stacks.promotion_settings import Destination
 from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
+
+
+_LOOK_AFTER_MODELS = ("Inference", "Batch")
+"""With which the ids of the stacks begin whose roles work with what is served, and with nobody's data."""
 
 
 class MlEnvironment(Stage):
@@ -82,23 +89,50 @@ class MlEnvironment(Stage):
             "Inference",
             environment=name,
             settings=settings,
-            network=network.network,
             data=data,
-            images=images.images,
             removal_policy=removal_policy,
         )
         ObservabilityStack(self, "Observability", environment=name, settings=settings)
-        if settings.followed_job_types:
-            # Its template reads parameters that are made there.
-            inference.add_stack_dependency(training)
+        for endpoint in settings.inference.endpoints:
+            if not endpoint.is_deployed:
+                continue
+            stack = EndpointStack(
+                self,
+                f"{ENDPOINT}{words(endpoint.name)}",
+                environment=name,
+                settings=settings,
+                endpoint=endpoint,
+                network=network.network,
+                data=data,
+                images=images.images,
+                inference=inference,
+            )
+            if endpoint.followed_job_types:
+                # Its template reads parameters that are made there.
+                stack.add_stack_dependency(training)
+        for transform in settings.inference.batch_transforms:
+            BatchStack(
+                self,
+                f"{BATCH}{words(transform.name)}",
+                environment=name,
+                settings=settings,
+                transform=transform,
+                network=network.network,
+                data=data,
+                images=images.images,
+                inference=inference,
+                removal_policy=removal_policy,
+            )
         self._limit_roles(guardrails, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)
 
     def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
-        """Gives every role the boundary, and every role and policy the path, whoever made them."""
-        boundary = guardrails.boundary.managed_policy_arn if guardrails.boundary else None
+        """Gives every role its boundary, and every role and policy the path, whoever made them."""
         for stack in self.node.children:
+            serves = stack.node.id.startswith(_LOOK_AFTER_MODELS)
+            policy = guardrails.endpoints_boundary if serves else guardrails.boundary
+            boundary = policy.managed_policy_arn if policy else None
             for construct in stack.node.find_all():
                 if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
                     construct.path = path

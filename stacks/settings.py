@@ -7,7 +7,7 @@ read settings too.
 
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.compatibility import instance_problem, serving_problem
@@ -22,55 +22,29 @@ from stacks.access_settings import (
     access_problems,
 )
 from stacks.base_image_settings import BaseImageSettings
+from stacks.batch_settings import BatchTransformSettings, batch_problems
 from stacks.build_settings import BuildSettings, build_problems
-from stacks.container_settings import Environment, environment_problems
+from stacks.container_settings import environment_problems
 from stacks.cost_settings import CostSettings
+from stacks.endpoint_settings import EndpointSettings, name_problems
 from stacks.file_system_settings import file_system_problems
 from stacks.image_settings import ImageSettings, image_problems
 from stacks.job_type_settings import JobTypeSettings, TrainingSettings
 from stacks.model_settings import ModelSettings, model_problems
 from stacks.network_settings import NetworkSettings, service_problems
 from stacks.price_settings import PriceSettings
-from stacks.settings_base import Name, Problem, Settings
+from stacks.settings_base import Problem, Settings
 from stacks.trigger_problems import trigger_problems
 
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$", description="AWS account: 12 digits, in quotation marks")]
 Region = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$", description="AWS region, for example eu-west-1")]
 
 
-class EndpointSettings(Settings):
-    """A real-time endpoint."""
-
-    name: Name
-    image: str = "inference"
-    """Name of the inference image under `images`; decides the host's NVIDIA driver, and serves a model of `hub` or
-    `s3`."""
-    model: ModelSettings | None = None
-    """The model to serve. Omitted or null: the endpoint is not deployed yet."""
-    instance_type: str = "ml.g4dn.xlarge"
-    min_instances: Annotated[int, Field(ge=1, le=100)] = 1
-    max_instances: Annotated[int, Field(ge=1, le=100)] = 2
-    concurrent_requests_per_instance: Annotated[float, Field(gt=0, le=1000)] = 5.0
-    """Target of the scaling policy: requests in flight per instance, measured every 10 s."""
-    environment: Environment = {}
-    """Variables of the container, over those of the model package: what a server is told, for example
-    `SM_VLLM_DTYPE: float16`. Never a token."""
-    latency_alarm_ms: Annotated[int, Field(ge=1, le=60000)] = 1000
-    """The alarm goes off when the 99th percentile of the model's latency stays above this, in milliseconds."""
-
-    @field_validator("max_instances")
-    @classmethod
-    def _not_below_minimum(cls, value: int, info: ValidationInfo) -> int:
-        minimum = info.data.get("min_instances")
-        if minimum is not None and value < minimum:
-            raise ValueError(f"must be at least min_instances ({minimum})")
-        return value
-
-
 class InferenceSettings(Settings):
     """Serving in this environment."""
 
     endpoints: list[EndpointSettings] = []
+    batch_transforms: list[BatchTransformSettings] = []
 
 
 class EnvironmentSettings(Settings):
@@ -113,6 +87,7 @@ class EnvironmentSettings(Settings):
             *(self.training.git.problems() if self.training.git else []),
             *(self.training.mlflow.problems(self.account, self.region) if self.training.mlflow else []),
             *self._endpoint_problems(),
+            *batch_problems(self),
             *self.prices.problems(),
             *self.costs.problems(self.account),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),
@@ -126,8 +101,16 @@ class EnvironmentSettings(Settings):
 
     @property
     def prepares_models(self) -> bool:
-        """Whether an endpoint serves a model that no registration describes."""
-        return any(each.model and not each.model.is_registered for each in self.inference.endpoints)
+        """Whether an endpoint or a batch transform serves a model that no registration describes."""
+        served = (*self.inference.endpoints, *self.inference.batch_transforms)
+        return any(each.model and not each.model.is_registered for each in served)
+
+    @property
+    def models_elsewhere(self) -> list[tuple[str, str]]:
+        """Bucket and key of each model that is served from a bucket of the team's, sorted."""
+        served = (*self.inference.endpoints, *self.inference.batch_transforms)
+        models = [each.model for each in served if each.model and each.model.s3]
+        return sorted({(bucket, key) for bucket, key in (model.place for model in models) if bucket})
 
     @property
     def followed_job_types(self) -> list[str]:
@@ -201,7 +184,7 @@ class EnvironmentSettings(Settings):
         return self._instance_problems(path, name, "training", job.image)
 
     def _endpoint_problems(self) -> list[Problem]:
-        found = _duplicates("inference.endpoints", [endpoint.name for endpoint in self.inference.endpoints])
+        found = name_problems("inference.endpoints", [endpoint.name for endpoint in self.inference.endpoints])
         for i, endpoint in enumerate(self.inference.endpoints):
             path = f"inference.endpoints.{i}"
             found += self._image_reference(f"{path}.image", endpoint.image, "inference")

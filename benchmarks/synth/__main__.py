@@ -2,6 +2,8 @@
 
 Both run alternately in processes of their own, with the settings of cdk.json, validation on and off; the fastest of
 each counts, since anything slower was the machine's. Prints seconds and the ratio, all measured in this run.
+
+`python -m benchmarks.synth --endpoints`: what one endpoint more costs, in environments of 1, 10, 100 and 300.
 """
 
 import argparse
@@ -49,12 +51,52 @@ def seconds(script: Path, validation: bool) -> float:
         return time.perf_counter() - start
 
 
+_OF_ENDPOINTS = """
+import json, sys, time
+from pathlib import Path
+import yaml
+from aws_cdk import App, Stage
+from stacks.ml_environment import MlEnvironment
+from stacks.settings import EnvironmentSettings
+content = yaml.safe_load(Path("environments/dev.yaml").read_text())
+endpoint = content["inference"]["endpoints"][0]
+package = "arn:aws:sagemaker:us-east-1:123456789012:model-package/dev-text/1"
+content["inference"]["endpoints"] = [
+    {**endpoint, "name": f"endpoint-{i:03}", "model": {"model_package": package}} for i in range(int(sys.argv[1]))
+]
+settings = EnvironmentSettings(**content)
+context = json.loads(Path("cdk.json").read_text())["context"]
+start = time.perf_counter()
+Stage.synth(MlEnvironment(App(context=context, builtin_cloud_formation_validation=False), "dev", settings))
+print(time.perf_counter() - start)
+"""
+
+
+def of_endpoints() -> None:
+    """Milliseconds of synth that an endpoint costs, on top of an environment without one."""
+
+    def synth(number: int) -> float:
+        command = [sys.executable, "-c", _OF_ENDPOINTS, str(number)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+        done = subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        return float(done.stdout)
+
+    without = synth(0)
+    for number in (1, 10, 100, 300):
+        each = (synth(number) - without) / number
+        print(f"{number:3} endpoints: {each * 1000:.0f} ms each")
+
+
 def main() -> int:
     """Exit code 1 when the ratio is above the limit, either way."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--runs", type=int, default=3, help="of each app and setting (default 3)")
     arguments.add_argument("--limit", type=float, default=3.0, help="highest ratio that is accepted (default 3)")
+    arguments.add_argument("--endpoints", action="store_true", help="what an endpoint more costs, and nothing else")
     options = arguments.parse_args()
+    if options.endpoints:
+        of_endpoints()
+        return 0
     with tempfile.NamedTemporaryFile("w", suffix=".py") as bare:
         bare.write(_BARE.format(imports="\n".join(f"from aws_cdk import {module}" for module in cdk_modules())))
         bare.flush()

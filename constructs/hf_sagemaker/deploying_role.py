@@ -37,8 +37,8 @@ class DeployingRole(Construct):
     policies: what it may do; `cdk bootstrap --cloudformation-execution-policies` takes their ARNs, so that the CDK's
         own execution role is no administrator either.
 
-    Every role that it creates must carry the environment's boundary. It cannot change the stack that holds itself: that
-    is an administrator's, once.
+    Every role that it creates must carry a boundary of the environment's. It cannot change the stack that holds itself:
+    that is an administrator's, once.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class DeployingRole(Construct):
         *,
         environment: str,
         path: str,
-        boundary_arn: str | None,
+        boundaries: Sequence[str],
         subscribes_to: Sequence[str] = (),
         builds_images: bool = True,
     ) -> None:
         """Creates role and policies.
 
         environment: its stacks' names begin with it. path: IAM path of its roles.
-        boundary_arn: ARN of the boundary of its roles. None: they have none.
+        boundaries: ARNs of the boundaries of its roles, of which each has one. Empty: they have none.
         subscribes_to: ARNs of topics outside the environment that it subscribes functions to. Omitted: none.
         builds_images: False: every image of the environment is built in another one.
         """
@@ -69,7 +69,7 @@ class DeployingRole(Construct):
         duties: dict[str, Sequence[allow.Permission]] = {
             "Storage": deploying.deploy_storage(self, environment),
             "Network": deploying.deploy_network(self),
-            "Roles": deploying.deploy_roles(self, environment, path, boundary_arn, PASSED_TO),
+            "Roles": deploying.deploy_roles(self, environment, path, boundaries, PASSED_TO),
             "Work": [
                 *deploying.deploy_work(self, environment),
                 *([allow.allow(["sns:Subscribe"], *subscribes_to)] if subscribes_to else []),
@@ -88,7 +88,7 @@ class DeployingRole(Construct):
             "state machine with its creator's rights (control 4); it hands the environment's roles, by prefix, to the "
             "services that they are for (28). "
             + (_BUILT if builds_images else "")
-            + (_BOUNDED if boundary_arn else _UNBOUNDED),
+            + (_BOUNDED if boundaries else _UNBOUNDED),
             *wildcards,
             "HfSageMaker::Control-4",
             "HfSageMaker::Control-28",

@@ -1,10 +1,11 @@
-"""One role per duty: training, serving, building, mirroring, packaging, orchestrating, reporting. None can do another's
-work."""
+"""One role per duty: training, serving, transforming, building, mirroring, and so on. None can do another's work."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
@@ -34,11 +35,25 @@ NOTEBOOK_ROLE = "sagemaker_execution_role"
 """The name that public notebooks fall back to outside SageMaker."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TransformAccess:
+    """What batch transforms read and write besides the models bucket.
+
+    inputs: bucket, its key (None: no key of a customer's), and the prefixes that are read, models elsewhere included.
+    outputs: prefixes of the data bucket.
+    """
+
+    inputs: Sequence[tuple[s3.IBucket, kms.IKey | None, Sequence[str]]]
+    outputs: Sequence[str]
+
+
 class ExecutionRoles(Construct):
     """The roles of one environment that services assume.
 
     training: assumed by training jobs. Reads data, sources and models; writes trained models and checkpoints.
     serving: assumed by endpoints. Reads models; writes nothing but logs.
+    transforming: assumed by batch transforms. Reads models and the declared inputs, writes the declared outputs. None
+        unless asked for.
     building: assumed by image builds. Pulls the published base images, pushes to this environment's repositories.
     mirroring: assumed by the build that brings models from the Hub. Writes them below `hub/`; the only one that reads
         the Hub's token.
@@ -63,6 +78,7 @@ class ExecutionRoles(Construct):
         packaging_role: bool = False,
         reporting_role: bool = False,
         fetching_role: bool = False,
+        transforming_role: bool = False,
     ) -> None:
         """Creates the roles.
 
@@ -70,12 +86,14 @@ class ExecutionRoles(Construct):
         packaging_role: also create the one that prepares models of endpoints. Omitted: no.
         reporting_role: also create the one that reports training runs. Omitted: no.
         fetching_role: also create the one that brings training code from Git. Omitted: no.
+        transforming_role: also create the one of batch transforms. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
         sagemaker = "sagemaker.amazonaws.com"
         self.training = self._role("Training", sagemaker, "Training jobs")
         self.serving = self._role("Serving", sagemaker, "Endpoints")
+        self.transforming = self._role("Transforming", sagemaker, "Batch transforms") if transforming_role else None
         self.building = self._role("Building", "codebuild.amazonaws.com", "Image builds")
         self.mirroring = self._role("Mirroring", "codebuild.amazonaws.com", "Copies of models of the Hub")
         self.orchestrating = self._role("Orchestrating", "states.amazonaws.com", "Training workflows")
@@ -121,6 +139,7 @@ class ExecutionRoles(Construct):
         git_key: kms.IKey | None = None,
         packages: PackageSources | None = None,
         builds: Placement | None = None,
+        transforms: TransformAccess | None = None,
     ) -> None:
         """Attaches to each role what its duty needs.
 
@@ -132,6 +151,7 @@ class ExecutionRoles(Construct):
         git_secret_arn, git_key: the same, of Git's token.
         packages: where builds of images get packages from. Omitted: from where anybody may.
         builds: where builds of images run. Omitted: in no VPC.
+        transforms: what batch transforms read and write. Omitted: there are none.
         """
         for role in self.trainers:
             self._allow_training(role, buckets, keys, training_repositories, promoted_training)
@@ -188,6 +208,9 @@ class ExecutionRoles(Construct):
                 ],
             )
 
+        if self.transforming and transforms:
+            images = [allow.use_repositories(self, *inference_repositories), *self._pull(promoted_inference)]
+            self._allow_transforming(self.transforming, buckets, keys, transforms, images)
         if self.packaging:
             self._allow_packaging(self.packaging, buckets, keys)
         if self.reporting:
@@ -227,6 +250,34 @@ class ExecutionRoles(Construct):
                 allow.read_objects(buckets.models),
                 allow.write_objects(buckets.models, PACKAGES_PREFIX),
                 allow.encrypt_objects(keys.models, buckets.models),
+            ],
+        )
+
+    def _allow_transforming(
+        self,
+        role: iam.Role,
+        buckets: EnvironmentBuckets,
+        keys: EnvironmentKeys,
+        access: TransformAccess,
+        images: Sequence[allow.Permission],
+    ) -> None:
+        group = "/aws/sagemaker/TransformJobs"
+        self._allow(
+            "Transforming",
+            role,
+            [
+                allow.read_objects(buckets.models),
+                allow.decrypt_objects(keys.models, buckets.models),
+                *(allow.read_models(bucket, prefixes) for bucket, _, prefixes in access.inputs),
+                *(allow.decrypt_objects(key, bucket) for bucket, key, _ in access.inputs if key),
+                *(allow.write_objects(buckets.data, prefix) for prefix in access.outputs),
+                allow.encrypt_objects(keys.data, buckets.data),
+                allow.encrypt_volumes(self, keys.models),
+                allow.registry_login(),
+                *images,
+                allow.write_service_logs(self, group),
+                allow.put_metrics(group),
+                allow.attach_to_vpc(self),
             ],
         )
 

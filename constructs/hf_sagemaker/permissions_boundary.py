@@ -1,6 +1,6 @@
-"""The upper limit of every role of an environment."""
+"""The upper limit of the roles of an environment."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -22,7 +22,10 @@ _WHY = (
 
 
 class PermissionsBoundary(iam.ManagedPolicy):
-    """A managed policy that is the boundary of every role of an environment.
+    """A managed policy that is the boundary of the roles of an environment; those that look after its endpoints have
+    another one, see hf_sagemaker.endpoints_boundary.
+
+    wildcards: the resources that it names by a pattern, see `acknowledge_boundaries`.
 
     A role with AdministratorAccess attached by mistake can still do no more than work with this environment's data,
     images, jobs and logs; and no jobs but those that the guardrails let pass.
@@ -45,7 +48,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         code_artifact: CodeArtifact | None = None,
         hears_announcements: bool = False,
         tracks_runs: bool = False,
-        deploys_models: bool = False,
+        stops_endpoints: bool = False,
     ) -> None:
         """Creates the policy.
 
@@ -59,7 +62,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
         code_artifact: where builds read packages. Omitted: not from CodeArtifact.
         hears_announcements: its functions may put events on the account's bus. Omitted: they may not.
         tracks_runs: its functions may log runs on MLflow tracking servers of the account. Omitted: they may not.
-        deploys_models: the function in the stack of endpoints may update that stack. Omitted: nobody may.
+        stops_endpoints: its platform operators may stop and start endpoints. Omitted: nobody may.
 
         Raises PolicyTooLongError when the policy is longer than IAM takes.
         """
@@ -79,11 +82,11 @@ class PermissionsBoundary(iam.ManagedPolicy):
             hears_announcements=hears_announcements,
             tracks_runs=tracks_runs,
         )
-        if deploys_models:
-            statements.append(_stack_updates(f"arn:{place.partition}", place.region, place.account, environment))
+        if stops_endpoints:
+            statements.append(_stops(f"arn:{place.partition}:sagemaker:{place.region}:{place.account}", environment))
         document = policy_document(
             f"permissions boundary of {environment}",
-            [*statements, *_possible(denials, statements)],
+            [*statements, *possible(denials, statements)],
             longest=LONGEST_POLICY,
             mend="Name fewer instance types, read-only buckets or keys in its settings.",
         )
@@ -93,10 +96,12 @@ class PermissionsBoundary(iam.ManagedPolicy):
             path=path,
             document=iam.PolicyDocument.from_json(document),
         )
-        wild = sorted(
-            {r for s in statements for r in (s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]])}
-        )
-        acknowledge(self, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{r}]" for r in wild if "*" in r))
+        self.wildcards = sorted({each for statement in statements for each in statement["Resource"] if "*" in each})
+
+
+def acknowledge_boundaries(scope: Construct, wildcards: Iterable[str]) -> None:
+    """At one place, for all boundaries of an environment. wildcards: of them."""
+    acknowledge(scope, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in sorted(set(wildcards))))
 
 
 def _allowed(
@@ -153,7 +158,7 @@ def _allowed(
     ]
 
 
-def _possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -> list[Statement]:
+def possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -> list[Statement]:
     """The denials in fewer letters, which IAM counts.
 
     What the boundary does not allow need not be denied; and all that starts jobs is one pattern, where all that is
@@ -171,16 +176,16 @@ def _possible(denials: Sequence[Statement], allowed: Sequence[dict[str, Any]]) -
     return shortened
 
 
-def _stack_updates(arn: str, region: str, account: str, environment: str) -> dict[str, Any]:
-    """Only of the stack of endpoints, and only by the roles in it: whoever updates a stack works in its role."""
-    stack = f"{environment}-Inference"
+def _stops(arn: str, environment: str) -> dict[str, Any]:
+    """Of endpoints of their own configuration, by people who operate them; nobody else makes or deletes one."""
     allowed = _allow(
-        ["cloudformation:UpdateStack", "ssm:GetParameters"],
-        f"{arn}:cloudformation:{region}:{account}:stack/{stack}/*",
-        f"{arn}:ssm:{region}:{account}:parameter/cdk-bootstrap/*",
+        ["sagemaker:CreateEndpoint", "sagemaker:DeleteEndpoint"],
+        f"{arn}:endpoint/{environment}-*",
+        f"{arn}:endpoint-config/*",
     )
     # A boundary is a role's: what comes before the name is its account and path. IAM counts letters.
-    return {**allowed, "Condition": {"StringLike": {"aws:PrincipalArn": f"*/{stack}-*"}}}
+    operators = f"*/{environment}-Data-PeoplePlatformOperator*"
+    return {**allowed, "Condition": {"StringLike": {"aws:PrincipalArn": operators}}}
 
 
 _OBJECTS = (
@@ -265,6 +270,7 @@ _WITH_RESOURCES = (
     "sagemaker:DescribeProcessingJob",
     "sagemaker:DescribeTrainingJob",
     "sagemaker:InvokeEndpoint",
+    "sagemaker:InvokeEndpointAsync",
     "sagemaker:ListModelPackages",
     "sagemaker:ListTags",
     "sagemaker:ListTrainingJobsForHyperParameterTuningJob",

@@ -1,12 +1,13 @@
 """Models of endpoints that come from S3: looked at before they are served, with inference code put beside them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from aws_cdk import CustomResource, Duration, IgnoreMode, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
@@ -15,7 +16,8 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.function import PythonFunction
 from hf_sagemaker.inference_code import LEFT_OUT
-from hf_sagemaker.model_source import ModelData, ModelSource
+from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.place import place_of
 
 PREPARED_TYPE = "Custom::HuggingFaceModel"
 """Of the resource that stands for a model that was looked at."""
@@ -24,26 +26,10 @@ _LONGEST = Duration.minutes(15)
 """As long as Lambda lets a function run."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelToPrepare:
-    """A model and what it is to be served with.
+class ModelPreparation(Construct):
+    """The function that prepares an environment's models, whichever endpoints serve them.
 
-    name: the endpoint's; names the construct. source: with `data`. image: serves it. code: folder with inference.py.
-    None: the image's own code serves it.
-    """
-
-    name: str
-    source: ModelSource
-    image: BuiltImage
-    code: Path | None = None
-
-
-class PreparedModels(Construct):
-    """One function, and for each model a resource that fails where an endpoint could not be deployed: the image has not
-    been built, the model is not there, or not whole.
-
-    sources: by name: the model as it can be served. With code, that is a package below `packages/` in the bucket. Other
-        code, or another model, is another package; none is ever changed or deleted.
+    function: the Lambda function, which `PreparedModel` calls.
     """
 
     def __init__(
@@ -51,26 +37,25 @@ class PreparedModels(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        models: Sequence[ModelToPrepare],
-        bucket: s3.IBucket,
         role: iam.Role,
+        permissions: Sequence[allow.Permission] = (),
+        code_bucket: str | None = None,
         log_key: kms.IKey,
         function_root: Path,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
-        """Prepares the models with each deployment.
+        """Creates the function.
 
-        bucket: the models bucket, where packages go.
-        role: assumed by the function. Must be able to read that bucket and to write below `packages/`; to read these
-            models in other buckets, and the code, is added here.
+        role: assumed by it. Must be able to read the models bucket and to write below `packages/` in it.
+        permissions: to read models elsewhere. Omitted: there are none.
+        code_bucket: name of the bucket of CDK assets, in which inference code lies. Omitted: no model has any.
         log_key: encrypts the function's logs. removal_policy: of these logs. Omitted: they are kept.
         function_root: folder with the packages `package_model` and `custom_resource`.
         reserved_concurrency: as `PythonFunction` takes it.
         """
         super().__init__(scope, construct_id)
-        codes = {model.name: self._code(model.name, model.code) for model in models if model.code}
-        self._function = PythonFunction(
+        self.function: lambda_.IFunction = PythonFunction(
             self,
             "Function",
             source_root=function_root,
@@ -79,72 +64,78 @@ class PreparedModels(Construct):
             description="Looks at models before they are served, and puts inference code beside them",
             key=log_key,
             role=role,
-            permissions=[
-                *_read(models, bucket),
-                *(
-                    allow.allow(["s3:GetObject"], each.bucket.arn_for_objects(each.s3_object_key))
-                    for each in codes.values()
-                ),
-            ],
+            permissions=[*permissions, *([_read_code(self, code_bucket)] if code_bucket else [])],
             memory_size=_ONE_PROCESSOR,
             timeout=_LONGEST,
             reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
-        )
-        self.sources: Mapping[str, ModelSource] = {
-            model.name: self._prepared(model, codes.get(model.name), bucket) for model in models
-        }
+        ).function
 
-    def _code(self, name: str, folder: Path) -> assets.Asset:
-        return assets.Asset(
-            self, f"{_words(name)}Code", path=str(folder), exclude=list(LEFT_OUT), ignore_mode=IgnoreMode.GIT
-        )
 
-    def _prepared(self, model: ModelToPrepare, code: assets.Asset | None, bucket: s3.IBucket) -> ModelSource:
-        data = _data(model.source)
+class PreparedModel(Construct):
+    """A resource that fails where an endpoint could not be deployed: the image has not been built, the model is not
+    there, or not whole.
+
+    source: the model as it can be served. With code, that is a package below `packages/` in the bucket. Other code, or
+        another model, is another package; none is ever changed or deleted.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        source: ModelSource,
+        image: BuiltImage,
+        bucket: s3.IBucket,
+        function: lambda_.IFunction,
+        code: Path | None = None,
+    ) -> None:
+        """Prepares the model with each deployment.
+
+        source: with `data`. image: serves it. bucket: the models bucket, where packages go.
+        function: of `ModelPreparation`, which must be able to read the model.
+        code: folder with inference.py. Omitted: the image's own code serves it.
+
+        Raises ValueError for a model of the registry.
+        """
+        super().__init__(scope, construct_id)
+        if source.data is None:
+            raise ValueError(f"{source.name} is a model of the registry, which names what it is served with.")
+        data = source.data
         properties = {
-            "Name": model.source.name,
+            "Name": source.name,
             "Bucket": data.bucket.bucket_name,
             "Key": data.key,
             "Manifest": data.manifest,
-            "Image": model.image.said,
-            "ImageName": model.image.image.name,
+            "Image": image.said,
+            "ImageName": image.image.name,
             "TargetBucket": bucket.bucket_name,
         }
         if code:
+            packed = assets.Asset(self, "Code", path=str(code), exclude=list(LEFT_OUT), ignore_mode=IgnoreMode.GIT)
             properties |= {
-                "CodeBucket": code.s3_bucket_name,
-                "CodeKey": code.s3_object_key,
-                "CodeHash": code.asset_hash,
+                "CodeBucket": packed.s3_bucket_name,
+                "CodeKey": packed.s3_object_key,
+                "CodeHash": packed.asset_hash,
             }
         resource = CustomResource(
             self,
-            _words(model.name),
+            "Model",
             resource_type=PREPARED_TYPE,
-            service_token=self._function.function.function_arn,
+            service_token=function.function_arn,
             service_timeout=Duration.minutes(20),
             properties=properties,
         )
         uri = resource.get_att_string("Uri")
         place = replace(data, uri=uri, bucket=bucket, key_of_bucket=None) if code else replace(data, uri=uri)
-        return replace(model.source, data=place)
+        self.source = replace(source, data=place)
 
 
-def _read(models: Sequence[ModelToPrepare], own: s3.IBucket) -> list[allow.Permission]:
-    """The places of models outside our own bucket, and the keys of their buckets."""
-    places = [place for model in models if (place := _data(model.source)).bucket is not own]
-    keys = {place.bucket.bucket_name: (place.key_of_bucket, place.bucket) for place in places}
-    return [
-        *(allow.read_model(place.bucket, place.key) for place in places),
-        *(allow.decrypt_objects(key, bucket) for key, bucket in keys.values() if key),
-    ]
-
-
-def _data(source: ModelSource) -> ModelData:
-    if source.data is None:
-        raise ValueError(f"{source.name} is a model of the registry, which names what it is served with.")
-    return source.data
-
-
-def _words(name: str) -> str:
-    return "".join(word.capitalize() for word in name.split("-"))
+def _read_code(scope: Construct, bucket: str) -> allow.Permission:
+    # Which assets there are, is decided with each endpoint: named one by one, they would change the function's stack.
+    return allow.allow(
+        ["s3:GetObject"],
+        f"arn:{place_of(scope).partition}:s3:::{bucket}/*.zip",
+        why_wildcards="Inference code is a packed CDK asset, named by its content.",
+    )

@@ -70,11 +70,16 @@ class TransformJobTask(JobTask):
         batches: Batches | None = None,
         environment: Mapping[str, Text] | None = None,
         job_tags: Mapping[str, str] | FromInput | None = None,
+        volume_key: kms.IKey | None = None,
+        longest_run: int | None = None,
         result_path: str = "$.transform",
     ) -> None:
         """Creates the state.
 
-        model: name of a SageMaker model. key: encrypts the output, and volumes where the instance type takes a key.
+        model: name of a SageMaker model. key: encrypts the output.
+        volume_key: encrypts volumes where the instance type takes a key. Omitted: `key`.
+        longest_run: seconds that the job may run; nothing but this state ends it. Omitted: the longest that SageMaker
+            allows.
         instances: a transform job's volumes have no size to be chosen; volume_size is not read.
         source, destination: S3 prefixes.
         content_type, accept: of requests and answers, for example `application/json`. accept omitted: the model's
@@ -86,7 +91,7 @@ class TransformJobTask(JobTask):
 
         Raises InvalidJobError with everything that SageMaker would refuse.
         """
-        batches = batches or Batches()
+        batches, volume_key = batches or Batches(), volume_key or key
         refuse(
             f"The transform job {construct_id}",
             [
@@ -119,7 +124,7 @@ class TransformJobTask(JobTask):
                 "TransformResources": {
                     "InstanceType": instances.type,
                     "InstanceCount": instances.count,
-                    "VolumeKmsKeyId": instances.volume_key("transform", key),
+                    "VolumeKmsKeyId": instances.volume_key("transform", volume_key),
                 },
                 **_requests(batches),
                 "Environment": environment or None,
@@ -127,7 +132,8 @@ class TransformJobTask(JobTask):
             },
             result_path=result_path,
             role=None,
-            key=key,
+            key=volume_key,
+            longest_run=longest_run,
         )
 
 

@@ -32,11 +32,20 @@ def fulfil(request: Mapping[str, Any], bring_about: Callable[[Mapping[str, Any]]
 
     Raises when the answer itself cannot be delivered: Lambda then runs the request again.
     """
-    before = request.get("PhysicalResourceId", log)
-    made, status, reason = Made(before), "SUCCESS", ""
+
+    def act() -> Made:
+        if request["RequestType"] == "Delete":
+            return Made(request.get("PhysicalResourceId", log))
+        return bring_about(request["ResourceProperties"])
+
+    answer(request, act, log=log)
+
+
+def answer(request: Mapping[str, Any], act: Callable[[], Made], *, log: str) -> None:
+    """Acts, and always answers, as `fulfil` does; for a resource whose deletion is work too."""
+    made, status, reason = Made(request.get("PhysicalResourceId", log)), "SUCCESS", ""
     try:
-        if request["RequestType"] != "Delete":
-            made = bring_about(request["ResourceProperties"])
+        made = act()
     except Exception as error:
         status, reason = "FAILED", f"{type(error).__name__}: {str(error)[:_REASON]}. See log stream {log}."
         print(repr(error))

@@ -1,4 +1,4 @@
-"""Updates the stack of endpoints with its own template, so that it reads its parameters anew."""
+"""Updates stacks of endpoints with their own templates, so that they read their parameters anew."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,42 @@ class StackStuck(RuntimeError):  # noqa: N818 (the name is what people see in th
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """wanted: job type → version that is to be served."""
+    """followed: by one stack. wanted: job type → version that is to be served. None: whatever is."""
 
     followed: Sequence[Followed]
-    wanted: Mapping[str, str]
+    wanted: Mapping[str, str | None]
 
     def behind(self, stack: Mapping[str, Any]) -> list[Followed]:
         """Those of which the stack has read something else. stack: of DescribeStacks."""
-        return [each for each in self.followed if each.read_by(stack) != self.wanted[each.job_type]]
+        return [each for each in self.followed if self.wanted[each.job_type] not in (None, each.read_by(stack))]
+
+
+def deploy_all(
+    cloudformation: Any,
+    stacks: Sequence[tuple[Mapping[str, Any], Models]],
+    resource_types: Sequence[str],
+    failed: bool,
+) -> tuple[dict[str, str], list[str]]:
+    """(what was done, by stack; what to tell people), with each stack as `deploy` says: one that cannot be updated
+    keeps no other back.
+
+    Raises what `deploy` does, once all have had their turn; an ExceptionGroup where several could not be updated.
+    """
+    done: dict[str, str] = {}
+    told: list[str] = []
+    errors: list[Exception] = []
+    for stack, models in stacks:
+        try:
+            done[stack["StackName"]], tell = deploy(cloudformation, stack, models, resource_types, failed)
+        except (StackStuck, ClientError) as error:
+            errors.append(error)
+        else:
+            told += tell
+    if len(errors) > 1:
+        raise ExceptionGroup("Stacks that could not be updated", errors)
+    if errors:
+        raise errors[0]
+    return done, told
 
 
 def deploy(

@@ -1,6 +1,6 @@
 """Which version of each followed job type is to be served: asked of the registry, written into a parameter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,43 +13,44 @@ class Followed:
     """A job type whose approved model is served.
 
     group: its model package group. parameter: name of the SSM parameter with the version's number.
-    template_parameter: of the stack, which reads it.
+    stacks: path of the SSM parameters that name the stacks which follow it.
     """
 
     job_type: str
     group: str
     parameter: str
-    template_parameter: str
+    stacks: str
 
     def read_by(self, stack: Mapping[str, Any]) -> str | None:
-        """What the stack's parameter stood for in the last update that succeeded, whatever the SSM one says now."""
-        read = {each["ParameterKey"]: each.get("ResolvedValue") for each in stack.get("Parameters", [])}
-        return read.get(self.template_parameter)
+        """What the parameter stood for in the stack's last update that succeeded, whatever it says now."""
+        read = {each["ParameterValue"]: each.get("ResolvedValue") for each in stack.get("Parameters", [])}
+        return read.get(self.parameter)
 
 
 def wanted_versions(
-    sagemaker: Any, ssm: Any, followed: Sequence[Followed], stack: Mapping[str, Any]
-) -> tuple[dict[str, str], list[str]]:
+    sagemaker: Any, ssm: Any, followed: Sequence[Followed], serving: Callable[[Followed], Sequence[str]]
+) -> tuple[dict[str, str | None], list[str]]:
     """By job type: the version that is to be served, which its parameter says from now on; and what to tell people.
 
     It is the approved version with the highest number. So it does not matter how often, how late and in which order
-    events come; and a rejection brings back the approved version before. Where none is approved, it is what the stack
-    serves. stack: of DescribeStacks.
+    events come; and a rejection brings back the approved version before. None: none is approved, and every stack keeps
+    what it serves. serving: what the stacks that follow a job type have read; asked only where none is approved.
     """
-    wanted, notes = {}, []
+    wanted: dict[str, str | None] = {}
+    notes = []
     for each in followed:
         said = ssm.get_parameter(Name=each.parameter)["Parameter"]["Value"]
-        approved = newest_approved(sagemaker, each.group)
-        served = each.read_by(stack) or said
-        if approved is None and served != NONE:
+        wanted[each.job_type] = approved = newest_approved(sagemaker, each.group)
+        # The parameter goes on saying what is served, so that a deployment by hand takes no endpoint away.
+        right = approved or max((version for version in serving(each) if version != NONE), key=int, default=NONE)
+        if approved is None and right != NONE:
             notes.append(
-                f"No version of {each.job_type} is approved any more, and version {served} is served on: a decision "
+                f"No version of {each.job_type} is approved any more, and version {right} is served on: a decision "
                 "about a model takes no endpoint away. Approve one (`hfsm approve`), or write `model: null` into the "
                 "settings of the endpoint and deploy."
             )
-        wanted[each.job_type] = approved or served
-        if wanted[each.job_type] != said:
-            ssm.put_parameter(Name=each.parameter, Value=wanted[each.job_type], Overwrite=True)
+        if right != said:
+            ssm.put_parameter(Name=each.parameter, Value=right, Overwrite=True)
     return wanted, notes
 
 

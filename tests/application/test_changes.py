@@ -177,7 +177,7 @@ def test_no_immutable_resource_has_a_fixed_name(templates: dict[str, dict[str, A
 
 def test_a_fixed_name_on_an_immutable_resource_is_found(dev: Templates) -> None:
     stacks = copy.deepcopy(dict(dev.stacks))
-    for resource in stacks["dev-Inference"]["Resources"].values():
+    for resource in stacks["dev-EndpointSentiment"]["Resources"].values():
         if resource["Type"] == "AWS::SageMaker::Model":
             resource["Properties"]["ModelName"] = "sentiment"
     assert len(_named_immutables(_templates(stacks, "dev"))) == 1

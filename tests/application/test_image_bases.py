@@ -212,7 +212,7 @@ def test_the_variables_are_those_of_the_endpoints_container(load: Load, tmp_path
     variables = {"SM_VLLM_DTYPE": "float16"}
     settings = _endpoint(load, tmp_path, {"server": "vllm", "version": "0.29.0"}, environment=variables, model=model)
     # When it is synthesised, then its container has it, over its package's
-    (found,) = [r for r in _stack(settings, "dev-Inference") if r["Type"] == "AWS::SageMaker::Model"]
+    (found,) = [r for r in _stack(settings, "dev-EndpointSentiment") if r["Type"] == "AWS::SageMaker::Model"]
     container = found["Properties"]["PrimaryContainer"]
     assert container["Environment"]["SM_VLLM_DTYPE"] == "float16"
     assert container["ModelPackageName"].endswith("model-package/dev-text/1")

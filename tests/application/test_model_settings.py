@@ -80,6 +80,14 @@ def test_a_wrong_model_is_refused_with_what_to_do(folder: Path, model: dict[str,
     assert words in problem
 
 
+def test_names_that_would_be_one_stack_are_refused(folder: Path) -> None:
+    content = yaml.safe_load((ROOT / "environments/dev.yaml").read_text())
+    (endpoint,) = content["inference"]["endpoints"]
+    names = ("text-2", "text2", "text-2")
+    problems = _problems(folder, inference={"endpoints": [{**endpoint, "name": name} for name in names]})
+    assert ["more than hyphens" in problems[0], "no earlier entry" in problems[1]] == [True, True]
+
+
 def test_everything_wrong_with_models_is_told_at_once(folder: Path) -> None:
     problems = _problems(folder, {"hub": f"team/other@{COMMIT}"}, FOREIGN | {"s3": "s3://x-bucket/y/"}, PACKAGE | HUB)
     assert len(problems) == 5  # the first lacks its task too, the third names two sources and a task
@@ -115,11 +123,12 @@ def test_requirements_are_taken_where_the_container_can_install_them(folder: Pat
 
 def test_a_registered_model_needs_none_of_this(templates: Stacks) -> None:
     # Given dev, which serves a registered model
-    resources = templates["dev-Inference"]["Resources"].values()
+    stacks = [templates["dev-Inference"], templates["dev-EndpointSentiment"]]
+    resources = [each for stack in stacks for each in stack["Resources"].values()]
     # Then there is no function, no role for it, and no parameter of an image
     assert not [each for each in resources if each["Type"].startswith(("Custom::", "AWS::Lambda::"))]
     assert "Packaging" not in json.dumps(templates["dev-Data"])
-    assert list(templates["dev-Inference"]["Parameters"]) == ["BootstrapVersion"]
+    assert [list(stack["Parameters"]) for stack in stacks] == [["BootstrapVersion"]] * 2
 
 
 @pytest.fixture
@@ -133,7 +142,7 @@ def _of_type(stack: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def test_each_source_is_what_sagemaker_wants(stacks: Stacks) -> None:
-    containers = [model["PrimaryContainer"] for model in _of_type(stacks["dev-Inference"], "AWS::SageMaker::Model")]
+    containers = [model["PrimaryContainer"] for model in _of_all(stacks, "AWS::SageMaker::Model")]
     data = [container["ModelDataSource"]["S3DataSource"] for container in containers]
     kinds = [(each["S3DataType"], each["CompressionType"]) for each in data]
     assert kinds == [("S3Prefix", "None"), ("S3Object", "Gzip"), ("S3Prefix", "None")]
@@ -143,7 +152,8 @@ def test_each_source_is_what_sagemaker_wants(stacks: Stacks) -> None:
 
 def test_a_deployment_reads_which_image_was_built_last(stacks: Stacks) -> None:
     # CloudFormation reads such a parameter with every update, and {{resolve:ssm:…}} with a changed template only
-    (parameter,) = [each for name, each in stacks["dev-Inference"]["Parameters"].items() if name != "BootstrapVersion"]
+    parameters = stacks["dev-EndpointEndpoint0"]["Parameters"]
+    (parameter,) = [each for name, each in parameters.items() if name != "BootstrapVersion"]
     assert parameter["Type"] == "AWS::SSM::Parameter::Value<String>"
     assert parameter["Default"] == "/hf-sagemaker/dev/images/inference/digest"
     assert "resolve:ssm" not in json.dumps(stacks)
@@ -161,7 +171,7 @@ def test_a_model_outside_is_read_by_its_place_only(stacks: Stacks) -> None:
     }
     assert {each for each in read if "corpus" in each} == {"arn:aws:s3:::the-teams-corpus/models/tiny/*"}
     listed = [s["Condition"] for s in statements if s["Action"] == "s3:ListBucket"]
-    assert listed == [{"StringLike": {"s3:prefix": "models/tiny/*"}}] * 2  # the function and the endpoint
+    assert listed == [{"StringLike": {"s3:prefix": ["models/tiny/*"]}}] * 2  # the function and the endpoint
 
 
 def _listed(value: Any) -> list[Any]:
@@ -172,12 +182,12 @@ def test_changed_code_changes_what_is_prepared_and_nothing_stateful(folder: Path
     (folder / "code/inference.py").write_text("def model_fn(folder): ...\n")
     after = _synthesise(_load(folder, HUB | {"code": "code"}, ARCHIVE, FOREIGN))
     changed = {
-        name
-        for name, resource in stacks["dev-Inference"]["Resources"].items()
-        if after["dev-Inference"]["Resources"][name] != resource
+        resource["Type"]
+        for name, resource in stacks["dev-EndpointEndpoint0"]["Resources"].items()
+        if after["dev-EndpointEndpoint0"]["Resources"][name] != resource
     }
-    kinds = {stacks["dev-Inference"]["Resources"][name]["Type"] for name in changed}
-    assert kinds == {"Custom::HuggingFaceModel", "AWS::IAM::ManagedPolicy"}
+    assert changed == {"Custom::HuggingFaceModel"}
+    assert [name for name in stacks if after[name] != stacks[name]] == ["dev-EndpointEndpoint0"]
     before = Templates("dev", account="123456789012", region="us-east-1", stacks=stacks)
     later = Templates("dev", account="123456789012", region="us-east-1", stacks=copy.deepcopy(after))
     assert of_types(replaced(before, later), before, "AWS::SageMaker::Endpoint", "AWS::S3::Bucket") == {}
@@ -194,6 +204,12 @@ def test_another_source_replaces_no_endpoint(folder: Path) -> None:
 # --- endpoints that follow a job type -------------------------------------------------------------------------------
 
 
+def _of_all(stacks: Stacks, kind: str) -> list[dict[str, Any]]:
+    """Properties of this kind of resource in the stacks of endpoints, in their order."""
+    names = sorted(name for name in stacks if name.startswith("dev-Endpoint"))
+    return [each for name in names for each in _of_type(stacks[name], kind)]
+
+
 def _resources_of(template: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [each for each in template["Resources"].values() if each["Type"] == kind]
 
@@ -208,7 +224,7 @@ def test_an_endpoint_may_follow_a_job_type_of_the_environment_only(folder: Path)
 
 def test_an_endpoint_that_follows_is_there_only_with_an_approved_model_and_serves_its_own_group(folder: Path) -> None:
     stacks = _synthesise(_load(folder, {"approved": "text-classification"}))
-    template = stacks["dev-Inference"]
+    template = stacks["dev-EndpointEndpoint0"]
     (name,) = [each for each in template["Parameters"] if each.startswith("TextClassificationApproved")]
     # Then the number of the version is read by the deployment, and nothing else of what is served
     assert template["Parameters"][name]["Type"] == "AWS::SSM::Parameter::Value<String>"
@@ -228,13 +244,25 @@ def test_an_endpoint_that_follows_is_there_only_with_an_approved_model_and_serve
         "AWS::SageMaker::EndpointConfig",
         "AWS::SageMaker::Model",
     }
-    # And the parameter is there before that stack, which may change those types and no others
+    # And the parameter is there before that stack, and another one says that the stack follows
     assert "/hf-sagemaker/dev/models/text-classification/approved" in json.dumps(stacks["dev-Training"])
+    said = {each["Name"]: each["Value"] for each in _of_type(template, "AWS::SSM::Parameter")}
+    path = "/hf-sagemaker/dev/models/text-classification/endpoints"
+    assert said[f"{path}/endpoint-0"] == "dev-EndpointEndpoint0"
+    # And what deploys approved models looks there, and may change those types and no others
     (rule,) = [
-        each for each in _resources_of(template, "AWS::Events::Rule") if "ModelPackageGroupName" in json.dumps(each)
+        each
+        for each in _resources_of(stacks["dev-Inference"], "AWS::Events::Rule")
+        if "ModelPackageGroupName" in json.dumps(each)
     ]
     target = json.dumps(rule["Properties"]["Targets"])
-    assert all(each in target for each in conditional)
+    assert all(each in target for each in [*conditional, path])
+
+
+def test_a_further_endpoint_that_follows_changes_no_other_stack(folder: Path) -> None:
+    follows = {"approved": "text-classification"}
+    one, two = _synthesise(_load(folder, follows)), _synthesise(_load(folder, follows, follows))
+    assert {name for name in two if two[name] != one.get(name)} == {"dev-EndpointEndpoint1"}
 
 
 def test_an_endpoint_that_names_a_version_needs_nobody_who_deploys(folder: Path) -> None:

@@ -29,7 +29,7 @@ def _one_instance(stacks: Stacks) -> None:
 
 def _another_model(stacks: Stacks) -> None:
     container = {"Image": "210987654321.dkr.ecr.us-east-1.amazonaws.com/mine:1"}
-    add(stacks, "AnotherModel", MODEL, {"PrimaryContainer": container}, stack="Inference")
+    add(stacks, "AnotherModel", MODEL, {"PrimaryContainer": container}, stack="EndpointSentiment")
 
 
 def _no_scaling_policy(stacks: Stacks) -> None:

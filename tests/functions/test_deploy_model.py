@@ -13,42 +13,70 @@ from deploy_model import handler
 from deploy_model.logic import StackStuck
 
 GROUP, PARAMETER = "dev-text", "/hf-sagemaker/dev/models/text/approved"
+FOLLOWING = "/hf-sagemaker/dev/models/text/endpoints"
+STACK = "dev-EndpointText"
 TYPES = ["AWS::SageMaker::Model"]
 
 
 @dataclass
 class Stack:
-    """CloudFormation with one stack. read: what its parameter stood for. refuses: what UpdateStack answers."""
+    """read: what its parameter stood for. refuses: what UpdateStack answers."""
 
     status: str = "UPDATE_COMPLETE"
     read: str | None = "none"
     refuses: str | None = None
     updates: list[dict[str, Any]] = field(default_factory=list)
 
-    def describe_stacks(self, **request: str) -> dict[str, Any]:
-        name = request["StackName"]
+    def described(self, name: str) -> dict[str, Any]:
         resolved = {"ResolvedValue": self.read} if self.read is not None else {}
         parameter = {"ParameterKey": "Version", "ParameterValue": PARAMETER, **resolved}
         stack = {"StackName": name, "StackId": f"{name}/1", "StackStatus": self.status, "Parameters": [parameter]}
-        return {"Stacks": [stack | {"Capabilities": ["CAPABILITY_IAM"]}]}
+        return stack | {"Capabilities": ["CAPABILITY_IAM"]}
+
+
+@dataclass
+class CloudFormation:
+    """Some stacks, by name."""
+
+    stacks: dict[str, Stack]
+
+    def describe_stacks(self, **request: str) -> dict[str, Any]:
+        name = request["StackName"]
+        if name not in self.stacks:
+            raise _refused(f"Stack with id {name} does not exist", "DescribeStacks")
+        return {"Stacks": [self.stacks[name].described(name)]}
 
     def update_stack(self, **request: Any) -> None:
-        self.updates.append(request)
-        if self.refuses:
-            raise ClientError({"Error": {"Code": "ValidationError", "Message": self.refuses}}, "UpdateStack")
+        stack = self.stacks[request["StackName"].partition("/")[0]]
+        stack.updates.append(request)
+        if stack.refuses:
+            raise _refused(stack.refuses, "UpdateStack")
+
+
+def _refused(message: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": "ValidationError", "Message": message}}, operation)
 
 
 @dataclass
 class Account:
-    """The registry, the parameter, the stack, and what people are told."""
+    """The registry, the parameter, the stack that follows, and what people are told."""
 
-    stack: Stack
+    cloudformation: CloudFormation
     sagemaker: Any
     ssm: Any
     messages: list[str] = field(default_factory=list)
 
+    @property
+    def stack(self) -> Stack:
+        return self.cloudformation.stacks[STACK]
+
+    def add(self, name: str) -> Stack:
+        """A stack that follows the job type."""
+        self.ssm.put_parameter(Name=f"{FOLLOWING}/{name}", Value=name, Type="String")
+        return self.cloudformation.stacks.setdefault(name, Stack())
+
     def client(self, service: str) -> Any:
-        fakes = {"cloudformation": self.stack, "sns": self}
+        fakes = {"cloudformation": self.cloudformation, "sns": self}
         return fakes.get(service) or getattr(self, service)
 
     def publish(self, **request: str) -> None:
@@ -68,9 +96,14 @@ class Account:
         return str(self.ssm.get_parameter(Name=PARAMETER)["Parameter"]["Value"])
 
     def look(self, *, failed: bool = False) -> str:
-        model = {"job_type": "text", "group": GROUP, "parameter": PARAMETER, "template_parameter": "Version"}
-        event = {"stack": "dev-Inference", "resource_types": TYPES, "topic": "topic", "failed": failed}
-        return str(handler.handle(event | {"models": [model]}, None)["done"])
+        """At the one stack, as after the end of an update of it."""
+        return self.look_at(f"arn:aws:cloudformation:us-east-1:123456789012:stack/{STACK}/1", failed=failed)[STACK]
+
+    def look_at(self, stack: str | None, *, failed: bool = False) -> dict[str, str]:
+        model = {"job_type": "text", "group": GROUP, "parameter": PARAMETER, "stacks": FOLLOWING}
+        event = {"resource_types": TYPES, "topic": "topic", "failed": failed, "models": [model]}
+        done: dict[str, str] = handler.handle(event | ({"stack": stack} if stack else {}), None)["done"]
+        return done
 
 
 @pytest.fixture
@@ -79,7 +112,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
         sagemaker, ssm = (boto3.client(name, region_name="us-east-1") for name in ("sagemaker", "ssm"))
         sagemaker.create_model_package_group(ModelPackageGroupName=GROUP, ModelPackageGroupDescription="Of the tests")
         ssm.put_parameter(Name=PARAMETER, Value="none", Type="String")
-        found = Account(Stack(), sagemaker, ssm)
+        found = Account(CloudFormation({}), sagemaker, ssm)
+        found.add(STACK)
         monkeypatch.setattr(handler.boto3, "client", found.client)
         yield found
 
@@ -90,7 +124,7 @@ def test_the_first_approval_starts_an_update_with_the_template_from_before(accou
     assert account.says == "2"
     assert account.stack.updates == [
         {
-            "StackName": "dev-Inference/1",
+            "StackName": f"{STACK}/1",
             "UsePreviousTemplate": True,
             "Parameters": [{"ParameterKey": "Version", "UsePreviousValue": True}],
             "Capabilities": ["CAPABILITY_IAM"],
@@ -197,3 +231,52 @@ def test_a_rollback_of_something_else_is_none_of_its_business(account: Account) 
     account.stack.read = "1"
     assert account.look(failed=True) == "current"
     assert account.messages == []
+
+
+# --- several stacks --------------------------------------------------------------------------------------------------
+
+
+def test_an_approval_moves_every_stack_that_follows_and_no_other(account: Account) -> None:
+    other = account.add("dev-EndpointOther")
+    account.cloudformation.stacks["dev-EndpointAlone"] = alone = Stack()
+    account.register("Approved")
+    assert account.look_at(None) == {STACK: "started", "dev-EndpointOther": "started"}
+    assert (len(account.stack.updates), len(other.updates), alone.updates) == (1, 1, [])
+
+
+def test_the_end_of_a_stack_that_follows_nothing_is_no_reason_to_update_one(account: Account) -> None:
+    account.cloudformation.stacks["dev-EndpointAlone"] = alone = Stack()
+    account.register("Approved")
+    assert account.look_at("arn:aws:cloudformation:us-east-1:123456789012:stack/dev-EndpointAlone/1") == {}
+    assert (alone.updates, account.stack.updates) == ([], [])
+
+
+def test_a_stack_that_is_stuck_keeps_no_other_back(account: Account) -> None:
+    # Given the first of two in a state out of which only a person can bring it
+    other = account.add("dev-EndpointZ")
+    account.stack.status = "UPDATE_ROLLBACK_FAILED"
+    account.register("Approved")
+    # Then people are told of it, and the other one is moved
+    with pytest.raises(StackStuck, match=STACK):
+        account.look_at(None)
+    assert len(other.updates) == 1
+
+
+def test_a_stack_that_is_gone_is_left_out(account: Account) -> None:
+    account.add("dev-EndpointGone")
+    del account.cloudformation.stacks["dev-EndpointGone"]
+    account.register("Approved")
+    assert account.look_at(None) == {STACK: "started"}
+
+
+def test_where_nothing_is_approved_any_more_every_stack_keeps_what_it_serves(account: Account) -> None:
+    # Given two stacks, of which the second was rolled back when the first moved
+    other = account.add("dev-EndpointOther")
+    account.register("Approved")
+    account.stack.read = "1"
+    # When that version is rejected
+    account.decide(1, "Rejected")
+    # Then the first goes on serving it, and the second does not begin to
+    assert account.look_at(None) == {STACK: "current", "dev-EndpointOther": "current"}
+    assert account.says == "1"
+    assert (account.stack.updates, other.updates) == ([], [])

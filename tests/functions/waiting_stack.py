@@ -28,7 +28,7 @@ def waiting_stack() -> Iterator[Any]:
     """A server with the `answers` that it got as (body, content type); `status` is what it says to them."""
     server: Any = HTTPServer(("127.0.0.1", 0), _Presigned)
     server.answers, server.status = [], 200
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     yield server
     server.shutdown()

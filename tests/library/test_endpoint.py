@@ -11,10 +11,11 @@ from aws_cdk.assertions import Match, Template
 from hf_sagemaker import dlc_catalog
 from hf_sagemaker.compatibility import IncompatibleError
 from hf_sagemaker.container_image import ContainerImage
-from hf_sagemaker.endpoint import EndpointScaling, HuggingFaceEndpoint
+from hf_sagemaker.endpoint import HuggingFaceEndpoint
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import UnknownInstanceTypeError
 from hf_sagemaker.model_source import ModelSource
+from hf_sagemaker.native_scaling import EndpointScaling
 from hf_sagemaker.serving import Serving
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/group/1"

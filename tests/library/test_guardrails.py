@@ -87,7 +87,7 @@ def test_the_boundary_names_what_lies_outside_as_asked(stack: Any) -> None:
 
 def test_deployments_create_no_role_without_the_boundary(stack: Any) -> None:
     boundary = "arn:aws:iam::123456789012:policy/boundary"
-    DeployingRole(stack, "Deploying", environment="dev", path="/", boundary_arn=boundary)
+    DeployingRole(stack, "Deploying", environment="dev", path="/", boundaries=[boundary])
     statements = [
         s
         for p in Template.from_stack(stack).find_resources("AWS::IAM::ManagedPolicy").values()
@@ -95,5 +95,5 @@ def test_deployments_create_no_role_without_the_boundary(stack: Any) -> None:
     ]
     creating = [s for s in statements if "iam:CreateRole" in s["Action"]]
     assert creating
-    assert all(s["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": boundary}} for s in creating)
+    assert all(s["Condition"] == {"StringEquals": {"iam:PermissionsBoundary": [boundary]}} for s in creating)
     assert not [s for s in statements if "iam:DeleteRolePermissionsBoundary" in s["Action"]]

@@ -12,7 +12,7 @@ from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint import HuggingFaceEndpoint
 from hf_sagemaker.model_source import ModelSource
-from hf_sagemaker.prepared_models import ModelToPrepare, PreparedModels
+from hf_sagemaker.prepared_models import ModelPreparation, PreparedModel
 
 LAMBDA = Path(__file__).parents[2] / "lambda"
 COMMIT = "a" * 40
@@ -30,15 +30,23 @@ def _hub(stack: Any) -> ModelSource:
     return ModelSource.from_hub("team/tiny", COMMIT, bucket=stack.buckets.models, bucket_key=stack.keys.models)
 
 
-def _prepare(stack: Any, *models: ModelToPrepare) -> PreparedModels:
-    return PreparedModels(
+def _prepare(stack: Any, source: ModelSource, image: BuiltImage, code: Path | None = None) -> PreparedModel:
+    preparation = ModelPreparation(
         stack,
         "Models",
-        models=models,
-        bucket=stack.buckets.models,
         role=iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")),
+        code_bucket="assets",
         log_key=stack.key,
         function_root=LAMBDA,
+    )
+    return PreparedModel(
+        stack,
+        "Tiny",
+        source=source,
+        image=image,
+        bucket=stack.buckets.models,
+        function=preparation.function,
+        code=code,
     )
 
 
@@ -92,7 +100,7 @@ def test_a_key_that_is_neither_archive_nor_prefix_is_refused(stack: Any, key: st
 
 
 def test_a_mirrored_model_is_looked_for_by_its_manifest(stack: Any, image: BuiltImage) -> None:
-    _prepare(stack, ModelToPrepare(name="tiny", source=_hub(stack), image=image))
+    _prepare(stack, _hub(stack), image)
     Template.from_stack(stack).has_resource_properties(
         PREPARED,
         {
@@ -108,16 +116,16 @@ def test_code_makes_a_package_of_our_bucket(stack: Any, image: BuiltImage, tmp_p
     # Given a model in a bucket of the team's, and code
     team = s3.Bucket.from_bucket_name(stack, "Team", "the-teams-models")
     source = ModelSource.from_s3(team, "tiny/")
-    prepared = _prepare(stack, ModelToPrepare(name="tiny", source=source, image=image, code=_code(tmp_path)))
-    # Then what is served is the package, and the function may read that model
-    data = prepared.sources["tiny"].data
+    prepared = _prepare(stack, source, image, _code(tmp_path))
+    # Then what is served is the package, and the function may read the code
+    data = prepared.source.data
     assert data is not None
     assert data.bucket is stack.buckets.models
     assert data.uri != "s3://the-teams-models/tiny/"
     template = Template.from_stack(stack)
     template.has_resource_properties(PREPARED, {"CodeHash": Match.any_value(), "TargetBucket": "models"})
     (policy,) = template.find_resources("AWS::IAM::ManagedPolicy").values()
-    assert f":s3:::{team.bucket_name}/tiny/*" in str(policy)
+    assert ":s3:::assets/*.zip" in str(policy)
 
 
 def test_hidden_files_beside_the_code_change_nothing(new_stack: type[Any], tmp_path: Path) -> None:
@@ -130,7 +138,7 @@ def test_hidden_files_beside_the_code_change_nothing(new_stack: type[Any], tmp_p
             (tmp_path / name).write_text("")
         stack = new_stack()
         built = BuiltImage(stack, "Image", image=IMAGE, repository_uri=REPOSITORY, digest_parameter="/images/digest")
-        _prepare(stack, ModelToPrepare(name="tiny", source=_hub(stack), image=built, code=_code(tmp_path)))
+        _prepare(stack, _hub(stack), built, _code(tmp_path))
         (resource,) = Template.from_stack(stack).find_resources(PREPARED).values()
         hashes.append(resource["Properties"]["CodeHash"])
     assert len(set(hashes)) == 1
@@ -139,4 +147,4 @@ def test_hidden_files_beside_the_code_change_nothing(new_stack: type[Any], tmp_p
 def test_a_registered_model_is_not_prepared(stack: Any, image: BuiltImage) -> None:
     arn = "arn:aws:sagemaker:us-east-1:123456789012:model-package/group/1"
     with pytest.raises(ValueError, match="is a model of the registry"):
-        _prepare(stack, ModelToPrepare(name="tiny", source=ModelSource.from_registry(arn), image=image))
+        _prepare(stack, ModelSource.from_registry(arn), image)

@@ -1,10 +1,13 @@
-"""`build/faults/training.json`: each fault, what was expected and what was seen."""
+"""`build/faults/training.json` and `inference.json`: each fault, what was expected and what was seen."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FILE = Path(__file__).parents[2] / "build/faults/training.json"
+FOLDER = Path(__file__).parents[2] / "build/faults"
+FILE = FOLDER / "training.json"
+INFERENCE = FOLDER / "inference.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,13 +21,25 @@ class Seen:
     seconds: float
 
 
-def write(rows: list[Seen]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class SeenUnderLoad:
+    """One fault of an endpoint that was asked all the time. seconds: from the fault until it was over."""
+
+    name: str
+    expected: str
+    seen: str
+    requests_sent: int
+    requests_failed: int
+    seconds: float
+
+
+def write(rows: Sequence[Seen | SeenUnderLoad], file: Path = FILE) -> None:
     """Replaces what an earlier run has left."""
-    FILE.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     content = {"schema_version": "1", "faults": [asdict(row) for row in rows]}
-    FILE.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def faults() -> dict[str, dict[str, object]]:
-    """What the file says, by fault."""
-    return {row["fault"]: row for row in json.loads(FILE.read_text())["faults"]}
+def faults(file: Path = FILE, *, by: str = "fault") -> dict[str, dict[str, object]]:
+    """What the file says, by that member."""
+    return {row[by]: row for row in json.loads(file.read_text())["faults"]}

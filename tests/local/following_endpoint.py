@@ -1,4 +1,4 @@
-"""An endpoint that follows a job type, as a stack with the function that deploys; its network is nobody's."""
+"""An endpoint that follows a job type, and the function that deploys, as stacks; their network is nobody's."""
 
 import io
 import json
@@ -11,6 +11,7 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_ssm as ssm
 
 from hf_sagemaker.approved_model import ApprovedModel
 from hf_sagemaker.encryption_key import EnvironmentKeys
@@ -49,21 +50,73 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_
 """
 
 
-class FollowingEndpoint(Stack):
-    """endpoint: its name. parameter: name of the SSM parameter with the approved version."""
+class ApprovedModels:
+    """Two stacks: an endpoint that follows a job type, and the function that deploys what was approved."""
 
-    def __init__(self, *, endpoint: str, job_type: str, group: str, parameter: str) -> None:
-        app = App(builtin_cloud_formation_validation=False, analytics_reporting=False)
+    def __init__(self, *, environment: str, endpoint: str, job_type: str, group: str, parameter: str) -> None:
+        """endpoint: its name. parameter: name of the SSM parameter with the approved version."""
+        self._app = App(builtin_cloud_formation_validation=False, analytics_reporting=False)
+        path = f"/hf-sagemaker/{environment}/models/{job_type}/endpoints"
+        followed = FollowedJobType(job_type=job_type, group=group, version_parameter=parameter, stacks_path=path)
+        self.shared = _Shared(self._app, f"{environment}-Inference", followed, f"{environment}-Endpoint")
+        self.endpoint = _Endpoint(self._app, f"{environment}-EndpointWords", followed, endpoint)
+
+    def templates(self, s3: Any) -> dict[str, str]:
+        """By stack, as CloudFormation takes them; what they name in the bucket of assets is put there."""
+        assembly = self._app.synth()
+        folder = Path(assembly.directory)
+        assets = [
+            asset for file in folder.glob("*.assets.json") for asset in json.loads(file.read_text())["files"].values()
+        ]
+        for asset in assets:
+            source = folder / asset["source"]["path"]
+            if not source.is_dir():
+                continue
+            for place in asset["destinations"].values():
+                if place["bucketName"] not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+                    s3.create_bucket(Bucket=place["bucketName"])
+                s3.put_object(Bucket=place["bucketName"], Key=place["objectKey"], Body=_zipped(source))
+        return {stack.stack_name: json.dumps(stack.template) for stack in assembly.stacks}
+
+
+class _OwnStack(Stack):
+    def __init__(self, app: App, name: str) -> None:
         super().__init__(
             app,
-            "Following",
+            name,
             env=Environment(account="123456789012", region="us-east-1"),
             synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
         )
-        key = kms.Key.from_key_arn(self, "Key", f"arn:aws:kms:us-east-1:{self.account}:key/tests")
-        keys = EnvironmentKeys(data=key, models=key, images=key, logs=key, operations=key)
+        self.key = kms.Key.from_key_arn(self, "Key", f"arn:aws:kms:us-east-1:{self.account}:key/tests")
+
+
+class _Shared(_OwnStack):
+    def __init__(self, app: App, name: str, followed: FollowedJobType, stack_prefix: str) -> None:
+        super().__init__(app, name)
         topic = sns.Topic(self, "Topic")
-        model = ApprovedModel(self, "Approved", job_type=job_type, group=group, version_parameter=parameter)
+        ModelDeployment(
+            self,
+            "ModelDeployment",
+            followed=[followed],
+            stack_prefix=stack_prefix,
+            read_parameters=[],
+            keys=EnvironmentKeys(data=self.key, models=self.key, images=self.key, logs=self.key, operations=self.key),
+            topic=topic,
+            function_root=ROOT / "lambda",
+        )
+        CfnOutput(self, "TopicArn", value=topic.topic_arn)
+
+
+class _Endpoint(_OwnStack):
+    def __init__(self, app: App, name: str, followed: FollowedJobType, endpoint: str) -> None:
+        super().__init__(app, name)
+        model = ApprovedModel(
+            self,
+            "Approved",
+            job_type=followed.job_type,
+            group=followed.group,
+            version_parameter=followed.version_parameter,
+        )
         HuggingFaceEndpoint(
             self,
             "Endpoint",
@@ -72,18 +125,9 @@ class FollowingEndpoint(Stack):
             exists=model.exists,
             role=iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com")),
             placement=self._placement(),
-            key=key,
+            key=self.key,
         )
-        ModelDeployment(
-            self,
-            "ModelDeployment",
-            followed=[FollowedJobType(job_type=job_type, group=group, version_parameter=parameter, model=model)],
-            read_parameters=[],
-            keys=keys,
-            topic=topic,
-            function_root=ROOT / "lambda",
-        )
-        CfnOutput(self, "TopicArn", value=topic.topic_arn)
+        ssm.CfnParameter(self, "Follows", name=f"{followed.stacks_path}/words", type="String", value=name)
 
     def _placement(self) -> Placement:
         vpc = ec2.Vpc.from_vpc_attributes(
@@ -91,21 +135,6 @@ class FollowingEndpoint(Stack):
         )
         group = ec2.SecurityGroup.from_security_group_id(self, "Group", "sg-1", mutable=False)
         return Placement(vpc=vpc, subnets=vpc.isolated_subnets, security_groups=[group])
-
-    def template(self, s3: Any) -> str:
-        """As CloudFormation takes it; what it names in the bucket of assets is put there."""
-        app: Any = self.node.root
-        assembly = app.synth()
-        folder = Path(assembly.directory)
-        for asset in json.loads((folder / "Following.assets.json").read_text())["files"].values():
-            source = folder / asset["source"]["path"]
-            if not source.is_dir():
-                continue
-            for place in asset["destinations"].values():
-                if place["bucketName"] not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
-                    s3.create_bucket(Bucket=place["bucketName"])
-                s3.put_object(Bucket=place["bucketName"], Key=place["objectKey"], Body=_zipped(source))
-        return json.dumps(assembly.get_stack_by_name("Following").template)
 
 
 def _zipped(folder: Path) -> bytes:

@@ -44,6 +44,7 @@ class Foundation:
 
     def all_of(self, environment: str, type_name: str) -> dict[str, str]:
         """The same, of every stack of the environment."""
+        # The settings name no model, and so there are no stacks of endpoints.
         stacks = ("Guardrails", "Network", "Data", "Images", "Training", "Inference")
         found: dict[str, str] = {}
         for stack in stacks:

@@ -17,13 +17,13 @@ from tests.local.bare_image import bare_image
 from tests.local.built_image import Inbox, inbox_of
 from tests.local.compute_projects import Projects, until
 from tests.local.embedded_aws import REPOSITORY, Stacks
-from tests.local.following_endpoint import PROGRAM, FollowingEndpoint
+from tests.local.following_endpoint import PROGRAM, ApprovedModels
 from tests.local.workflow_machine import WorkflowMachine, functions
 
 ENVIRONMENT, JOB_TYPE = "approvals", "text"
 GROUP, ENDPOINT = f"{ENVIRONMENT}-{JOB_TYPE}", f"{ENVIRONMENT}-words"
 PARAMETER, IMAGE = f"/hf-sagemaker/{ENVIRONMENT}/models/{JOB_TYPE}/approved", "/tests/approval/image"
-STACK = f"{ENVIRONMENT}-Inference"
+STACK, SHARED = f"{ENVIRONMENT}-EndpointWords", f"{ENVIRONMENT}-Inference"
 
 
 @dataclass
@@ -102,12 +102,15 @@ def following(localcloud: Any) -> Iterator[Following]:
     machine = WorkflowMachine(
         repository=image.partition("@")[0], bucket=projects.bucket, parameter=IMAGE, group=GROUP
     ).template
-    endpoint = FollowingEndpoint(endpoint=ENDPOINT, job_type=JOB_TYPE, group=GROUP, parameter=PARAMETER)
-    for name, template in {f"{ENVIRONMENT}-Training": machine, STACK: endpoint.template(projects.s3)}.items():
+    approved = ApprovedModels(
+        environment=ENVIRONMENT, endpoint=ENDPOINT, job_type=JOB_TYPE, group=GROUP, parameter=PARAMETER
+    ).templates(projects.s3)
+    templates = {f"{ENVIRONMENT}-Training": machine, SHARED: approved[SHARED], STACK: approved[STACK]}
+    for name, template in templates.items():
         stack = stacks.create(name, template)
         assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(name, "CREATE_FAILED")
     inbox = inbox_of(localcloud)
-    topic = stacks.outputs(STACK)["TopicArn"]
+    topic = stacks.outputs(SHARED)["TopicArn"]
     localcloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=inbox.arn)
     arn = stacks.outputs(f"{ENVIRONMENT}-Training")["Arn"]
     localcloud.client("ssm").put_parameter(

@@ -100,7 +100,8 @@ class Endpoints:
             described: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
             return described
 
-        return until(look, lambda endpoint: endpoint["EndpointStatus"] not in ("Creating", "Updating"), seconds=200)
+        changing = ("Creating", "Updating", "RollingBack")
+        return until(look, lambda endpoint: endpoint["EndpointStatus"] not in changing, seconds=200)
 
     def ask(self, name: str, text: str, content_type: str = "text/plain") -> str:
         answer = self.runtime.invoke_endpoint(EndpointName=name, Body=text, ContentType=content_type)

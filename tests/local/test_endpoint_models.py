@@ -100,9 +100,13 @@ class Models:
         return value
 
     def events(self) -> int:
-        """How much has ever happened to the stack of endpoints."""
+        """How much has ever happened to the stacks of endpoints."""
         api = self.environment.running.client("cloudformation")
-        pages = api.get_paginator("describe_stack_events").paginate(StackName="dev-Inference")
+        pages = [
+            page
+            for name in ("dev-EndpointArchived", "dev-EndpointMirrored")
+            for page in api.get_paginator("describe_stack_events").paginate(StackName=name)
+        ]
         return sum(len(page["StackEvents"]) for page in pages)
 
 
@@ -161,7 +165,7 @@ def test_deployed_again_both_endpoints_answer(models: Models, expected: Any) -> 
     # Given the image, the mirrored model, and an archive of the same model
     models.put_archive()
     # When the endpoints are deployed
-    deployed = models.deploy("dev/Inference")
+    deployed = models.deploy("dev/Endpoint*")
     assert deployed.returncode == 0, deployed.stdout[-2000:] + deployed.stderr[-2000:]
     # Then both answer as the model does, and the team's code has marked the answers of the one that it lies beside
     mirrored, archived = models.answers("mirrored"), models.answers("archived")
@@ -187,7 +191,7 @@ def test_operators_see_what_is_served(models: Models) -> None:
 
 def test_without_a_change_nothing_is_made(models: Models) -> None:
     before, packages = models.events(), models.packages()
-    done = models.deploy("dev/Inference")
+    done = models.deploy("dev/Endpoint*")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "(no changes)" in done.stdout + done.stderr
     assert (models.events(), models.packages()) == (before, packages)
@@ -197,7 +201,7 @@ def test_changed_code_is_another_package_and_the_one_from_before_stays(models: M
     (before,) = models.packages()
     (models.code / "mark.py").write_text('MARK = "changed code"\n')
     models.synthesise()
-    done = models.deploy("dev/Inference")
+    done = models.deploy("dev/Endpoint*")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     answers = models.answers("mirrored")
     assert _same(answers, expected)

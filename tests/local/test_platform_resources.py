@@ -12,6 +12,7 @@ from tests.local import (
     network_resource_cases,
     sagemaker_resource_cases,
     services_resource_cases,
+    watch_resource_cases,
 )
 from tests.local.embedded_aws import RunningLocalCloud, Stacks
 from tests.local.resource_case import Case, Clients, Properties
@@ -23,6 +24,7 @@ CASES = [
     *guard_resource_cases.CASES,
     *sagemaker_resource_cases.CASES,
     *services_resource_cases.CASES,
+    *watch_resource_cases.CASES,
 ]
 
 # Outputs that some cases need of the resources beside theirs.

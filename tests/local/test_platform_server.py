@@ -70,7 +70,9 @@ def test_a_port_in_use_is_one_paragraph_and_exit_code_1(localcloud: RunningLocal
     assert not state_dir.exists()
 
 
-@pytest.mark.parametrize("arguments", [["--port", "99999"], ["--spot-price-ratio", "0"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [["--port", "99999"], ["--spot-price-ratio", "0"], ["--minute", "61"], ["--nonsense"]]
+)
 def test_wrong_use_is_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
     wrong = subprocess.run(
         [*SERVE, "--state-dir", str(tmp_path), *arguments],

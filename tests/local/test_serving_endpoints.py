@@ -8,21 +8,16 @@ import tarfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from hf_sagemaker import dlc_catalog
-from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.serving import Serving, ServingServer
-from localcloud.images.build import ImageBuild
-from localcloud.images.store import ImageStore, manifest_of
 from tests.local.compute_projects import ROLE, log_lines, until
+from tests.local.serving_image import serving_image
 from tests.local.test_hub_mirror import MAKE_MODEL
 
-REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 TEXTS = ["the film was good", "the film was not bad"]
 Files = dict[str, bytes]
 
@@ -72,7 +67,7 @@ BROKEN: dict[str, tuple[Callable[[Files], Files], dict[str, str], str]] = {
 
 @dataclass
 class Endpoints:
-    """Makes images, models and endpoints of the running embedded AWS."""
+    """Makes models and endpoints of the running embedded AWS."""
 
     running: Any
     bucket: str
@@ -80,25 +75,6 @@ class Endpoints:
     def __post_init__(self) -> None:
         self.sagemaker = self.running.client("sagemaker")
         self.runtime = self.running.client("sagemaker-runtime")
-
-    def image(self, serving: Serving, folder: Path) -> str:
-        """The inference image as settings have it; its name."""
-        base = dlc_catalog.resolve("inference", transformers="4.51.3", region="us-east-1")
-        extension = ImageExtension(purpose="inference", base=base, serving=serving)
-        extension.write_context(folder)
-        store = ImageStore(Path(os.environ.get("HFSM_IMAGE_STORE") or self.running.state_dir / "images"))
-        built = ImageBuild(
-            store=store,
-            requirements_dir=REQUIREMENTS,
-            context=folder,
-            dockerfile=folder / extension.dockerfile_path,
-            build_args={"BASE_IMAGE": base.uri},
-        ).run()
-        ecr, name = self.running.client("ecr"), f"tests/serving-{uuid.uuid4().hex[:8]}"
-        uri = ecr.create_repository(repositoryName=name)["repository"]["repositoryUri"]
-        manifest = manifest_of(built.config)
-        ecr.put_image(repositoryName=name, imageTag="1", imageManifest=manifest, imageDigest=built.digest)
-        return f"{uri}@{built.digest}"
 
     def create(self, name: str, image: str, model: Files, variables: Mapping[str, str]) -> None:
         """Does not wait for it."""
@@ -157,7 +133,7 @@ def endpoints(localcloud: Any, tmp_path_factory: pytest.TempPathFactory) -> Iter
     made = Endpoints(localcloud, bucket)
     contexts = tmp_path_factory.mktemp("contexts")
     servers: tuple[ServingServer, ...] = ("batching", "toolkit")
-    images = {server: made.image(Serving(server=server), contexts / server) for server in servers}
+    images = {server: serving_image(localcloud, Serving(server=server), contexts / server) for server in servers}
     for name, (change, variables, _) in BROKEN.items():
         made.create(name, images["batching"], change(model), variables)
     for server, image in images.items():

@@ -96,7 +96,15 @@ def triggered(localcloud: RunningLocalCloud) -> Triggered:
     localcloud.client("ssm").put_parameter(Name=PARAMETER, Value=image, Type="String")
     localcloud.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
     localcloud.client("cloudwatch").put_metric_alarm(
-        AlarmName=ALARM, ComparisonOperator="LessThanThreshold", EvaluationPeriods=1, Threshold=0.6
+        AlarmName=ALARM,
+        Namespace="Quality",
+        MetricName="Accuracy",
+        Statistic="Average",
+        Period=60,
+        ComparisonOperator="LessThanThreshold",
+        EvaluationPeriods=1,
+        Threshold=0.6,
+        TreatMissingData="ignore",
     )
     machine = TriggeredMachine(repository=image.partition("@")[0], bucket=bucket)
     template = machine.template

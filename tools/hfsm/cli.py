@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from hfsm import endpoint_commands, image_commands, local_commands, model_commands, price_commands, trigger_commands
+from hfsm import (
+    endpoint_commands,
+    image_commands,
+    local_commands,
+    model_commands,
+    price_commands,
+    transform_commands,
+    trigger_commands,
+)
 from hfsm.options import Environment, Local
 from hfsm.progress import make_console
 
@@ -200,6 +208,7 @@ def report(
 
 
 app.command()(trigger_commands.triggers)
+app.command()(transform_commands.transform)
 
 
 @app.command()

@@ -165,18 +165,19 @@ def _served(parameters: Parameters) -> dict[str, str]:
     found = {}
     for setting in parameters.children("inference"):
         said = parameters.find(f"inference/{setting}/model") or ""
-        arn = said if _PACKAGE.match(said) else _followed(parameters, said)
+        arn = said if _PACKAGE.match(said) else _followed(parameters, setting, said)
         if arn:
             found[parameters.get(f"inference/{setting}/endpoint-name")] = arn
     return found
 
 
-def _followed(parameters: Parameters, said: str) -> str | None:
+def _followed(parameters: Parameters, setting: str, said: str) -> str | None:
     """The package of an endpoint that follows a job type: what the stack has read, not what it is to read next."""
     job_type = said.removeprefix(FOLLOWS)
     if job_type == said:
         return None
-    stack = parameters.cloud.client("cloudformation").describe_stacks(StackName=f"{parameters.environment}-Inference")
+    name_of_stack = parameters.get(f"models/{job_type}/endpoints/{setting}")
+    stack = parameters.cloud.client("cloudformation").describe_stacks(StackName=name_of_stack)
     name = f"{parameters.prefix}/models/{job_type}/approved"
     for each in stack["Stacks"][0].get("Parameters", []):
         if each["ParameterValue"] == name and each.get("ResolvedValue", "none") != "none":

@@ -18,6 +18,13 @@ def _ratio(text: str) -> float:
     return ratio
 
 
+def _minute(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 60:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0 and up to 60")
+    return seconds
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 1 <= port <= 65535:
@@ -42,6 +49,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         type=_ratio,
         default=0.30,
         help="assumed price of a spot second over an on-demand second, 0 < ratio ≤ 1 (default 0.30)",
+    )
+    serve.add_argument(
+        "--minute",
+        type=_minute,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long a minute of waiting lasts: alarm periods, baking times, cooldowns, rates (default 60)",
     )
     serve.add_argument("--verbose", action="store_true", help="log every request, not only those that fail")
     build = commands.add_parser("build", help="build an image into the store, as `docker build` would")
@@ -104,6 +118,7 @@ def _serve(options: argparse.Namespace) -> int:
         image_store=(options.image_store or state_dir / "images").resolve(),
         requirements_dir=options.requirements_dir.resolve(),
         spot_price_ratio=options.spot_price_ratio,
+        minute=options.minute,
     )
     try:
         listener = listen(cloud.port)

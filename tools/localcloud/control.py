@@ -10,14 +10,14 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
-from localcloud import events, faults, registry, sagemaker
+from localcloud import events, faults, registry, sagemaker, schedules
 from localcloud.settings import LocalCloud
 
 PREFIX = "/_localcloud/"
 _ANSWER_SECONDS = 0.2
 INTERRUPT = re.compile(r"training-jobs/([^/]+)/interrupt")
 FIND = re.compile(r"images/(.+)/(sha256:[0-9a-f]{64})/findings")
-TRIGGER = re.compile(r"rules/([^/]+)/trigger")
+TRIGGER = re.compile(r"(rules|schedules)/([^/]+)/trigger")
 REPUBLISH = re.compile(r"base-images/([^/]+)/([^/]+)/republish")
 
 Answer = tuple[HTTPStatus, dict[str, Any]]
@@ -54,8 +54,8 @@ class ControlRoutes:
             return self._interrupt(unquote(interrupt[1]))
         if method == "POST" and (base := REPUBLISH.fullmatch(route)):
             return HTTPStatus.OK, {"digest": registry.republish(unquote(base[1]), unquote(base[2]))}
-        if method == "POST" and (rule := TRIGGER.fullmatch(route)):
-            return self._trigger(unquote(rule[1]), json.loads(sent or b"{}").get("time"))
+        if method == "POST" and (due := TRIGGER.fullmatch(route)):
+            return self._trigger(due[1], unquote(due[2]), json.loads(sent or b"{}").get("time"))
         if method == "POST" and (image := FIND.fullmatch(route)):
             registry.find(self._cloud, unquote(image[1]), image[2], json.loads(sent)["findings"])
             return HTTPStatus.ACCEPTED, {"message": f"the scan of {image[2]} is complete"}
@@ -68,6 +68,7 @@ class ControlRoutes:
             "message": f"{method} {PREFIX}{route} is no control route. There are GET {PREFIX}status, "
             f"POST {PREFIX}training-jobs/NAME/interrupt, POST {PREFIX}base-images/REPOSITORY/TAG/republish, "
             f"POST {PREFIX}images/REPOSITORY/DIGEST/findings, POST {PREFIX}rules/NAME/trigger, "
+            f"POST {PREFIX}schedules/NAME/trigger, "
             f"GET, POST and DELETE {PREFIX}faults and POST {PREFIX}shutdown."
         }
 
@@ -91,13 +92,15 @@ class ControlRoutes:
             return HTTPStatus.CONFLICT, {"message": str(error)}
         return HTTPStatus.ACCEPTED, {"message": f"spot interruption of {job_name} begins"}
 
-    def _trigger(self, name: str, time: str | None) -> Answer:
+    def _trigger(self, kind: str, name: str, time: str | None) -> Answer:
+        trigger = events.trigger if kind == "rules" else schedules.trigger
         try:
-            events.trigger(name, self._cloud, time)
+            trigger(name, self._cloud, time)
         except KeyError:
-            known = ", ".join(events.rules(self._cloud)) or "none"
-            return HTTPStatus.NOT_FOUND, {"message": f"there is no rule {name}; there are {known}"}
-        return HTTPStatus.ACCEPTED, {"message": f"rule {name} was triggered"}
+            known = events.rules(self._cloud) if kind == "rules" else schedules.names(self._cloud)
+            message = f"there is no {kind.removesuffix('s')} {name}; there are {', '.join(known) or 'none'}"
+            return HTTPStatus.NOT_FOUND, {"message": message}
+        return HTTPStatus.ACCEPTED, {"message": f"{kind.removesuffix('s')} {name} was triggered"}
 
 
 def _faults(method: str, sent: bytes) -> Answer:

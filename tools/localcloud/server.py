@@ -18,12 +18,15 @@ from werkzeug.serving import make_server
 
 from localcloud import (
     accounts,
-    alarms,
+    autoscaling,
     cloudformation,
+    cloudwatch,
     codebuild,
     control,
+    costs,
     events,
     functions,
+    identity,
     parameters,
     registry,
     sagemaker,
@@ -85,11 +88,14 @@ def install_modules(cloud: LocalCloud) -> None:
         stepfunctions,
         functions,
         codebuild,
+        identity,
         registry,
         parameters,
         events,
-        alarms,
+        cloudwatch,
+        autoscaling,
         topics,
+        costs,
         sagemaker,
     )
     for module in modules:
@@ -125,6 +131,8 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
             pass
     finally:
         codebuild.shutdown()
+        cloudwatch.shutdown()
+        autoscaling.shutdown()
         functions.shutdown()
         sagemaker.shutdown()
         server.shutdown()

@@ -16,6 +16,8 @@ class LocalCloud:
     spot_price_ratio: price of a spot second over the price of an on-demand second, 0 < ratio ≤ 1. An assumption, never
         a measurement: on AWS the market decides. The default is what Hugging Face's notebook 05 reports (262 s billed
         for 874 s trained).
+    minute: seconds that a minute of AWS's waiting lasts, above 0 and up to 60: alarm periods, baking times, cooldowns
+        and rates wait that much shorter. It never shortens work: a container starts as fast as it starts.
     """
 
     port: int
@@ -25,6 +27,11 @@ class LocalCloud:
     account: str = "123456789012"
     region: str = "us-east-1"
     spot_price_ratio: float = 0.30
+    minute: float = 60.0
+
+    def seconds(self, aws_seconds: float) -> float:
+        """Seconds that this embedded AWS waits where AWS waits `aws_seconds`."""
+        return aws_seconds * self.minute / 60
 
     @property
     def endpoint_url(self) -> str:

@@ -17,7 +17,9 @@ from hf_sagemaker.controls.policies import (
     services,
     trust_policies,
 )
+from hf_sagemaker.controls.state_machines import state_machines
 from hf_sagemaker.controls.templates import Resource, Templates
+from hf_sagemaker.job_kinds import TRANSFORM
 
 ROLE = "AWS::IAM::Role"
 _REFERENCE = re.compile(r"\$\{[^}]+\}")
@@ -100,8 +102,17 @@ def separates_duties(templates: Templates) -> Iterator[Proof | Breach | Missing]
 
 
 def serves_or_trains(templates: Templates) -> Iterator[Proof | Breach | Missing]:
-    """Who serves writes nothing to S3; who trains changes no endpoint."""
-    models = templates.resources("AWS::SageMaker::Model")
+    """Who serves writes nothing to S3; who trains changes no endpoint.
+
+    The model of a batch transform serves nobody: its role writes what it was asked for, and nobody can call it.
+    """
+    transforming = {
+        model.path
+        for machine in state_machines(templates)
+        for _, task, kind in machine.job_tasks
+        if kind is TRANSFORM and (model := templates.find(task.get("Parameters", {}).get("ModelName")))
+    }
+    models = [each for each in templates.resources("AWS::SageMaker::Model") if each.path not in transforming]
     hosting = [duty_role(templates, "serving"), *(templates.find(m.properties.get("ExecutionRoleArn")) for m in models)]
     training = duty_role(templates, "training")
     if training is None or hosting[0] is None:

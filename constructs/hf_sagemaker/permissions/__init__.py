@@ -4,6 +4,12 @@ No action holds a wildcard. `Resource: *` stands only where the service knows no
 Source: the Service Authorization Reference.
 """
 
+from hf_sagemaker.permissions.endpoints import (
+    ask_endpoints,
+    look_at_endpoints,
+    look_at_stacks,
+    scale_endpoints,
+)
 from hf_sagemaker.permissions.images import (
     ECR_LOOK,
     ECR_PULL,
@@ -41,7 +47,7 @@ from hf_sagemaker.permissions.storage import (
     encrypt_objects,
     encrypt_volumes,
     list_objects,
-    read_model,
+    read_models,
     read_objects,
     read_parameters,
     read_secret,
@@ -72,6 +78,7 @@ __all__ = [
     "Permission",
     "allow",
     "approve_models",
+    "ask_endpoints",
     "attach_to_vpc",
     "build_in_vpc",
     "call_endpoints",
@@ -83,11 +90,13 @@ __all__ = [
     "list_objects",
     "log_to_mlflow",
     "look_at_builds",
+    "look_at_endpoints",
     "look_at_images",
     "look_at_jobs",
+    "look_at_stacks",
     "pass_role",
     "put_metrics",
-    "read_model",
+    "read_models",
     "read_objects",
     "read_packages",
     "read_parameters",
@@ -100,6 +109,7 @@ __all__ = [
     "run_jobs",
     "run_training_jobs",
     "sagemaker_arn",
+    "scale_endpoints",
     "service_principal",
     "start_executions",
     "statement",

@@ -1,5 +1,7 @@
 """What CloudFormation does to create, change and delete the stacks of an environment."""
 
+from collections.abc import Sequence
+
 from constructs import Construct
 
 from hf_sagemaker.permissions import deploying_actions as actions
@@ -77,9 +79,9 @@ def deploy_network(scope: Construct) -> list[Permission]:
 
 
 def deploy_roles(
-    scope: Construct, environment: str, path: str, boundary_arn: str | None, services: tuple[str, ...]
+    scope: Construct, environment: str, path: str, boundaries: Sequence[str], services: tuple[str, ...]
 ) -> list[Permission]:
-    """Roles and policies of the environment, none without its boundary, handed to these services only."""
+    """Roles and policies of the environment, none without a boundary of its, handed to these services only."""
     arn, place = _here(scope)
     account = place.split(":")[1]
     roles = [
@@ -87,7 +89,7 @@ def deploy_roles(
         f"{arn}:iam::{account}:role{path}sagemaker_execution_role",
     ]
     policies = f"{arn}:iam::{account}:policy{path}{environment}-*"
-    bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary_arn}} if boundary_arn else None
+    bounded = {"StringEquals": {"iam:PermissionsBoundary": list(boundaries)}} if boundaries else None
     return [
         allow(
             ["iam:CreateRole", "iam:PutRolePermissionsBoundary"], *roles, conditions=bounded, why_wildcards=_PREFIXES

@@ -13,14 +13,19 @@ ENDPOINT_TYPES = (
     "AWS::CloudWatch::Alarm",
     "AWS::SageMaker::Endpoint",
     "AWS::SageMaker::EndpointConfig",
+    "AWS::SageMaker::InferenceComponent",
     "AWS::SageMaker::Model",
+    "Custom::EndpointScaling",
+    "Custom::EndpointScalingPause",
+    "Custom::SmokeRequest",
 )
-"""Of which an endpoint consists."""
+"""Of which an endpoint consists, and what is around each of its updates."""
 
 
 def update_stack(scope: Construct, stack_name: str, resource_types: Sequence[str]) -> Permission:
-    """Update one stack, which then works in the role that it was deployed with: only resources of these types, by no
-    other role, by no template from elsewhere and without another stack policy.
+    """Update one stack, or those whose names `stack_name` describes with `*`. It then works in the role that it was
+    deployed with: only resources of these types, by no other role, by no template from elsewhere and without another
+    stack policy.
 
     A template can still come with the call: no condition refuses that. CloudFormation fails an update that would change
     a resource of a type that the call does not name, and the call can name no others.
@@ -44,5 +49,5 @@ def update_stack(scope: Construct, stack_name: str, resource_types: Sequence[str
                 },
             ),
         ],
-        "CloudFormation ends a stack's ARN in an id of its own.",
+        "The stacks of endpoints, whose names begin alike; CloudFormation ends a stack's ARN in an id of its own.",
     )

@@ -36,11 +36,17 @@ def list_objects(bucket: s3.IBucket, prefix: str) -> Permission:
     return allow(["s3:ListBucket"], bucket_arn(bucket), conditions=conditions)
 
 
-def read_model(bucket: s3.IBucket, key: str) -> Permission:
-    """Read exactly this object, or all below this prefix, which ends in a slash."""
-    (listing,) = list_objects(bucket, key).statements
-    objects = bucket.arn_for_objects(f"{key}*" if key.endswith("/") else key)
-    return Permission([listing, statement(actions=["s3:GetObject"], resources=[objects])], "The files of one model.")
+def read_models(bucket: s3.IBucket, keys: Sequence[str]) -> Permission:
+    """Read exactly these objects, and all below those of the keys that end in a slash."""
+    patterns = [f"{key}*" if key.endswith("/") else key for key in keys]
+    listed = {"StringLike": {"s3:prefix": [f"{key}*" for key in keys]}}
+    return Permission(
+        [
+            statement(actions=["s3:ListBucket"], resources=[bucket_arn(bucket)], conditions=listed),
+            statement(actions=["s3:GetObject"], resources=[bucket.arn_for_objects(each) for each in patterns]),
+        ],
+        "The files of one model each.",
+    )
 
 
 def _objects(bucket: s3.IBucket, prefix: str, actions: Sequence[str]) -> Permission:

@@ -4,7 +4,6 @@ from typing import Any, TypeVar
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
-from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemaker.utils import arn_formatter
 
 from localcloud.sagemaker import (
@@ -15,6 +14,7 @@ from localcloud.sagemaker import (
     tuning_request,
 )
 from localcloud.sagemaker.compute import Compute
+from localcloud.sagemaker.monitoring_schedules import MonitoringOperations
 from localcloud.sagemaker.processing import ProcessingJob
 from localcloud.sagemaker.running_job import RunningJob
 from localcloud.sagemaker.training import TrainingJob
@@ -24,7 +24,7 @@ from localcloud.sagemaker.tuning import TuningJob
 Job = TypeVar("Job", bound=RunningJob)
 
 
-class JobOperations(SageMakerResponse):
+class JobOperations(MonitoringOperations):
     """The operations that are different here."""
 
     compute: Compute  # set by install()

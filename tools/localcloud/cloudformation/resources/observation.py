@@ -71,6 +71,28 @@ class Alarm(ResourceType):
         return Deployed(name, {"Arn": f"arn:aws:cloudwatch:{api.region}:{api.account}:alarm:{name}"})
 
 
+class CompositeAlarm(ResourceType):
+    """`Ref` answers its name."""
+
+    type_name = "AWS::CloudWatch::CompositeAlarm"
+    replaced_by = frozenset({"AlarmName"})
+
+    def create(self, request: Request) -> Deployed:
+        return self._put(request, request.name("AlarmName", longest=255))
+
+    def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
+        return self._put(request, deployed.physical_id)
+
+    def delete(self, request: Request, deployed: Deployed) -> None:
+        delete_if_there(request.api("cloudwatch").delete_alarms, AlarmNames=[deployed.physical_id])
+
+    def _put(self, request: Request, name: str) -> Deployed:
+        arguments = request.arguments("cloudwatch", "PutCompositeAlarm", AlarmName=name, Tags=request.tags())
+        request.api("cloudwatch").put_composite_alarm(**arguments)
+        api = request.api
+        return Deployed(name, {"Arn": f"arn:aws:cloudwatch:{api.region}:{api.account}:alarm:{name}"})
+
+
 class Dashboard(ResourceType):
     type_name = "AWS::CloudWatch::Dashboard"
     replaced_by = frozenset({"DashboardName"})
@@ -121,4 +143,4 @@ def _as_tags(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-TYPES = (LogGroup, Alarm, Dashboard, Parameter)
+TYPES = (LogGroup, Alarm, CompositeAlarm, Dashboard, Parameter)

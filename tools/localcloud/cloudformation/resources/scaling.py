@@ -1,7 +1,5 @@
 """Application Auto Scaling: what scales, and by which policy."""
 
-from moto.applicationautoscaling.models import applicationautoscaling_backends
-
 from localcloud.cloudformation.resource import Deployed, Properties, Request, ResourceType, delete_if_there
 
 IDENTITY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
@@ -43,11 +41,6 @@ class ScalingPolicy(ResourceType):
 
     def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
         self.create(request)
-        # moto gives a policy another ARN whenever it is put; AWS keeps it, and alarms may refer to it.
-        name, account, region = request.properties["PolicyName"], request.api.account, request.api.region
-        for policy in applicationautoscaling_backends[account][region].policies.values():
-            if policy.policy_name == name and policy.resource_id == self._target(request.properties)["ResourceId"]:
-                policy.policy_arn = deployed.physical_id
         return deployed
 
     def delete(self, request: Request, deployed: Deployed) -> None:

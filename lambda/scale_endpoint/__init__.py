@@ -1,0 +1,1 @@
+"""Registers endpoints with Application Auto Scaling, and takes them off it where an update needs that."""

@@ -1,0 +1,1 @@
+"""Asks an endpoint the environment's own example after every update: one that cannot answer it is rolled back."""
