@@ -20,7 +20,6 @@ from stacks.promotion_settings import Destination
 from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
 
-
 _LOOK_AFTER_MODELS = ("Inference", "Batch")
 """With which the ids of the stacks begin whose roles work with what is served, and with nobody's data."""
 
