@@ -6,11 +6,12 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from stacks.container_settings import Environment
+from stacks.endpoint_watch_settings import EndpointWatchSettings
 from stacks.model_settings import ModelSettings
-from stacks.settings_base import Name, Problem, Settings
+from stacks.settings_base import Name, Problem
 
 
-class EndpointSettings(Settings):
+class EndpointSettings(EndpointWatchSettings):
     """A real-time endpoint."""
 
     name: Name
