@@ -5,6 +5,7 @@ from typing import Protocol
 
 from aws_cdk import CfnCondition, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -54,17 +55,22 @@ class EndpointWatch(Construct):
         endpoint: EndpointSettings,
         watched: Watched,
         data: DataStack,
+        serving_role: iam.IRole,
         topic: sns.ITopic,
         keeper: EndpointKeeper | None,
         api_logging: ApiLogging | None,
+        host_types: Sequence[str] = (),
+        metrics_seconds: int = 60,
         batching: bool = False,
         exists: CfnCondition | None = None,
         removal_policy: RemovalPolicy,
     ) -> None:
         """Creates what the settings ask for.
 
-        watched: the endpoint. topic: told when it is broken for users.
+        watched: the endpoint. serving_role: in which its containers run; with captures, one that no other endpoint has.
+        topic: told when it is broken for users.
         keeper: of a disposable environment; None elsewhere. api_logging: there where an endpoint has an API.
+        host_types, metrics_seconds: as EndpointDashboard takes them.
         batching: its container is the batching server and knows the endpoint's name. Omitted: it writes no metrics.
         exists: as the endpoint has it. Omitted: the endpoint is there.
         """
@@ -78,8 +84,9 @@ class EndpointWatch(Construct):
                 config=watched.endpoint_config,
                 bucket=data.buckets.data,
                 key=data.keys.data,
-                role=data.roles.serving,
+                role=serving_role,
                 percent=capture.percent,
+                expires_days=capture.expires_days,
                 exists=exists,
             )
         prices = settings.prices
@@ -90,7 +97,8 @@ class EndpointWatch(Construct):
             mode=mode,
             parts=watched.parts,
             prices=hosting_prices(prices.hosting_per_hour, prices.as_of.isoformat() if prices.as_of else None),
-            host_types=[endpoint.instance_type],
+            host_types=host_types,
+            metrics_seconds=metrics_seconds,
             batching=batching,
             alarms=watched.alarms,
             exists=exists,

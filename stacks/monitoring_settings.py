@@ -1,6 +1,6 @@
 """What is kept of an endpoint's requests and answers. Never imports aws_cdk, see stacks/settings.py."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,12 +16,11 @@ _NO_CAPTURE: dict[EndpointMode, str] = {
 
 
 class CaptureSettings(Settings):
-    """Requests and answers that are kept in the bucket of data, below captured/<env>-<endpoint>/. They are what users
-    sent."""
+    """Requests and answers that are kept in the bucket of data, below captured/. They are what users sent."""
 
     percent: Annotated[int, Field(ge=1, le=100)] = 20
     """Of requests."""
-    expires_days: Annotated[int, Field(ge=1, le=365)] = 30
+    expires_days: Literal[1, 3, 7, 14, 30, 90] = 30
     """Days after which they are deleted."""
 
 

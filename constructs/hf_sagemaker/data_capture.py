@@ -11,21 +11,26 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.arns import objects_arn
 
 CAPTURED_PREFIX = "captured/"
-"""Where captures lie, in the bucket of data. Below it SageMaker makes folders by endpoint, variant and hour."""
+"""Where captures lie, in the bucket of data."""
+EXPIRY_DAYS = (1, 3, 7, 14, 30, 90)
+"""How long they may be kept. Each is a folder with a rule of its own, so that one more endpoint changes no bucket."""
 
 
-def captured_prefix(endpoint_name: str) -> str:
-    """Where those of one endpoint lie."""
-    return f"{CAPTURED_PREFIX}{endpoint_name}/"
+def captured_prefix(endpoint_name: str, days: int) -> str:
+    """Where those of one endpoint lie. Below it SageMaker makes folders by endpoint, variant and hour."""
+    return f"{CAPTURED_PREFIX}{days}-days/{endpoint_name}/"
 
 
-def expire_captures(endpoint_name: str, days: int) -> s3.LifecycleRule:
-    """A rule of the bucket. days: after which a capture is deleted, and what was overwritten with it."""
-    return s3.LifecycleRule(
-        prefix=captured_prefix(endpoint_name),
-        expiration=Duration.days(days),
-        noncurrent_version_expiration=Duration.days(1),
-    )
+def expire_captures() -> list[s3.LifecycleRule]:
+    """Rules of the bucket: captures are deleted after their days, and their older versions a day later."""
+    return [
+        s3.LifecycleRule(
+            prefix=f"{CAPTURED_PREFIX}{days}-days/",
+            expiration=Duration.days(days),
+            noncurrent_version_expiration=Duration.days(1),
+        )
+        for days in EXPIRY_DAYS
+    ]
 
 
 class DataCapture(Construct):
@@ -45,22 +50,28 @@ class DataCapture(Construct):
         key: kms.IKey,
         role: iam.IRole,
         percent: int = 20,
+        expires_days: int = 30,
         exists: CfnCondition | None = None,
     ) -> None:
         """Changes the configuration.
 
-        bucket: one whose life cycle has the rule of `expire_captures`. key: encrypts the captures, and must let the role
-            use it by S3.
+        bucket: one whose life cycle has the rules of `expire_captures`. key: encrypts the captures, and must let the
+            role use it by S3.
         role: in which the containers run; it may put captures there, and read none.
-        percent: of requests, 1 to 100. Omitted: 20.
+        percent: of requests, 1 to 100. Omitted: 20. expires_days: one of EXPIRY_DAYS. Omitted: 30.
         exists: as the endpoint has it. Omitted: the endpoint is there.
 
-        Raises ValueError when the percentage is none.
+        Raises ValueError when the percentage is none, or nothing would delete the captures.
         """
         super().__init__(scope, construct_id)
         if not 1 <= percent <= 100:
             raise ValueError(f"{endpoint_name} would capture {percent} percent of its requests: 1 to 100 are possible.")
-        self.prefix = captured_prefix(endpoint_name)
+        if expires_days not in EXPIRY_DAYS:
+            raise ValueError(
+                f"{endpoint_name} would keep captures for {expires_days} days: there are rules for "
+                f"{', '.join(map(str, EXPIRY_DAYS))}."
+            )
+        self.prefix = captured_prefix(endpoint_name, expires_days)
         policy = allow.DutyPolicy(
             self,
             "Policy",
