@@ -16,6 +16,8 @@ from hf_sagemaker.endpoint_dashboard import EndpointDashboard, EndpointHealth
 from hf_sagemaker.endpoint_invoker import EndpointInvoker
 from hf_sagemaker.endpoint_keeper import EndpointKeeper, KeptEndpoint
 from hf_sagemaker.endpoint_parts import EndpointMode, EndpointPart
+from hf_sagemaker.model_monitor import DataQuality, ModelMonitor, ModelQuality, MonitorPlace
+from hf_sagemaker.placement import Placement
 from hf_sagemaker.prices import hosting_prices
 from stacks.contract import publish
 from stacks.data_stack import DataStack
@@ -57,6 +59,7 @@ class EndpointWatch(Construct):
         data: DataStack,
         serving_role: iam.IRole,
         topic: sns.ITopic,
+        jobs: Placement,
         keeper: EndpointKeeper | None,
         api_logging: ApiLogging | None,
         host_types: Sequence[str] = (),
@@ -69,6 +72,7 @@ class EndpointWatch(Construct):
 
         watched: the endpoint. serving_role: in which its containers run; with captures, one that no other endpoint has.
         topic: told when it is broken for users.
+        jobs: where monitors run.
         keeper: of a disposable environment; None elsewhere. api_logging: there where an endpoint has an API.
         host_types, metrics_seconds: as EndpointDashboard takes them.
         batching: its container is the batching server and knows the endpoint's name. Omitted: it writes no metrics.
@@ -76,19 +80,8 @@ class EndpointWatch(Construct):
         """
         super().__init__(scope, construct_id)
         name, mode = watched.endpoint_name, watched.mode
-        if capture := endpoint.capture:
-            DataCapture(
-                self,
-                "Capture",
-                endpoint_name=name,
-                config=watched.endpoint_config,
-                bucket=data.buckets.data,
-                key=data.keys.data,
-                role=serving_role,
-                percent=capture.percent,
-                expires_days=capture.expires_days,
-                exists=exists,
-            )
+        if endpoint.capture:
+            self._capture(endpoint, watched, data, serving_role, topic, jobs, exists)
         prices = settings.prices
         EndpointDashboard(
             self,
@@ -104,7 +97,7 @@ class EndpointWatch(Construct):
             exists=exists,
         )
         EndpointHealth(self, "Health", endpoint_name=name, alarms=watched.alarms, topic=topic, exists=exists)
-        if keeper and can_be_stopped(mode):
+        if keeper and can_be_stopped(mode) and not endpoint.monitor:
             lifetime = endpoint.lifetime
             KeptEndpoint(
                 self,
@@ -137,3 +130,56 @@ class EndpointWatch(Construct):
                 removal_policy=removal_policy,
             )
             publish(self, environment, {f"inference/{endpoint.name}/api-url": made.api.url})
+
+    def _capture(
+        self,
+        endpoint: EndpointSettings,
+        watched: Watched,
+        data: DataStack,
+        serving_role: iam.IRole,
+        topic: sns.ITopic,
+        jobs: Placement,
+        exists: CfnCondition | None,
+    ) -> None:
+        """Captures, and the monitors that read them."""
+        assert endpoint.capture is not None
+        capture = DataCapture(
+            self,
+            "Capture",
+            endpoint_name=watched.endpoint_name,
+            config=watched.endpoint_config,
+            bucket=data.buckets.data,
+            key=data.keys.data,
+            role=serving_role,
+            percent=endpoint.capture.percent,
+            expires_days=endpoint.capture.expires_days,
+            exists=exists,
+        )
+        if not (monitor := endpoint.monitor):
+            return
+        place = MonitorPlace(
+            bucket=data.buckets.data,
+            bucket_key=data.keys.data,
+            volume_key=data.keys.models,
+            topic_key=data.keys.operations,
+            placement=jobs,
+        )
+        checks: dict[str, DataQuality | ModelQuality] = {}
+        if quality := monitor.data_quality:
+            checks["DataQuality"] = DataQuality(baseline=quality.baseline, preprocessor=quality.preprocessor)
+        if answers := monitor.model_quality:
+            checks["ModelQuality"] = ModelQuality(**answers.model_dump())
+        for construct_id, check in checks.items():
+            ModelMonitor(
+                self,
+                construct_id,
+                endpoint=watched.endpoint,
+                endpoint_name=watched.endpoint_name,
+                checks=check,
+                place=place,
+                captured=capture.prefix,
+                instance_type=monitor.instance_type,
+                hourly=monitor.hourly,
+                alarm_topic=topic,
+                exists=exists,
+            )

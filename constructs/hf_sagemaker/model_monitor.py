@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aws_cdk import Duration, Fn
+from aws_cdk import CfnCondition, CfnResource, Duration, Fn
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -94,6 +94,7 @@ class ModelMonitor(Construct):
         instance_type: str = "ml.m5.xlarge",
         hourly: bool = False,
         alarm_topic: sns.ITopic | None = None,
+        exists: CfnCondition | None = None,
     ) -> None:
         """Creates the role, the job definition, the schedule and the alarm.
 
@@ -103,6 +104,7 @@ class ModelMonitor(Construct):
         instance_type: of the jobs. Omitted: ml.m5.xlarge.
         hourly: omitted: once a day.
         alarm_topic: told by the alarm. It must let alarms publish. Omitted: the alarm only shows.
+        exists: as the endpoint has it. Omitted: the endpoint is there.
 
         Raises UnknownInstanceTypeError when SageMaker processing has no such type, and UnknownImageError when AWS
         publishes no monitor in the region.
@@ -136,6 +138,10 @@ class ModelMonitor(Construct):
         self.topic = sns.Topic(self, "Topic", master_key=place.topic_key, enforce_ssl=True)
         self._tell(schedule)
         self.alarm = self._alarm(alarm_topic)
+        if exists:
+            for each in self.node.find_all():
+                if isinstance(each, CfnResource):
+                    each.cfn_options.condition = exists
 
     def _role(self, captured: str) -> iam.Role:
         place = self._place

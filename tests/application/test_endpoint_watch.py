@@ -12,6 +12,7 @@ from aws_cdk import App, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk.assertions import Template
+from pydantic import ValidationError
 
 from hf_sagemaker.endpoint_api import ApiLogging
 from hf_sagemaker.endpoint_keeper import EndpointKeeper
@@ -74,6 +75,7 @@ def _watched(settings: EnvironmentSettings, *, mode: EndpointMode = "real-time",
         data=data,  # type: ignore[arg-type]
         serving_role=data.roles.serving,  # type: ignore[attr-defined]
         topic=topic,
+        jobs=environment.node.find_child("Network").network.jobs,  # type: ignore[attr-defined]
         keeper=keeper if settings.disposable else None,
         api_logging=ApiLogging(stack, "Logging") if said.get("api") else None,
         removal_policy=RemovalPolicy.DESTROY,
@@ -129,6 +131,51 @@ def test_it_has_what_its_settings_say(dev: EnvironmentSettings) -> None:
     assert "/hf-sagemaker/dev/inference/greeting/api-url" in text
     assert '"ThrottlingRateLimit": 5' in text
     assert "captured/7-days/dev-greeting" in text
+
+
+def test_what_is_monitored_is_captured_and_never_stopped(dev: EnvironmentSettings) -> None:
+    # Given monitors of both kinds
+    monitor = {
+        "data_quality": {"baseline": "baselines/greeting/"},
+        "model_quality": {
+            "baseline": "baselines/greeting/",
+            "ground_truth": "truths/greeting/",
+            "problem": "Regression",
+            "inference_attribute": "score",
+        },
+    }
+    template = _watched(dev, capture={}, monitor=monitor)
+    # Then each has its schedule, and nothing stops the endpoint, which SageMaker would refuse
+    schedules = template.find_resources("AWS::SageMaker::MonitoringSchedule").values()
+    names = {each["Properties"]["MonitoringScheduleName"] for each in schedules}
+    assert names == {"dev-greeting-data-quality", "dev-greeting-model-quality"}
+    assert "Custom::EndpointPresence" not in _types(template)
+
+
+MONITOR = {"data_quality": {"baseline": "baselines/greeting/"}}
+
+
+@pytest.mark.parametrize(
+    ("said", "variants", "region", "words"),
+    [
+        ({}, 1, "us-east-1", "must have `capture` beside it"),
+        ({"capture": {}, "lifetime": {"hours": 72}}, 1, "us-east-1", "SageMaker stops no endpoint that has a monitor"),
+        ({"capture": {}}, 2, "us-east-1", "must be left out with 2 variants"),
+        ({"capture": {}}, 1, "us-gov-west-1", "no image of Model Monitor"),
+    ],
+)
+def test_monitors_that_cannot_be_are_told(said: dict[str, Any], variants: int, region: str, words: str) -> None:
+    endpoint = EndpointSettings(name="greeting", monitor=MONITOR, **said)  # type: ignore[arg-type]
+    ((path, _, problem),) = endpoint.watch_problems(
+        "inference.endpoints.0", "real-time", variants=variants, disposable=True, region=region
+    )
+    assert path == "inference.endpoints.0.monitor"
+    assert words in problem
+
+
+def test_a_monitor_of_nothing_is_refused() -> None:
+    with pytest.raises(ValidationError, match="must say data_quality, model_quality, or both"):
+        EndpointSettings(name="greeting", monitor={})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
