@@ -5,12 +5,11 @@ from typing import Protocol
 
 from aws_cdk import CfnCondition, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from hf_sagemaker.data_capture import DataCapture
+from hf_sagemaker.data_capture import capture_requests
 from hf_sagemaker.endpoint_api import ApiLogging, Callers, EndpointApi, RateLimits, RequestLimits
 from hf_sagemaker.endpoint_dashboard import EndpointDashboard, EndpointHealth
 from hf_sagemaker.endpoint_invoker import EndpointInvoker
@@ -57,7 +56,6 @@ class EndpointWatch(Construct):
         endpoint: EndpointSettings,
         watched: Watched,
         data: DataStack,
-        serving_role: iam.IRole,
         topic: sns.ITopic,
         jobs: Placement,
         keeper: EndpointKeeper | None,
@@ -70,8 +68,7 @@ class EndpointWatch(Construct):
     ) -> None:
         """Creates what the settings ask for.
 
-        watched: the endpoint. serving_role: in which its containers run; with captures, one that no other endpoint has.
-        topic: told when it is broken for users.
+        watched: the endpoint; with captures its role may put them, see `put_captures`. topic: told when it is broken for users.
         jobs: where monitors run.
         keeper: of a disposable environment; None elsewhere. api_logging: there where an endpoint has an API.
         host_types, metrics_seconds: as EndpointDashboard takes them.
@@ -81,7 +78,7 @@ class EndpointWatch(Construct):
         super().__init__(scope, construct_id)
         name, mode = watched.endpoint_name, watched.mode
         if endpoint.capture:
-            self._capture(endpoint, watched, data, serving_role, topic, jobs, exists)
+            self._capture(endpoint, watched, data, topic, jobs, exists)
         prices = settings.prices
         EndpointDashboard(
             self,
@@ -136,24 +133,19 @@ class EndpointWatch(Construct):
         endpoint: EndpointSettings,
         watched: Watched,
         data: DataStack,
-        serving_role: iam.IRole,
         topic: sns.ITopic,
         jobs: Placement,
         exists: CfnCondition | None,
     ) -> None:
         """Captures, and the monitors that read them."""
         assert endpoint.capture is not None
-        capture = DataCapture(
-            self,
-            "Capture",
+        captured = capture_requests(
+            watched.endpoint_config,
             endpoint_name=watched.endpoint_name,
-            config=watched.endpoint_config,
             bucket=data.buckets.data,
             key=data.keys.data,
-            role=serving_role,
             percent=endpoint.capture.percent,
             expires_days=endpoint.capture.expires_days,
-            exists=exists,
         )
         if not (monitor := endpoint.monitor):
             return
@@ -177,7 +169,7 @@ class EndpointWatch(Construct):
                 endpoint_name=watched.endpoint_name,
                 checks=check,
                 place=place,
-                captured=capture.prefix,
+                captured=captured,
                 instance_type=monitor.instance_type,
                 hourly=monitor.hourly,
                 alarm_topic=topic,

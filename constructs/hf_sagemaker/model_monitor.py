@@ -99,7 +99,7 @@ class ModelMonitor(Construct):
         """Creates the role, the job definition, the schedule and the alarm.
 
         endpoint: with data capture. endpoint_name: in SageMaker.
-        captured: prefix of its captures, see `DataCapture.prefix`.
+        captured: prefix of its captures, see `capture_requests`.
         place: where jobs read, write and run.
         instance_type: of the jobs. Omitted: ml.m5.xlarge.
         hourly: omitted: once a day.

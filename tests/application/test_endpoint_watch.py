@@ -73,7 +73,6 @@ def _watched(settings: EnvironmentSettings, *, mode: EndpointMode = "real-time",
         endpoint=EndpointSettings(name="greeting", **said),
         watched=Served(endpoint, config, [alarm], mode),
         data=data,  # type: ignore[arg-type]
-        serving_role=data.roles.serving,  # type: ignore[attr-defined]
         topic=topic,
         jobs=environment.node.find_child("Network").network.jobs,  # type: ignore[attr-defined]
         keeper=keeper if settings.disposable else None,
