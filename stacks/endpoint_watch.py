@@ -68,7 +68,8 @@ class EndpointWatch(Construct):
     ) -> None:
         """Creates what the settings ask for.
 
-        watched: the endpoint; with captures its role may put them, see `put_captures`. topic: told when it is broken for users.
+        watched: the endpoint; with captures its role may put them, see `put_captures`.
+        topic: told when it is broken for users.
         jobs: where monitors run.
         keeper: of a disposable environment; None elsewhere. api_logging: there where an endpoint has an API.
         host_types, metrics_seconds: as EndpointDashboard takes them.
