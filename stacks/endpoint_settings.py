@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from hf_sagemaker.endpoint_parts import EndpointMode
 from stacks.container_settings import Environment
+from stacks.endpoint_watch_settings import EndpointWatchSettings
 from stacks.model_settings import ModelSettings
 from stacks.settings_base import Name, Settings
 
@@ -151,7 +152,7 @@ class Served:
         return f"{self.path.removesuffix('model')}environment" if self.name != SHADOW else "environment"
 
 
-class EndpointSettings(Settings):
+class EndpointSettings(EndpointWatchSettings):
     """An endpoint: one stack, named after it."""
 
     name: Name

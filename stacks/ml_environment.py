@@ -16,6 +16,7 @@ from stacks.image_stack import ImageStack
 from stacks.inference_stack import InferenceStack
 from stacks.mirror_stack import MirrorStack
 from stacks.network_stack import NetworkStack
+from stacks.observability_stack import ObservabilityStack
 from stacks.promotion_settings import Destination
 from stacks.settings import EnvironmentSettings
 from stacks.training_stack import TrainingStack
@@ -91,6 +92,7 @@ class MlEnvironment(Stage):
             data=data,
             removal_policy=removal_policy,
         )
+        ObservabilityStack(self, "Observability", environment=name, settings=settings)
         for endpoint in settings.inference.endpoints:
             if not endpoint.is_deployed:
                 continue

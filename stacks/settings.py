@@ -25,6 +25,7 @@ from stacks.access_settings import (
 from stacks.base_image_settings import BaseImageSettings
 from stacks.batch_settings import BatchTransformSettings, batch_problems
 from stacks.build_settings import BuildSettings, build_problems
+from stacks.cost_settings import CostSettings
 from stacks.endpoint_problems import endpoint_problems
 from stacks.endpoint_settings import EndpointSettings
 from stacks.file_system_settings import file_system_problems
@@ -72,6 +73,7 @@ class EnvironmentSettings(Settings):
     training: TrainingSettings = TrainingSettings()
     inference: InferenceSettings = InferenceSettings()
     prices: PriceSettings = PriceSettings()
+    costs: CostSettings = CostSettings()
 
     def problems(self) -> list[Problem]:
         """What no single field can know: (field path, value, what it must be) for each contradiction."""
@@ -88,6 +90,7 @@ class EnvironmentSettings(Settings):
             *endpoint_problems(self),
             *batch_problems(self),
             *self.prices.problems(),
+            *self.costs.problems(self.account),
             *access_problems(self.account, self.region, self.keys, self.roles, self.hub, self._git_arns),
         ]
 

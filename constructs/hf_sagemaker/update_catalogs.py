@@ -146,6 +146,20 @@ def _partitions() -> list[dict[str, Any]]:
     return partitions
 
 
+def model_monitor_images() -> dict[str, Any]:
+    """The image of SageMaker Model Monitor: by region the account whose registry has it. It is no Hugging Face image,
+    and has no tag."""
+    core = distribution("sagemaker-core")
+    table = f"{_IMAGE_TABLES}/model-monitor.json"
+    ((image,),) = [json.loads(Path(str(core.locate_file(table))).read_text(encoding="utf-8"))["versions"].values()]
+    return {
+        "source": f"sagemaker-core {core.version} {table}",
+        "repository": image["repository"],
+        "dns_suffixes": _dns_suffixes([image["registries"]]),
+        "registries": image["registries"],
+    }
+
+
 def instance_types() -> dict[str, Any]:
     """The instance types that botocore knows, by use."""
     model: Any = botocore.session.get_session().get_service_model("sagemaker")
@@ -189,10 +203,12 @@ def _lines(values: list[Any]) -> str:
 def main() -> None:
     """Writes the files."""
     catalog, types, regions = dlc_catalog(), instance_types(), service_regions()
+    monitors = model_monitor_images()
     for name, content, text in (
         ("dlc_catalog.json", catalog, catalog_text(catalog)),
         ("instance_types.json", types, json.dumps(types, indent=1) + "\n"),
         ("service_regions.json", regions, json.dumps(regions, indent=1) + "\n"),
+        ("model_monitor_images.json", monitors, json.dumps(monitors, indent=1) + "\n"),
     ):
         (_PACKAGE / name).write_text(text, encoding="utf-8")
         print(f"wrote {name} from {content['source']}")

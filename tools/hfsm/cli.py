@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from hfsm import image_commands, local_commands, model_commands, price_commands, transform_commands, trigger_commands
+from hfsm import (
+    endpoint_commands,
+    image_commands,
+    local_commands,
+    model_commands,
+    price_commands,
+    transform_commands,
+    trigger_commands,
+)
 from hfsm.options import Environment, Local
 from hfsm.progress import make_console
 
@@ -18,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(local_commands.app, name="local")
 app.add_typer(image_commands.app, name="images")
+app.add_typer(endpoint_commands.app, name="endpoints")
 app.add_typer(price_commands.app, name="prices")
 model_commands.register(app)
 
