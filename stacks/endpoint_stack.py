@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import CfnCondition, Duration, Fn, Stack
+from aws_cdk import CfnCondition, Duration, Fn, RemovalPolicy, Stack
 from constructs import Construct
 
 from hf_sagemaker.approved_model import ApprovedModel
 from hf_sagemaker.asynchronous_endpoint import AsynchronousEndpoint
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.endpoint_api import ApiLogging
 from hf_sagemaker.endpoint_model import EndpointSurroundings, ServedModel
 from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.inference_components import Component, InferenceComponentsEndpoint
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.multi_model_endpoint import MultiModelEndpoint
-from hf_sagemaker.native_scaling import EndpointScaling
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prepared_models import PreparedModel
 from hf_sagemaker.production_variant import VARIANT, Variant, VariantInstances
@@ -24,7 +24,9 @@ from hf_sagemaker.serverless_endpoint import ServerlessEndpoint
 from stacks.container_settings import container_environment
 from stacks.contract import approved_parameter, asynchronous_prefix, followers, publish
 from stacks.data_stack import DataStack
+from stacks.endpoint_safety import guard
 from stacks.endpoint_settings import SHADOW, EndpointSettings, Served, words
+from stacks.endpoint_watch import EndpointWatch
 from stacks.inference_stack import InferenceStack
 from stacks.model_settings import ModelSettings
 from stacks.settings import EnvironmentSettings
@@ -45,6 +47,8 @@ class EndpointStack(Stack):
         data: DataStack,
         images: Mapping[str, ImageByDigest],
         inference: InferenceStack,
+        api_logging: ApiLogging | None,
+        removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(scope, construct_id, termination_protection=not settings.disposable)
         self._environment, self._settings, self._data, self._images = environment, settings, data, images
@@ -54,9 +58,10 @@ class EndpointStack(Stack):
         self._name = f"{environment}-{endpoint.name}"
         self._built: dict[str, BuiltImage] = {}
         self._approved = {name: self._approved_model(name) for name in endpoint.followed_job_types}
+        self._exists = self._condition()
         self._served = {each.name: self._served_model(each) for each in endpoint.served}
         self.endpoint = self._endpoint()
-        # What else belongs to the endpoint comes here: it is whole, of whichever mode.
+        self._watch(api_logging, removal_policy)
         self._publish()
 
     def _endpoint(self) -> SageMakerEndpoint:
@@ -99,7 +104,6 @@ class EndpointStack(Stack):
             routing=_routing(of),
             metrics_seconds=of.metrics_seconds,
             latency_alarm=Duration.millis(of.latency_alarm_ms),
-            scale=EndpointScaling(concurrent_requests=of.concurrent_requests_per_instance),
         )
 
     def _asynchronous(self) -> AsynchronousEndpoint:
@@ -179,6 +183,33 @@ class EndpointStack(Stack):
             latency_alarm=Duration.millis(of.latency_alarm_ms),
         )
 
+    def _watch(self, api_logging: ApiLogging | None, removal_policy: RemovalPolicy) -> None:
+        """What is around the endpoint, which is whole: around its updates, and around its life."""
+        of, settings = self._of, self._settings
+        safety = guard(self.endpoint, of, settings=settings, inference=self._inference, data=self._data)
+        images = [settings.described(each.image) for each in of.served]
+        watch = EndpointWatch(
+            self,
+            "Watch",
+            environment=self._environment,
+            settings=settings,
+            endpoint=of,
+            watched=self.endpoint,
+            data=self._data,
+            topic=self._inference.alarm_topic,
+            jobs=self._network.jobs,
+            keeper=self._inference.keeper,
+            api_logging=api_logging,
+            host_types=of.all_instance_types if of.mode == "components" else (),
+            metrics_seconds=of.metrics_seconds,
+            batching=bool(images) and all(map(_batches, images)),
+            deployment=safety.deployment,
+            exists=self._exists,
+            removal_policy=removal_policy,
+        )
+        if watch.kept:
+            safety.scaled.pause.node.add_dependency(watch.kept.presence)
+
     def _surroundings(self) -> EndpointSurroundings:
         roles = self._data.roles
         role = {"serverless": roles.serverless, "asynchronous": roles.asynchronous}.get(self._of.mode, roles.serving)
@@ -189,7 +220,7 @@ class EndpointStack(Stack):
             key=self._data.keys.models,
             isolated=self._settings.isolation,
             alarm_topic=self._inference.alarm_topic,
-            exists=self._exists(),
+            exists=self._exists,
         )
 
     def _instances(
@@ -218,7 +249,7 @@ class EndpointStack(Stack):
             version_parameter=approved_parameter(self._environment, job_type),
         )
 
-    def _exists(self) -> CfnCondition | None:
+    def _condition(self) -> CfnCondition | None:
         """Where it follows job types, the endpoint is there once each of them has an approved model."""
         conditions = [each.exists for each in self._approved.values()]
         if len(conditions) < 2:
@@ -235,7 +266,11 @@ class EndpointStack(Stack):
             # What a registered model runs in, its package says: here it is only compatible with the host.
             image=image,
             task=model.task,
-            environment=container_environment(image, served.environment),
+            environment={
+                **container_environment(image, served.environment),
+                # The dimension of the server's own metrics, which the dashboard shows.
+                **({"HFSM_ENDPOINT_NAME": self._name} if _batches(image) else {}),
+            },
         )
 
     def _source(self, model: ModelSettings) -> ModelSource:
@@ -300,6 +335,10 @@ class EndpointStack(Stack):
                 **{f"{followers(name)}/{of.name}": self.stack_name for name in self._approved},
             },
         )
+
+
+def _batches(image: ContainerImage) -> bool:
+    return image.serving is not None and image.serving.server == "batching"
 
 
 def _routing(endpoint: EndpointSettings) -> str:

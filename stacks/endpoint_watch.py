@@ -1,7 +1,7 @@
 """What stands around an endpoint in its stack: its dashboard, its state, its end, its captures, and ways in."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from aws_cdk import CfnCondition, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -44,7 +44,10 @@ class Watched(Protocol):
 
 class EndpointWatch(Construct):
     """Made after everything else that changes the endpoint's properties: what brings a stopped endpoint back before an
-    update has to know them all."""
+    update has to know them all.
+
+    kept: what lets it be stopped; None where nothing may.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class EndpointWatch(Construct):
         host_types: Sequence[str] = (),
         metrics_seconds: int = 60,
         batching: bool = False,
+        deployment: Mapping[str, Any] | None = None,
         exists: CfnCondition | None = None,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -74,9 +78,11 @@ class EndpointWatch(Construct):
         keeper: of a disposable environment; None elsewhere. api_logging: there where an endpoint has an API.
         host_types, metrics_seconds: as EndpointDashboard takes them.
         batching: its container is the batching server and knows the endpoint's name. Omitted: it writes no metrics.
+        deployment: see KeptEndpoint.
         exists: as the endpoint has it. Omitted: the endpoint is there.
         """
         super().__init__(scope, construct_id)
+        self.kept: KeptEndpoint | None = None
         name, mode = watched.endpoint_name, watched.mode
         if endpoint.capture:
             self._capture(endpoint, watched, data, topic, jobs, exists)
@@ -97,7 +103,7 @@ class EndpointWatch(Construct):
         EndpointHealth(self, "Health", endpoint_name=name, alarms=watched.alarms, topic=topic, exists=exists)
         if keeper and can_be_stopped(mode) and not endpoint.monitor:
             lifetime = endpoint.lifetime
-            KeptEndpoint(
+            self.kept = KeptEndpoint(
                 self,
                 "Kept",
                 keeper=keeper,
@@ -107,6 +113,7 @@ class EndpointWatch(Construct):
                 parts=watched.parts,
                 hours=lifetime.hours if lifetime else None,
                 idle_hours=lifetime.idle_hours if lifetime else None,
+                deployment=deployment,
                 exists=exists,
             )
         if endpoint.callers:

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.alarms import let_alarms_publish
+from hf_sagemaker.endpoint_keeper import EndpointKeeper
 from hf_sagemaker.endpoint_scaling import ScalingFunction
 from hf_sagemaker.execution_roles import ASYNCHRONOUS_PREFIX
 from hf_sagemaker.model_deployment import FollowedJobType, ModelDeployment
@@ -25,7 +26,8 @@ FUNCTIONS = Path(__file__).parent.parent / "lambda"
 class InferenceStack(Stack):
     """Offers `alarm_topic`, which every alarm of endpoints tells, and `model_preparation`, the function that prepares
     models. None: no endpoint serves a model that has to be prepared. `scaling`, `smoke`: the functions that scale
-    endpoints, and ask them their examples. None: there is no endpoint.
+    endpoints, and ask them their examples. None: there is no endpoint. `keeper`: stops endpoints of a disposable
+    environment; None in any other.
 
     What is here grows with no endpoint, so that one more changes nothing but its own stack; but one that serves a model
     from a bucket of the team's names it here.
@@ -58,6 +60,7 @@ class InferenceStack(Stack):
         is_used = any(endpoint.is_deployed for endpoint in settings.inference.endpoints)
         self.scaling = self._scaling() if is_used else None
         self.smoke = self._smoke() if is_used else None
+        self.keeper = self._keeper() if is_used and settings.disposable else None
         if settings.followed_job_types:
             self._deploy_approved()
 
@@ -87,6 +90,20 @@ class InferenceStack(Stack):
                 if self._settings.endpoints_of("asynchronous")
                 else None
             ),
+            reserved_concurrency=self._settings.functions.reserved_concurrency,
+            removal_policy=self._removal_policy,
+        )
+
+    def _keeper(self) -> EndpointKeeper:
+        people = self._data.people
+        return EndpointKeeper(
+            self,
+            "Keeper",
+            environment=self._environment,
+            topic=self.alarm_topic,
+            keys=self._data.keys,
+            function_root=FUNCTIONS,
+            people=[role for role in (people.data_scientist, people.platform_operator) if role],
             reserved_concurrency=self._settings.functions.reserved_concurrency,
             removal_policy=self._removal_policy,
         )

@@ -92,10 +92,15 @@ class MlEnvironment(Stage):
             data=data,
             removal_policy=removal_policy,
         )
-        ObservabilityStack(self, "Observability", environment=name, settings=settings)
-        for endpoint in settings.inference.endpoints:
-            if not endpoint.is_deployed:
-                continue
+        endpoints = [endpoint for endpoint in settings.inference.endpoints if endpoint.is_deployed]
+        observability = ObservabilityStack(
+            self,
+            "Observability",
+            environment=name,
+            settings=settings,
+            serves_apis=any(endpoint.api for endpoint in endpoints),
+        )
+        for endpoint in endpoints:
             stack = EndpointStack(
                 self,
                 f"{ENDPOINT}{words(endpoint.name)}",
@@ -106,6 +111,8 @@ class MlEnvironment(Stage):
                 data=data,
                 images=images.images,
                 inference=inference,
+                api_logging=observability.api_logging,
+                removal_policy=removal_policy,
             )
             if endpoint.followed_job_types:
                 # Its template reads parameters that are made there.

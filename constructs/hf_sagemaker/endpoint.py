@@ -1,4 +1,4 @@
-"""A real-time endpoint that serves one Hugging Face model, scales, and is watched."""
+"""A real-time endpoint that serves one Hugging Face model, and is watched."""
 
 from collections.abc import Mapping
 
@@ -11,14 +11,13 @@ from constructs import Construct
 from hf_sagemaker.container_image import ContainerImage
 from hf_sagemaker.endpoint_model import EndpointSurroundings, ServedModel
 from hf_sagemaker.model_source import ModelSource
-from hf_sagemaker.native_scaling import EndpointScaling
 from hf_sagemaker.placement import Placement
 from hf_sagemaker.production_variant import Variant, VariantInstances
 from hf_sagemaker.real_time_endpoint import RealTimeEndpoint
 
 
 class HuggingFaceEndpoint(RealTimeEndpoint):
-    """The usual endpoint: one model in real time, with everything that it needs."""
+    """The usual endpoint: one model in real time. EndpointSafety, put on it, scales it and guards its updates."""
 
     def __init__(
         self,
@@ -36,7 +35,7 @@ class HuggingFaceEndpoint(RealTimeEndpoint):
         inference_ami_version: str | None = None,
         environment: Mapping[str, str] | None = None,
         isolated: bool = True,
-        scale: EndpointScaling | None = None,
+        instance_count: int = 1,
         alarm_topic: sns.ITopic | None = None,
         latency_alarm: Duration | None = None,
         exists: CfnCondition | None = None,
@@ -45,17 +44,16 @@ class HuggingFaceEndpoint(RealTimeEndpoint):
 
         model, image, task, environment: see ServedModel. instance_type, inference_ami_version: see VariantInstances.
         role, placement, key, isolated, alarm_topic, exists: see EndpointSurroundings.
-        scale: omitted: one to two instances.
+        instance_count: instances that it begins with. Omitted: one.
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
 
         Raises what RealTimeEndpoint does.
         """
-        scale = scale or EndpointScaling()
         served = ServedModel(source=model, image=image, task=task, environment=environment or {})
         instances = VariantInstances(
             types=[instance_type],
-            minimum=scale.minimum,
-            maximum=scale.maximum,
+            minimum=instance_count,
+            maximum=instance_count,
             inference_ami_version=inference_ami_version,
         )
         super().__init__(
@@ -72,5 +70,4 @@ class HuggingFaceEndpoint(RealTimeEndpoint):
                 exists=exists,
             ),
             latency_alarm=latency_alarm,
-            scale=scale,
         )

@@ -3,8 +3,9 @@
 Stopping deletes the SageMaker endpoint and leaves all else with its stack, docs/decisions/0049 says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import CfnCondition, CfnResource, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_events as events
@@ -192,7 +193,9 @@ class KeptEndpoint(Construct):
     """Lets one endpoint be stopped and started, and says when it ends.
 
     It belongs into the endpoint's stack. Its parameter says of which configuration the endpoint is made, and so what a
-    start makes; CloudFormation brings it back on rollback. Its custom resource comes before the endpoint.
+    start makes; CloudFormation brings it back on rollback.
+
+    presence: the custom resource that comes before the endpoint, and before whatever looks at it.
     """
 
     def __init__(
@@ -207,6 +210,7 @@ class KeptEndpoint(Construct):
         parts: Sequence[EndpointPart],
         hours: int | None = None,
         idle_hours: int | None = None,
+        deployment: Mapping[str, Any] | None = None,
         exists: CfnCondition | None = None,
     ) -> None:
         """Declares the lifetime.
@@ -217,6 +221,7 @@ class KeptEndpoint(Construct):
         parts: its variants, by whose requests it is idle or not.
         hours: that it lives, from when it was made or started. Omitted: any number.
         idle_hours: without a request, after which it ends. Omitted: it does not end by that.
+        deployment: the endpoint's DeploymentConfig, as CloudFormation takes it. Omitted: it has none.
         exists: as the endpoint has it. Omitted: the endpoint is there.
         """
         super().__init__(scope, construct_id)
@@ -235,9 +240,10 @@ class KeptEndpoint(Construct):
                 "EndpointName": endpoint_name,
                 "EndpointConfigName": config,
                 # Not read: but without the change CloudFormation would not ask, and would not find the endpoint.
-                **({"Deployment": endpoint.deployment_config} if endpoint.deployment_config else {}),
+                **({"Deployment": deployment} if deployment else {}),
             },
         )
+        self.presence = presence
         endpoint.node.add_dependency(presence)
         declaration = ssm.CfnParameter(
             self,

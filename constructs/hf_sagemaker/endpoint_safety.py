@@ -1,6 +1,7 @@
 """Everything that is around an endpoint's update: what watches it, what makes it possible, what asks afterwards."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_cdk import CfnResource
 from aws_cdk import aws_s3 as s3
@@ -17,8 +18,8 @@ from hf_sagemaker.update_safety import UpdateSafety
 class EndpointSafety(Construct):
     """Put on an endpoint that is complete.
 
-    scaled, smoke: what it made. The order of a deployment is: pause, endpoint, components, declaration, registration,
-    request. Of a deletion it is the reverse.
+    scaled, smoke: what it made. deployment: the endpoint's DeploymentConfig; None where it has none. The order of a
+    deployment is: pause, endpoint, components, declaration, registration, request. Of a deletion it is the reverse.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class EndpointSafety(Construct):
         if found:
             problems = "; ".join(f"{field} {problem}" for field, problem in found)
             raise ValueError(f"{endpoint.endpoint_name}: {problems}")
-        _put(update, endpoint, components)
+        self.deployment = _put(update, endpoint, components)
         self.scaled = ScaledEndpoint(
             self,
             "Scaling",
@@ -89,12 +90,17 @@ class EndpointSafety(Construct):
                     each.cfn_options.condition = condition
 
 
-def _put(update: UpdateSafety, endpoint: SageMakerEndpoint, components: Sequence[CfnResource]) -> None:
-    """On what has the traffic: the components, or else the endpoint's variants."""
+def _put(
+    update: UpdateSafety, endpoint: SageMakerEndpoint, components: Sequence[CfnResource]
+) -> Mapping[str, Any] | None:
+    """On what has the traffic: the components, or else the endpoint's variants. Answers what the endpoint has got."""
     alarms, kinds = endpoint.alarms, update.rollback_alarms
     for each in components:
         names = rollback_names(alarms, kinds, each.node.id.removesuffix("Component"))
         if config := update.component_deployment_config(names):
             each.add_property_override("DeploymentConfig", config)
-    if endpoint.mode != "components" and (config := update.deployment_config(rollback_names(alarms, kinds))):
+    if endpoint.mode == "components":
+        return None
+    if config := update.deployment_config(rollback_names(alarms, kinds)):
         endpoint.endpoint.add_property_override("DeploymentConfig", config)
+    return config

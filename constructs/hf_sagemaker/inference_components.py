@@ -41,7 +41,7 @@ class Component:
 class InferenceComponentsEndpoint(SageMakerEndpoint):
     """Endpoint configuration without a model, endpoint, and a model and an inference component for each component.
 
-    components: the resources, by the components' short names. parts: in the order of the components.
+    components, models: the resources, by the components' short names. parts: in the order of the components.
     """
 
     def __init__(
@@ -98,6 +98,7 @@ class InferenceComponentsEndpoint(SageMakerEndpoint):
         self.endpoint_config.node.add_dependency(surroundings.role)
         alarms: list[cloudwatch.Alarm] = []
         self.components: dict[str, sagemaker.CfnInferenceComponent] = {}
+        self.models: dict[str, sagemaker.CfnModel] = {}
         parts = []
         for each in components:
             words = "".join(word.capitalize() for word in each.name.split("-"))
@@ -130,7 +131,7 @@ class InferenceComponentsEndpoint(SageMakerEndpoint):
         instances: VariantInstances,
         alarms: Sequence[cloudwatch.Alarm],
     ) -> sagemaker.CfnInferenceComponent:
-        model = self._surroundings.model(self, f"{words}Model", component.model.container)
+        self.models[component.name] = model = self._surroundings.model(self, f"{words}Model", component.model.container)
         one = _Part.InferenceComponentCapacitySizeProperty(type="COPY_COUNT", value=1)
         return sagemaker.CfnInferenceComponent(
             self,

@@ -1,7 +1,6 @@
 """Real time: one or several weighted variants on instances, or one with a shadow."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -9,7 +8,6 @@ from constructs import Construct
 
 from hf_sagemaker.endpoint_alarms import PartAlarms
 from hf_sagemaker.endpoint_model import EndpointSurroundings
-from hf_sagemaker.native_scaling import EndpointScaling, scale_variant
 from hf_sagemaker.production_variant import Variant
 from hf_sagemaker.sagemaker_endpoint import SageMakerEndpoint
 
@@ -18,7 +16,7 @@ METRICS_SECONDS = 10
 
 
 class RealTimeEndpoint(SageMakerEndpoint):
-    """A model for each variant, endpoint configuration, endpoint, scaling and alarms.
+    """A model for each variant, endpoint configuration, endpoint and alarms. EndpointSafety scales it.
 
     parts: the production variants, in their order. A shadow is none: it answers nobody.
     """
@@ -35,7 +33,6 @@ class RealTimeEndpoint(SageMakerEndpoint):
         routing: str = LEAST_OUTSTANDING,
         metrics_seconds: int | None = METRICS_SECONDS,
         latency_alarm: Duration | None = None,
-        scale: EndpointScaling | None = None,
     ) -> None:
         """Creates the endpoint.
 
@@ -43,7 +40,6 @@ class RealTimeEndpoint(SageMakerEndpoint):
         routing: SageMaker's name of the strategy. Omitted: to the instance with the fewest requests in flight.
         metrics_seconds: how often metrics are published. Omitted: every 10 seconds.
         latency_alarm: limit of the 99th percentile of model latency. Omitted: one second.
-        scale: what moves the number of instances of each variant, between its own limits. Omitted: nothing does.
 
         Raises UnknownInstanceTypeError when SageMaker hosting has no such instance type, and IncompatibleError with all
         reasons why an image cannot run there, and why a variable cannot be what it is. Raises ValueError when a model
@@ -69,9 +65,6 @@ class RealTimeEndpoint(SageMakerEndpoint):
         self.parts = [self._variant_part(each.name, each.instances.types) for each in variants]
         alarms: list[cloudwatch.Alarm] = []
         for variant, part, prefix in zip(variants, self.parts, prefixes, strict=True):
-            if scale:
-                limits = replace(scale, minimum=variant.instances.minimum, maximum=variant.instances.maximum)
-                scale_variant(self, part, self.endpoint.attr_endpoint_name, limits, prefix)
             limit = latency_alarm or Duration.seconds(1)
             alarms += PartAlarms(part=part, image=variant.model.image, latency=limit, prefix=prefix).create(self)
         self._finish(alarms)

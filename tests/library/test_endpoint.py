@@ -15,7 +15,6 @@ from hf_sagemaker.endpoint import HuggingFaceEndpoint
 from hf_sagemaker.image_extension import ImageExtension
 from hf_sagemaker.instance_types import UnknownInstanceTypeError
 from hf_sagemaker.model_source import ModelSource
-from hf_sagemaker.native_scaling import EndpointScaling
 from hf_sagemaker.serving import Serving
 
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/group/1"
@@ -85,38 +84,25 @@ def test_as_asked(stack: Any) -> None:
     _endpoint(
         stack,
         inference_ami_version="al2-ami-sagemaker-inference-gpu-3-1",
-        scale=EndpointScaling(minimum=2, maximum=9, concurrent_requests=3, scale_in_cooldown=Duration.minutes(20)),
+        instance_count=2,
         alarm_topic=topic,
         latency_alarm=Duration.millis(250),
     )
     template = Template.from_stack(stack)
-    template.has_resource_properties(
-        "AWS::ApplicationAutoScaling::ScalableTarget", {"MinCapacity": 2, "MaxCapacity": 9}
-    )
-    template.has_resource_properties(
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
-        {"TargetTrackingScalingPolicyConfiguration": {"TargetValue": 3, "ScaleInCooldown": 1200}},
-    )
     template.has_resource_properties(
         "AWS::CloudWatch::Alarm",
         {"MetricName": "ModelLatency", "Threshold": 250_000, "AlarmActions": [{"Ref": Match.any_value()}]},
     )
     template.has_resource_properties(
         "AWS::SageMaker::EndpointConfig",
-        {"ProductionVariants": [Match.object_like({"InferenceAmiVersion": "al2-ami-sagemaker-inference-gpu-3-1"})]},
+        {
+            "ProductionVariants": [
+                Match.object_like(
+                    {"InferenceAmiVersion": "al2-ami-sagemaker-inference-gpu-3-1", "InitialInstanceCount": 2}
+                )
+            ]
+        },
     )
-
-
-def test_scaling_needs_no_role_of_ours(stack: Any) -> None:
-    _endpoint(stack)
-    assert not Template.from_stack(stack).find_resources("AWS::IAM::Role")
-
-
-def test_scaling_is_removed_before_the_endpoint(stack: Any) -> None:
-    # CloudFormation deletes what refers to the endpoint first
-    endpoint = _endpoint(stack)
-    (target,) = Template.from_stack(stack).find_resources("AWS::ApplicationAutoScaling::ScalableTarget").values()
-    assert stack.get_logical_id(endpoint.endpoint) in str(target["Properties"]["ResourceId"])
 
 
 def test_grant_invoke_names_this_endpoint(stack: Any) -> None:
