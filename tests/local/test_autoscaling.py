@@ -29,8 +29,10 @@ class CountingSageMaker:
         self.count = count
         self.status = "InService"
         self.refuses = ""
+        self.seconds = 0.0
 
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:  # noqa: N803 (boto3's name)
+        time.sleep(self.seconds)
         variant = {
             "VariantName": "AllTraffic",
             "DesiredInstanceCount": self.count,
@@ -271,6 +273,24 @@ def test_nothing_is_asked_of_an_endpoint_that_changes(scaled: MakeScaled) -> Non
     variant.goes_off(high)
 
     assert (variant.sagemaker.count, variant.activities) == (2, [])
+
+
+def test_two_alarms_that_ask_at_the_same_moment_are_both_heard(scaled: MakeScaled) -> None:
+    # Given an alarm that would give back what is at its minimum already, and one of another policy that wants more
+    variant = scaled(count=1)
+    variant.sagemaker.seconds = 0.3
+    _, low = variant.tracking("idle")
+    high, _ = variant.tracking("waiting")
+    variant.measured(0, "idle")
+    variant.measured(15, "waiting")
+
+    # When both ask at once
+    for alarm in (low, high):
+        alarm.state_value = "ALARM"
+        variant.scaler.ask(alarm.alarm_actions[0], alarm)
+
+    # Then there is what the second one wants
+    until(lambda: variant.sagemaker.count == 3)
 
 
 def test_a_refusal_is_a_failed_activity(scaled: MakeScaled) -> None:
