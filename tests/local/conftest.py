@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.local.embedded_aws import RunningLocalCloud, Stacks, start_localcloud
+from tests.local.served_modes import Modes
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,9 @@ def stacks(localcloud: RunningLocalCloud) -> Iterator[Stacks]:
     made = Stacks(localcloud)
     yield made
     made.delete_all()
+
+
+@pytest.fixture(scope="session")
+def modes(quick_localcloud: RunningLocalCloud) -> Modes:
+    """Endpoints of every kind, and the image of their models."""
+    return Modes(quick_localcloud)

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.sagemaker.serving_container import NotServingError, ServingContainer, Stop
 from tests.local.compute_projects import ROLE, Projects, archive, descendants, log_lines, until
+from tests.local.quick_endpoints import under_load
 
 # Looks at the model before it serves, then hands over to multi-model-server, whose handler is the model's own code.
 SERVE = """
@@ -100,7 +101,8 @@ class Endpoints:
             described: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
             return described
 
-        return until(look, lambda endpoint: endpoint["EndpointStatus"] not in ("Creating", "Updating"), seconds=200)
+        changing = ("Creating", "Updating", "RollingBack")
+        return until(look, lambda endpoint: endpoint["EndpointStatus"] not in changing, seconds=200)
 
     def ask(self, name: str, text: str, content_type: str = "text/plain") -> str:
         answer = self.runtime.invoke_endpoint(EndpointName=name, Body=text, ContentType=content_type)
@@ -209,19 +211,22 @@ def test_more_containers_serve_when_they_are_asked_for(endpoints: Endpoints, ser
     assert one["CurrentInstanceCount"] == 1
 
 
-def test_an_update_replaces_the_model(endpoints: Endpoints, serving: str) -> None:
-    # Given an endpoint with one model
+def test_an_update_replaces_the_model_and_loses_no_request(endpoints: Endpoints, serving: str) -> None:
+    # Given an endpoint with one model, under load
     config = endpoints.config(model("hi"))
 
     # When it gets another one
-    endpoints.sagemaker.update_endpoint(
-        EndpointName=serving, EndpointConfigName=config, RetainAllVariantProperties=True
-    )
-    described = endpoints.settled(serving)
+    with under_load(lambda: endpoints.ask(serving, "world")) as load:
+        endpoints.sagemaker.update_endpoint(
+            EndpointName=serving, EndpointConfigName=config, RetainAllVariantProperties=True
+        )
+        described = endpoints.settled(serving)
 
-    # Then that one answers
+    # Then that one answers, and nobody has seen an error
     assert described["EndpointConfigName"] == config
     assert endpoints.ask(serving, "world") == "hi world"
+    assert load.errors == []
+    assert load.counted["hello world"] > 0
 
 
 def test_a_model_that_cannot_be_loaded_fails_the_endpoint_and_says_so(endpoints: Endpoints) -> None:

@@ -88,9 +88,17 @@ class FunctionFault:
     times: int = 1
 
 
-Fault = ApiFault | JobFault | Interruption | FunctionFault
-F = TypeVar("F", ApiFault, JobFault, Interruption, FunctionFault)
-_KINDS: tuple[type[Any], ...] = (ApiFault, JobFault, Interruption, FunctionFault)
+@dataclass(kw_only=True)
+class CapacityFault:
+    """An endpoint gets no instance of a type. no_capacity: pattern of the type. times: how many instances."""
+
+    no_capacity: str
+    times: int = 1
+
+
+Fault = ApiFault | JobFault | Interruption | FunctionFault | CapacityFault
+F = TypeVar("F", ApiFault, JobFault, Interruption, FunctionFault, CapacityFault)
+_KINDS: tuple[type[Any], ...] = (ApiFault, JobFault, Interruption, FunctionFault, CapacityFault)
 _lock = threading.Lock()
 _ordered: list[Fault] = []
 

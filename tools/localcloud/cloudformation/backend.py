@@ -103,11 +103,15 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
             raise ValidationError(message="No updates are to be performed.")
         if tags is not None:
             stack.tags = dict(tags)
-        deployment = self._deployment(stack, template, given, only_types.get())
-        stack.last_updated_time = utcnow()
-        stack.become("UPDATE_IN_PROGRESS", "User Initiated")
-        self._run(deployment.update)
+        self._update(stack, self._deployment(stack, template, given, only_types.get()))
         return stack
+
+    def cancel_update_stack(self, name: str) -> None:
+        """The update ends before its next resource, and is rolled back."""
+        stack: DeployedStack = self.get_stack(name)
+        if stack.status != "UPDATE_IN_PROGRESS":
+            raise ValidationError(message="CancelUpdateStack cannot be called from current stack status")
+        stack.update_cancelled.set()
 
     def delete_stack(self, name_or_stack_id: str) -> None:
         try:
@@ -181,9 +185,7 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
         deployment = self._deployment(stack, change_set.template, change_set.parameters)
         change_set.execution_status = "EXECUTE_COMPLETE"
         if change_set.change_set_type == "UPDATE":
-            stack.last_updated_time = utcnow()
-            stack.become("UPDATE_IN_PROGRESS", "User Initiated")
-            self._run(deployment.update)
+            self._update(stack, deployment)
         else:
             stack.become("CREATE_IN_PROGRESS", "User Initiated")
             self._run(deployment.create)
@@ -319,6 +321,12 @@ class LocalCloudFormation(_MotoBackend):  # type: ignore[misc]
                 raise ValidationError(
                     message=f"Export {export.name} cannot be deleted as it is in use by {', '.join(importers)}"
                 )
+
+    def _update(self, stack: DeployedStack, deployment: Deployment) -> None:
+        stack.last_updated_time = utcnow()
+        stack.update_cancelled.clear()
+        stack.become("UPDATE_IN_PROGRESS", "User Initiated")
+        self._run(deployment.update)
 
     def _run(self, operation: Callable[[], None]) -> None:
         thread = threading.Thread(target=operation, name="cloudformation", daemon=True)

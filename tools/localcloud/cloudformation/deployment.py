@@ -31,6 +31,10 @@ class ResourceFailedError(Exception):
         self.logical_id = logical_id
 
 
+class UpdateCancelledError(Exception):
+    """The update stops, because somebody has asked for it."""
+
+
 class Deployment:
     """Brings `stack` from what it is to `template` with `names` (parameters and pseudo parameters)."""
 
@@ -85,12 +89,13 @@ class Deployment:
         try:
             for logical_id in wanted:
                 self._bring_about(logical_id)
+                if stack.update_cancelled.is_set():
+                    raise UpdateCancelledError
             self._take_outputs()
-        except ResourceFailedError as failure:
-            stack.become(
-                "UPDATE_ROLLBACK_IN_PROGRESS",
-                f"The following resource(s) failed to update: [{failure.logical_id}].",
-            )
+        except (ResourceFailedError, UpdateCancelledError) as end:
+            failed = isinstance(end, ResourceFailedError)
+            reason = f"The following resource(s) failed to update: [{end}]." if failed else "User Initiated"
+            stack.become("UPDATE_ROLLBACK_IN_PROGRESS", reason)
             status = self._roll_back()
             self._undone()
             stack.become(status)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from moto.cloudformation.responses import CloudFormationResponse
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.core.serialize import TimestampSerializer
 from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.kms import responses as kms_responses
@@ -31,6 +31,7 @@ def install() -> None:
     kms.validate_policy = key_policy_decides_nothing
     cloudformation._validate_different_update = lambda *_: None
     cloudformation.update_stack = update_stack
+    cloudformation.cancel_update_stack = cancel_update_stack
 
 
 def update_stack(response: Any) -> Any:
@@ -44,6 +45,12 @@ def update_stack(response: Any) -> Any:
         return _update_as_moto(response)
     finally:
         only_types.reset(token)
+
+
+def cancel_update_stack(response: Any) -> EmptyResult:
+    """moto has none."""
+    response.cloudformation_backend.cancel_update_stack(response._get_param("StackName"))
+    return EmptyResult()
 
 
 def get_permission(bucket: FakeBucket, action: str, resource: str) -> Any:

@@ -1,6 +1,7 @@
 """What is known of one stack: its template, its resources, its outputs and its events."""
 
 import secrets
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -96,6 +97,7 @@ class DeployedStack:
         self.notification_arns = notification_arns or []
         self.enable_termination_protection = False
         self.disable_rollback = False
+        self.update_cancelled = threading.Event()
         self.policy = ""
         self.template = ""
         self.template_dict: Template = {"Resources": {}}

@@ -14,8 +14,10 @@ from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 from localcloud.images.process_tree import kill_all
 from localcloud.sagemaker import state
 from localcloud.sagemaker.api import RunningSageMakerResponse
+from localcloud.sagemaker.asynchronous_invocation import invoke_endpoint_async
 from localcloud.sagemaker.compute import Compute
-from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.endpoint import Endpoint
+from localcloud.sagemaker.endpoint_metrics import CONCURRENCY_SECONDS
 from localcloud.sagemaker.running_job import RunningJob
 from localcloud.sagemaker.runtime import invoke_endpoint
 from localcloud.sagemaker.training import TrainingJob
@@ -23,7 +25,7 @@ from localcloud.settings import LocalCloud
 
 __all__ = ["describe", "install", "interrupt", "shutdown"]
 
-_METRICS_INTERVAL = 1.0  # seconds
+_METRICS_INTERVAL = 1.0  # seconds, or less where the clock runs faster
 
 
 def install(cloud: LocalCloud) -> None:
@@ -33,6 +35,8 @@ def install(cloud: LocalCloud) -> None:
     moto.sagemaker.urls.url_paths["{0}/$"] = RunningSageMakerResponse.dispatch
     invocations = "{0}/endpoints/(?P<name>[^/]+)/invocations$"
     moto.sagemakerruntime.urls.url_paths[invocations] = invoke_endpoint
+    asynchronous = "{0}/endpoints/(?P<name>[^/]+)/async-invocations$"
+    moto.sagemakerruntime.urls.url_paths[asynchronous] = invoke_endpoint_async
     threading.Thread(target=_flush_metrics, args=(compute,), name="endpoint-metrics", daemon=True).start()
 
 
@@ -94,6 +98,7 @@ def _endpoints() -> list[Endpoint]:
 
 
 def _flush_metrics(compute: Compute) -> None:
-    while not compute.stopping.wait(_METRICS_INTERVAL):
+    interval = min(_METRICS_INTERVAL, compute.cloud.seconds(CONCURRENCY_SECONDS))
+    while not compute.stopping.wait(interval):
         for endpoint in _endpoints():
-            endpoint.metrics.flush()
+            endpoint.flush()

@@ -10,14 +10,15 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.exceptions import ResourceInUseException, ValidationError
 from moto.sagemaker.utils import arn_formatter
 
-from localcloud.sagemaker import registry, state, training_request
-from localcloud.sagemaker.endpoints import Endpoint
-from localcloud.sagemaker.jobs_api import JobOperations
+from localcloud.sagemaker import endpoint_modes, registry, state, training_request
+from localcloud.sagemaker.components_api import ComponentOperations
+from localcloud.sagemaker.deployment_config import DeploymentConfig
+from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.training import TrainingJob
 
 
-class RunningSageMakerResponse(JobOperations):
-    """The operations that are different here. Those of the other jobs are in jobs_api."""
+class RunningSageMakerResponse(ComponentOperations):
+    """The operations that are different here. Those of inference components and of the other jobs have modules too."""
 
     # Training
 
@@ -165,13 +166,9 @@ class RunningSageMakerResponse(JobOperations):
         configs = state.endpoint_configs(self.sagemaker_backend)
         if name in configs:
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
-        for variant in request["ProductionVariants"]:
-            if not variant.get("InstanceType") or not variant.get("ModelName"):
-                raise ValidationError(
-                    f"Variant {variant['VariantName']!r} has no InstanceType or no ModelName: the embedded AWS serves "
-                    "real-time endpoints on instances only"
-                )
-            self.sagemaker_backend.describe_model(variant["ModelName"])
+        endpoint_modes.check(request)
+        for variant in (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ())):
+            self._check_variant(variant)
         configs[name] = state.EndpointConfig(request, arn)
         return ActionResult({"EndpointConfigArn": arn})
 
@@ -181,10 +178,9 @@ class RunningSageMakerResponse(JobOperations):
         arn = self._arn("endpoint", name)
         if name in state.endpoints(self.sagemaker_backend):
             raise ValidationError(f'Cannot create already existing endpoint "{arn}".')
-        config_name = self._get_param("EndpointConfigName")
-        variants = self._variants(config_name)
+        config = self._endpoint_config()
         backend = self.sagemaker_backend
-        endpoint = Endpoint(
+        endpoint = endpoint_modes.endpoint_type(config)(
             self.compute,
             name,
             arn,
@@ -193,8 +189,8 @@ class RunningSageMakerResponse(JobOperations):
             tags,
             lambda model: registry.served_model(backend, model),
         )
+        endpoint.create(config, DeploymentConfig(self._get_param("DeploymentConfig")))
         state.endpoints(backend)[name] = endpoint
-        endpoint.create(config_name, variants)
         return ActionResult({"EndpointArn": arn})
 
     def describe_endpoint(self) -> ActionResult:
@@ -203,11 +199,18 @@ class RunningSageMakerResponse(JobOperations):
     def update_endpoint(self) -> ActionResult:
         """moto has none."""
         endpoint = self._endpoint()
-        config_name = self._get_param("EndpointConfigName")
-        retained = bool(self._get_param("RetainAllVariantProperties"))
+        config = self._endpoint_config()
+        if endpoint_modes.endpoint_type(config) is not type(endpoint):
+            raise ValidationError(f'The way in which endpoint "{endpoint.arn}" serves cannot be changed.')
+        given = self._get_param("DeploymentConfig")
         excluded = self._get_param("ExcludeRetainedVariantProperties") or []
-        counts_excluded = any(entry["VariantPropertyType"] == "DesiredInstanceCount" for entry in excluded)
-        endpoint.update(config_name, self._variants(config_name), retain_counts=retained and not counts_excluded)
+        endpoint.update(
+            config,
+            DeploymentConfig(given) if given else None,
+            retain=bool(self._get_param("RetainAllVariantProperties")),
+            retain_deployment=bool(self._get_param("RetainDeploymentConfig")),
+            exclude=[entry["VariantPropertyType"] for entry in excluded],
+        )
         return ActionResult({"EndpointArn": endpoint.arn})
 
     def update_endpoint_weights_and_capacities(self) -> ActionResult:
@@ -228,12 +231,23 @@ class RunningSageMakerResponse(JobOperations):
             raise ValidationError(f'Could not find endpoint "{self._arn("endpoint", name)}".')
         return endpoint
 
-    def _variants(self, config_name: str) -> list[dict[str, Any]]:
+    def _endpoint_config(self) -> dict[str, Any]:
+        """The request that made the configuration which this one names."""
+        config_name = self._get_param("EndpointConfigName")
         config = state.endpoint_configs(self.sagemaker_backend).get(config_name)
         if config is None:
             arn = self._arn("endpoint-config", config_name)
             raise ValidationError(f'Could not find endpoint configuration "{arn}".')
-        return [dict(variant) for variant in config.request["ProductionVariants"]]
+        return config.request
+
+    def _check_variant(self, variant: dict[str, Any]) -> None:
+        if variant.get("InstanceType") and variant.get("InstancePools"):
+            raise ValidationError(
+                f"Variant {variant['VariantName']!r} has InstanceType and InstancePools; it must have one of them."
+            )
+        overrides = [pool.get("ModelNameOverride") for pool in variant.get("InstancePools") or ()]
+        for model in filter(None, (variant.get("ModelName"), *overrides)):
+            self.sagemaker_backend.describe_model(model)
 
     def _arn(self, kind: str, name: str) -> str:
         return str(arn_formatter(kind, name, self.current_account, self.region))

@@ -1,9 +1,7 @@
-"""Metrics: numbers that regular expressions find in a job's log, and counts of an endpoint's invocations."""
+"""Metrics: numbers that regular expressions find in a job's log."""
 
 import re
-import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +9,6 @@ from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.utils import utcnow
 
 TRAINING_NAMESPACE = "/aws/sagemaker/TrainingJobs"
-ENDPOINT_NAMESPACE = "AWS/SageMaker"
 
 
 class LogMetrics:
@@ -47,71 +44,6 @@ class LogMetrics:
     def final(self) -> list[dict[str, Any]]:
         """FinalMetricDataList: the last value of each metric."""
         return [{"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in self._last.items()]
-
-
-@dataclass
-class _Statistics:
-    number: int = 0
-    total: float = 0.0
-    least: float = float("inf")
-    most: float = float("-inf")
-
-    def add(self, value: float) -> None:
-        self.number += 1
-        self.total += value
-        self.least = min(self.least, value)
-        self.most = max(self.most, value)
-
-
-@dataclass
-class InvocationMetrics:
-    """What CloudWatch shows of a variant's invocations, handed over once per second and not once per request."""
-
-    account: str
-    region: str
-    endpoint: str
-    _open: dict[tuple[str, str, str], _Statistics] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def add(self, variant: str, status: int, model_seconds: float, overhead_seconds: float) -> None:
-        """status: the container's HTTP status. The two times become microseconds, as AWS counts them."""
-        values = {
-            ("Invocations", "Count"): 1.0,
-            ("Invocation4XXErrors", "Count"): float(400 <= status < 500),
-            ("Invocation5XXErrors", "Count"): float(status >= 500),
-            ("InvocationModelErrors", "Count"): float(not 200 <= status < 300),
-            ("ModelLatency", "Microseconds"): model_seconds * 1e6,
-            ("OverheadLatency", "Microseconds"): overhead_seconds * 1e6,
-        }
-        with self._lock:
-            for (name, unit), value in values.items():
-                self._open.setdefault((variant, name, unit), _Statistics()).add(value)
-
-    def flush(self) -> None:
-        with self._lock:
-            statistics, self._open = self._open, {}
-        if not statistics:
-            return
-        now = utcnow()
-        data = [
-            {
-                "MetricName": name,
-                "Unit": unit,
-                "Timestamp": now,
-                "Dimensions": [
-                    {"Name": "EndpointName", "Value": self.endpoint},
-                    {"Name": "VariantName", "Value": variant},
-                ],
-                "StatisticValues": {
-                    "SampleCount": values.number,
-                    "Sum": values.total,
-                    "Minimum": values.least,
-                    "Maximum": values.most,
-                },
-            }
-            for (variant, name, unit), values in statistics.items()
-        ]
-        cloudwatch_backends[self.account][self.region].put_metric_data(ENDPOINT_NAMESPACE, data)
 
 
 def put_training_metric(account: str, region: str, job: str, name: str, value: float) -> None:

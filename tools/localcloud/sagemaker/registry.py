@@ -22,12 +22,25 @@ class ServedModel:
     """What one container of a variant is made of.
 
     role: pulls the image. data: None: the image has its model.
+    models: where a multi-model container finds its models; None: it has one.
     """
 
     image: str
     role: str
     data: "ModelData | None"
     environment: dict[str, str]
+    models: "ModelStore | None" = None
+
+
+@dataclass(frozen=True)
+class ModelStore:
+    """prefix: s3:// address below which the archives of many models lie.
+
+    is_cached: a model stays loaded after its answer, until another one needs its memory.
+    """
+
+    prefix: str
+    is_cached: bool = True
 
 
 @dataclass(frozen=True)
@@ -53,7 +66,9 @@ def served_model(backend: SageMakerModelBackend, model_name: str) -> ServedModel
             raise ValidationError(f"{package.arn} has {len(packaged)} containers: the embedded AWS serves one")
         environment = {**(packaged[0].get("Environment") or {}), **environment}
         container = packaged[0]
-    return ServedModel(container["Image"], model.execution_role_arn, _model_data(container), environment)
+    store = _model_store(container)
+    data = None if store else _model_data(container)
+    return ServedModel(container["Image"], model.execution_role_arn, data, environment, store)
 
 
 def check_model(backend: SageMakerModelBackend, request: dict[str, Any]) -> None:
@@ -189,7 +204,18 @@ def _model_data(container: dict[str, Any]) -> ModelData | None:
     return ModelData(str(source["S3Uri"]), is_packed=source["CompressionType"] == "Gzip")
 
 
+def _model_store(container: dict[str, Any]) -> ModelStore | None:
+    if container.get("Mode") != "MultiModel":
+        return None
+    setting = (container.get("MultiModelConfig") or {}).get("ModelCacheSetting", "Enabled")
+    return ModelStore(str(container["ModelDataUrl"]), is_cached=setting == "Enabled")
+
+
 def _check_data(container: dict[str, Any]) -> None:
+    if container.get("Mode") == "MultiModel" and not container.get("ModelDataUrl"):
+        raise ValidationError(
+            "ModelDataUrl is required for a container with Mode MultiModel: the prefix of its models."
+        )
     source = (container.get("ModelDataSource") or {}).get("S3DataSource")
     if source is None:
         return

@@ -3,60 +3,48 @@
 Replaces moto's handler of `/endpoints/<name>/invocations`, which answers with prepared data.
 """
 
-import http.client
 import json
-import re
 import time
 from typing import Any
-from urllib.parse import unquote
 
-from moto.iam.models import get_account_id_from
 from moto.sagemaker.exceptions import ValidationError
-from moto.sagemaker.models import sagemaker_backends
 
-from localcloud.sagemaker import state
-from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.endpoint import Endpoint
+from localcloud.sagemaker.multi_model import TARGET_MODEL
+from localcloud.sagemaker.refusal import InvocationRefusedError
+from localcloud.sagemaker.runtime_request import Response, endpoint_of, refused
 from localcloud.sagemaker.serving_container import Answer, ServingContainer
 
-_CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/")
-_PATH = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations$")
 # What AWS hands on to the container, and back from it.
-_REQUEST_HEADERS = ("Content-Type", "Accept", "X-Amzn-SageMaker-Custom-Attributes", "X-Amzn-SageMaker-Inference-Id")
+_REQUEST_HEADERS = (
+    "Content-Type",
+    "Accept",
+    "X-Amzn-SageMaker-Custom-Attributes",
+    "X-Amzn-SageMaker-Inference-Id",
+    "X-Amzn-SageMaker-Inference-Component",
+    TARGET_MODEL,
+)
 _CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
-
-Response = tuple[int, dict[str, str], bytes]
 
 
 def invoke_endpoint(request: Any, full_url: str, headers: Any) -> Response:
     """moto's handler signature; `request` is werkzeug's."""
     began = time.perf_counter()
-    match = _PATH.search(request.path)
-    credential = _CREDENTIAL.search(request.headers.get("Authorization", ""))
-    assert match  # the URL led here
-    account = get_account_id_from(credential["key"] if credential else "")
-    region = credential["region"] if credential else "us-east-1"
-    name = unquote(match["name"])
-    endpoint = state.endpoints(sagemaker_backends[account][region]).get(name)
-    if endpoint is None:
-        return _error(400, "ValidationError", f"Endpoint {name} of account {account} not found.")
-    try:
-        serving = endpoint.choose(request.headers.get("X-Amzn-SageMaker-Target-Variant"))
-    except ValidationError as error:
-        return _error(400, "ValidationError", error.message)
-    if serving is None:
-        return _error(
-            400,
-            "ValidationError",
-            f"Endpoint {name} of account {account} is {endpoint.endpoint_status}, not InService.",
-        )
     handed_on = {header: request.headers[header] for header in _REQUEST_HEADERS if header in request.headers}
-    asked = time.perf_counter()
+    target = request.headers.get("X-Amzn-SageMaker-Target-Variant")
     try:
-        answer = serving.invoke(request.get_data(), handed_on)
-    except (OSError, http.client.HTTPException) as error:
-        answer = _no_answer(error)
-    answered = time.perf_counter()
-    endpoint.metrics.add(serving.variant, answer.status, answered - asked, asked - began)
+        endpoint = endpoint_of(request)
+        invocation = endpoint.invoke(request.get_data(), handed_on, target, began=began)
+        if invocation is None:
+            raise InvocationRefusedError(
+                f"Endpoint {endpoint.endpoint_name} of account {endpoint.account} is {endpoint.endpoint_status}, not "
+                "InService."
+            )
+    except ValidationError as error:
+        return refused(InvocationRefusedError(error.message))
+    except InvocationRefusedError as refusal:
+        return refused(refusal)
+    serving, answer = invocation.serving, invocation.answer
     if not 200 <= answer.status < 300:
         return _model_error(endpoint, serving, answer)
     back = {
@@ -66,14 +54,6 @@ def invoke_endpoint(request: Any, full_url: str, headers: Any) -> Response:
     if _CUSTOM_ATTRIBUTES in answer.headers:
         back["X-Amzn-SageMaker-Custom-Attributes"] = answer.headers[_CUSTOM_ATTRIBUTES]
     return 200, back, answer.body
-
-
-def _no_answer(error: Exception) -> Answer:
-    message = "Your invocation timed out while waiting for a response from container primary. Review the latency "
-    message += "metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
-    if not isinstance(error, TimeoutError):
-        message = f"The container closed the connection: {type(error).__name__}: {error}"
-    return Answer(0, {}, message.encode())
 
 
 def _model_error(endpoint: Endpoint, serving: ServingContainer, answer: Answer) -> Response:
@@ -90,8 +70,3 @@ def _model_error(endpoint: Endpoint, serving: ServingContainer, answer: Answer) 
         "LogStreamArn": serving.log.arn,
     }
     return 424, {"Content-Type": "application/json", "x-amzn-ErrorType": "ModelError"}, json.dumps(body).encode()
-
-
-def _error(status: int, code: str, message: str) -> Response:
-    headers = {"Content-Type": "application/json", "x-amzn-ErrorType": code}
-    return status, headers, json.dumps({"Message": message}).encode()

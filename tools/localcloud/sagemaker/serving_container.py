@@ -4,6 +4,7 @@ import http.client
 import json
 import queue
 import random
+import select
 import socket
 import threading
 import time
@@ -15,11 +16,17 @@ from localcloud.log_stream import LogStream
 
 INVOCATION_TIMEOUT = 60.0  # seconds, AWS's own limit
 STOP_TIMEOUT = 30.0  # seconds between SIGTERM and SIGKILL, as on AWS
+# Shorter than any model server keeps a connection open: one of these is not closed while a request is on its way.
+LONGEST_IDLE = 1.0  # seconds
 _REASON_LINES = 760  # characters of the container's last lines that fit into a FailureReason
 
 
 class NotServingError(Exception):
     """The container did not become healthy; the message is a FailureReason."""
+
+
+class DrainingError(Exception):
+    """The container takes no new requests: another one is to be asked."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,12 @@ class ServingContainer:
         self.variant = variant
         self.log = log
         self.port = _free_port()
+        self.requests = 0  # that it has not answered yet
+        self._most = 0  # of them at a time, since somebody has looked
         self._timeout = timeout
-        self._idle: queue.LifoQueue[http.client.HTTPConnection] = queue.LifoQueue()
+        self._idle: queue.LifoQueue[tuple[http.client.HTTPConnection, float]] = queue.LifoQueue()
+        self._taking = threading.Condition()
+        self._is_draining = False
 
     def start(self, environment: dict[str, str]) -> None:
         values = {
@@ -94,28 +105,67 @@ class ServingContainer:
         finally:
             connection.close()
 
-    def invoke(self, body: bytes, headers: dict[str, str]) -> Answer:
-        """POST /invocations. OSError, HTTPException: the container did not answer."""
+    def invoke(
+        self, body: bytes, headers: dict[str, str], path: str = "/invocations", timeout: float | None = None
+    ) -> Answer:
+        """POST to the path. OSError, HTTPException: the container did not answer. DrainingError: it was not asked.
+
+        timeout: seconds that the answer may take. Omitted: the container's own.
+        """
+        with self._taking:
+            if self._is_draining:
+                raise DrainingError
+            self.requests += 1
+            self._most = max(self._most, self.requests)
+        try:
+            return self._ask(body, headers, path, timeout or self._timeout)
+        finally:
+            with self._taking:
+                self.requests -= 1
+                self._taking.notify_all()
+
+    def _ask(self, body: bytes, headers: dict[str, str], path: str, timeout: float) -> Answer:
+        """Asks once: only a request that the container cannot have read whole is sent a second time."""
         while True:
             connection, used = self._connection()
+            connection.sock.settimeout(timeout)
             try:
-                connection.request("POST", "/invocations", body, headers)
-                response = connection.getresponse()
-                content = response.read()
-            except (ConnectionError, http.client.BadStatusLine):
+                connection.request("POST", path, body, headers)
+            except ConnectionError:
                 connection.close()
                 if used:
-                    continue  # the server had closed it while it was idle
+                    continue
                 raise
+            try:
+                response = connection.getresponse()
+                content = response.read()
             except BaseException:
                 connection.close()
                 raise
             if response.will_close:
                 connection.close()
             else:
-                self._idle.put(connection)
+                self._idle.put((connection, time.monotonic()))
             names = {name.lower(): value for name, value in response.getheaders()}
             return Answer(response.status, names, content)
+
+    def most_requests(self) -> int:
+        """How many it had at a time, at most, since the last call."""
+        with self._taking:
+            most, self._most = self._most, self.requests
+        return most
+
+    def refuse(self) -> None:
+        """From now on it takes no new request; those that it has, it answers."""
+        with self._taking:
+            self._is_draining = True
+
+    def drain(self) -> None:
+        """Refuses, and waits until it has answered what it has, as long as an answer may take."""
+        self.refuse()
+        with self._taking:
+            self._taking.wait_for(lambda: self.requests == 0, self._timeout)
+        self.close()
 
     def execution_parameters(self) -> dict[str, Any]:
         """What it would have a transform job be: GET /execution-parameters. Empty where it does not say.
@@ -134,18 +184,29 @@ class ServingContainer:
         return content if isinstance(content, dict) else {}
 
     def _connection(self) -> tuple[http.client.HTTPConnection, bool]:
-        try:
-            return self._idle.get_nowait(), True
-        except queue.Empty:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._timeout)
-            connection.connect()
-            # headers and body are two packets: the second must not wait for the first one's acknowledgement
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return connection, False
+        """An open one, and whether it was used before."""
+        while True:
+            try:
+                connection, since = self._idle.get_nowait()
+            except queue.Empty:
+                break
+            # Something to read between two answers is the server's end of it.
+            if time.monotonic() - since < LONGEST_IDLE and not select.select([connection.sock], [], [], 0)[0]:
+                return connection, True
+            connection.close()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self._timeout)
+        connection.connect()
+        # headers and body are two packets: the second must not wait for the first one's acknowledgement
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection, False
 
     def close(self) -> None:
-        while not self._idle.empty():
-            self._idle.get_nowait().close()
+        """Closes the connections that nobody uses."""
+        while True:
+            try:
+                self._idle.get_nowait()[0].close()
+            except queue.Empty:
+                return
 
 
 def _free_port() -> int:

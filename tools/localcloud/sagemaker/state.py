@@ -5,7 +5,7 @@ from typing import Any, cast
 from moto.core.utils import utcnow
 from moto.sagemaker.models import SageMakerModelBackend
 
-from localcloud.sagemaker.endpoints import Endpoint
+from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.processing import ProcessingJob
 from localcloud.sagemaker.training import TrainingJob
 from localcloud.sagemaker.transform import TransformJob

@@ -15,14 +15,18 @@ _SERVER = "sagemaker_huggingface_inference_toolkit.serving"
 
 
 def run() -> NoReturn:
-    """Replaces this process by the toolkit's server, or ends it with exit code 1 and the reason."""
+    """Replaces this process by the toolkit's server, or ends it with exit code 1 and the reason.
+
+    A multi-model endpoint's container begins without a model: there is nothing to make sure of.
+    """
     workers = max(1, int(os.environ.setdefault("SAGEMAKER_MODEL_SERVER_WORKERS", "1")))
     # Each worker's torch would otherwise use all cores.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
     # Threads that wait actively take the cores from the server's front end.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        print(check_model(), flush=True)
+        if os.environ.get("SAGEMAKER_MULTI_MODEL") != "true":
+            print(check_model(), flush=True)
     except ModelLoadError as error:
         sys.stdout.flush()
         print(f"model cannot be loaded: {error}", file=sys.stderr, flush=True)

@@ -13,11 +13,14 @@ from localcloud.cloudformation.resource import (
     ResourceError,
     ResourceType,
     delete_if_there,
+    without_tags,
 )
 
 POLL_SECONDS = 0.5
 # Beyond what any model on one machine needs; an endpoint that neither comes up nor fails must not block for ever.
 STABLE_WITHIN_SECONDS = 1800.0
+# Statuses of an endpoint that SageMaker neither updates nor deletes.
+IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "RollingBack")
 
 
 class ModelPackageGroup(ResourceType):
@@ -83,6 +86,9 @@ class Endpoint(ResourceType):
 
     type_name = "AWS::SageMaker::Endpoint"
     replaced_by = frozenset({"EndpointName"})
+    read_by_deletion = frozenset(  # by updates, rather: a creation has nothing to retain
+        {"RetainAllVariantProperties", "ExcludeRetainedVariantProperties", "RetainDeploymentConfig"}
+    )
 
     def create(self, request: Request) -> Deployed:
         name = request.name("EndpointName", longest=63)
@@ -95,20 +101,28 @@ class Endpoint(ResourceType):
         return deployed
 
     def update(self, request: Request, deployed: Deployed, before: Properties) -> Deployed:
+        """UpdateEndpoint where the configuration is another one; how it is updated matters then only.
+
+        Raises ClientError: there is no such endpoint any more, as on AWS.
+        """
         client, name = request.api("sagemaker"), deployed.attributes["EndpointName"]
-        wanted = request.properties["EndpointConfigName"]
-        if client.describe_endpoint(EndpointName=name).get("EndpointConfigName") != wanted:
-            client.update_endpoint(**request.arguments("sagemaker", "UpdateEndpoint", EndpointName=name))
+        arguments = request.arguments("sagemaker", "UpdateEndpoint", EndpointName=name)
+        if client.describe_endpoint(EndpointName=name).get("EndpointConfigName") != arguments["EndpointConfigName"]:
+            client.update_endpoint(**arguments)
             self._wait(request, name)
+        gone = without_tags(before.get("Tags", []), request.tags())
+        if gone:
+            client.delete_tags(ResourceArn=deployed.physical_id, TagKeys=gone)
         if request.tags():
             client.add_tags(ResourceArn=deployed.physical_id, Tags=request.tags())
         return deployed
 
     def delete(self, request: Request, deployed: Deployed) -> None:
         client, name = request.api("sagemaker"), deployed.attributes["EndpointName"]
-        delete_if_there(client.delete_endpoint, EndpointName=name)
         deadline = time.monotonic() + STABLE_WITHIN_SECONDS
-        while time.monotonic() < deadline and self._describe(request, name) is not None:
+        while time.monotonic() < deadline and (found := self._describe(request, name)) is not None:
+            if found["EndpointStatus"] not in (*IN_PROGRESS, "Deleting"):
+                delete_if_there(client.delete_endpoint, EndpointName=name)
             time.sleep(POLL_SECONDS)
 
     def _wait(self, request: Request, name: str) -> None:
