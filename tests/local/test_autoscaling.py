@@ -180,7 +180,7 @@ def test_target_tracking_cannot_leave_zero_and_a_step_can(scaled: MakeScaled) ->
 
 
 def test_what_was_added_counts_until_the_cooldown_is_over(scaled: MakeScaled) -> None:
-    # Given a step that adds two, with a cooldown of two minutes
+    # Given a step that adds two, with a cooldown of five minutes
     variant = scaled(count=1)
     high, _ = variant.tracking()
     variant.measured(6)
@@ -188,7 +188,7 @@ def test_what_was_added_counts_until_the_cooldown_is_over(scaled: MakeScaled) ->
         "steps",
         "StepScaling",
         AdjustmentType="ChangeInCapacity",
-        Cooldown=120,
+        Cooldown=300,
         StepAdjustments=[
             {"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 10, "ScalingAdjustment": 2},
             {"MetricIntervalLowerBound": 10, "ScalingAdjustment": 3},
@@ -206,7 +206,8 @@ def test_what_was_added_counts_until_the_cooldown_is_over(scaled: MakeScaled) ->
     assert variant.sagemaker.count == 4
 
     # And after the cooldown it adds again
-    time.sleep(variant.cloud.seconds(121))
+    time.sleep(variant.cloud.seconds(301))
+    variant.measured(100)
     variant.goes_off(high)
     assert variant.sagemaker.count == 7
 
