@@ -29,8 +29,10 @@ class CountingSageMaker:
         self.count = count
         self.status = "InService"
         self.refuses = ""
+        self.seconds = 0.0
 
     def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:  # noqa: N803 (boto3's name)
+        time.sleep(self.seconds)
         variant = {
             "VariantName": "AllTraffic",
             "DesiredInstanceCount": self.count,
@@ -178,7 +180,7 @@ def test_target_tracking_cannot_leave_zero_and_a_step_can(scaled: MakeScaled) ->
 
 
 def test_what_was_added_counts_until_the_cooldown_is_over(scaled: MakeScaled) -> None:
-    # Given a step that adds two, with a cooldown of two minutes
+    # Given a step that adds two, with a cooldown of five minutes
     variant = scaled(count=1)
     high, _ = variant.tracking()
     variant.measured(6)
@@ -186,7 +188,7 @@ def test_what_was_added_counts_until_the_cooldown_is_over(scaled: MakeScaled) ->
         "steps",
         "StepScaling",
         AdjustmentType="ChangeInCapacity",
-        Cooldown=120,
+        Cooldown=300,
         StepAdjustments=[
             {"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 10, "ScalingAdjustment": 2},
             {"MetricIntervalLowerBound": 10, "ScalingAdjustment": 3},
@@ -204,7 +206,8 @@ def test_what_was_added_counts_until_the_cooldown_is_over(scaled: MakeScaled) ->
     assert variant.sagemaker.count == 4
 
     # And after the cooldown it adds again
-    time.sleep(variant.cloud.seconds(121))
+    time.sleep(variant.cloud.seconds(301))
+    variant.measured(100)
     variant.goes_off(high)
     assert variant.sagemaker.count == 7
 
@@ -271,6 +274,24 @@ def test_nothing_is_asked_of_an_endpoint_that_changes(scaled: MakeScaled) -> Non
     variant.goes_off(high)
 
     assert (variant.sagemaker.count, variant.activities) == (2, [])
+
+
+def test_two_alarms_that_ask_at_the_same_moment_are_both_heard(scaled: MakeScaled) -> None:
+    # Given an alarm that would give back what is at its minimum already, and one of another policy that wants more
+    variant = scaled(count=1)
+    variant.sagemaker.seconds = 0.3
+    _, low = variant.tracking("idle")
+    high, _ = variant.tracking("waiting")
+    variant.measured(0, "idle")
+    variant.measured(15, "waiting")
+
+    # When both ask at once
+    for alarm in (low, high):
+        alarm.state_value = "ALARM"
+        variant.scaler.ask(alarm.alarm_actions[0], alarm)
+
+    # Then there is what the second one wants
+    until(lambda: variant.sagemaker.count == 3)
 
 
 def test_a_refusal_is_a_failed_activity(scaled: MakeScaled) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 from localcloud.autoscaling.capacity import NOUNS
 
+_DECIDED_WITHIN_SECONDS = 2.0
+"""Two alarms may ask at the same moment: the second one waits until the first has been heard."""
+
 
 @dataclass
 class Activity:
@@ -66,8 +69,8 @@ class Progress:
     _busy: threading.Lock = field(default_factory=threading.Lock)
 
     def alone(self, act: Callable[[], None]) -> bool:
-        """Acts, unless an activity is going on; then answers False."""
-        if not self._busy.acquire(blocking=False):
+        """Acts when nobody else decides about the target; answers False where an activity is going on."""
+        if not self._busy.acquire(timeout=_DECIDED_WITHIN_SECONDS):
             return False
         try:
             act()

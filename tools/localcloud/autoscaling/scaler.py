@@ -83,7 +83,7 @@ class Scaler:
 
     def _into_bounds(self, target: FakeScalableTarget, progress: Progress, cause: str) -> None:
         found = self._read(target)
-        if found is None:
+        if found is None or progress.bounds is None:
             progress.bounds = None
         elif found.settled:
             progress.bounds = None
@@ -116,13 +116,15 @@ class Scaler:
     # What alarms bring
 
     def act(self, policy_arn: str, alarm: Any) -> None:
-        """What `ask` does; returns when the capacity is there, or at once where another activity is going on."""
+        """What `ask` does; returns when the capacity is there, or soon where another activity is going on."""
+        state = alarm.state_value
         try:
             backend, policy = _policy(policy_arn)
             target = backend.targets.get(policy.scalable_dimension, {}).get(policy.resource_id)
             if target and policy.service_namespace == "sagemaker":
                 progress = self._progress_of(target)
-                progress.alone(lambda: self._follow(target, progress, policy, alarm))
+                if not progress.alone(lambda: self._follow(target, progress, policy, alarm, state)):
+                    _logger.info("alarm %s: an activity of %s is going on", alarm.name, target.resource_id)
         except LookupError as error:
             _logger.warning("alarm %s: %s", alarm.name, error)
         except Exception:
@@ -130,10 +132,16 @@ class Scaler:
                 _logger.exception("scaling policy %s", policy_arn)
 
     def _follow(
-        self, target: FakeScalableTarget, progress: Progress, policy: FakeApplicationAutoscalingPolicy, alarm: Any
+        self,
+        target: FakeScalableTarget,
+        progress: Progress,
+        policy: FakeApplicationAutoscalingPolicy,
+        alarm: Any,
+        state: str,
     ) -> None:
+        """state: in which the alarm has asked; whoever had to wait may have lost the reason."""
         found = self._read(target)
-        if found is None or not found.settled:
+        if found is None or not found.settled or alarm.state_value != state:
             return
         now, configuration = time.time(), _configuration(policy)
         base = progress.base(found.desired, now)

@@ -33,12 +33,7 @@ class Measurements:
                 "Unit": unit,
                 "Timestamp": now,
                 "Dimensions": self._dimensions,
-                "StatisticValues": {
-                    "SampleCount": len(values),
-                    "Sum": sum(values),
-                    "Minimum": min(values),
-                    "Maximum": max(values),
-                },
+                "Values": values,  # not StatisticValues, of which there is no percentile
             }
             for (name, unit), values in measured.items()
         ]
