@@ -58,12 +58,12 @@ def endpoint(modes: Modes, topics: Topics) -> str:
     return modes.endpoint(variant, AsyncInferenceConfig={"OutputConfig": output, "ClientConfig": client})
 
 
-def send(modes: Modes, endpoint: str, text: str, **arguments: Any) -> dict[str, Any]:
+def send(modes: Modes, endpoint: str, text: str, content_type: str = "text/plain", **arguments: Any) -> dict[str, Any]:
     """Puts the text where it is asked for, and asks."""
     key = f"requests/{uuid.uuid4()}"
     modes.s3.put_object(Bucket=modes.bucket, Key=key, Body=text.encode())
     answer: dict[str, Any] = modes.runtime.invoke_endpoint_async(
-        EndpointName=endpoint, InputLocation=f"s3://{modes.bucket}/{key}", ContentType="text/plain", **arguments
+        EndpointName=endpoint, InputLocation=f"s3://{modes.bucket}/{key}", ContentType=content_type, **arguments
     )
     return answer
 
