@@ -215,13 +215,15 @@ def test_an_update_at_zero_keeps_the_count_and_what_waits(modes: Modes, topics: 
     assert until(lambda: read(modes, accepted["OutputLocation"]), bool, seconds=30) == "hi later"
 
 
-def test_a_real_time_endpoint_does_not_queue_and_keeps_an_instance(modes: Modes) -> None:
+def test_a_real_time_endpoint_does_nothing_of_what_other_modes_do(modes: Modes) -> None:
     # Given a real-time endpoint
     variant = {"ModelName": modes.model("hello"), "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
     name = modes.endpoint(variant)
 
     with pytest.raises(ClientError, match="is not asynchronous: call InvokeEndpoint"):
         modes.runtime.invoke_endpoint_async(EndpointName=name, InputLocation="s3://any/where")
+    with pytest.raises(ClientError, match="Inference Component Name header is not allowed"):
+        modes.ask(name, "world", InferenceComponentName="any")
     with pytest.raises(ClientError, match="DesiredInstanceCount of variant AllTraffic must be at least 1"):
         scale(modes, name, 0)
     modes.sagemaker.delete_endpoint(EndpointName=name)

@@ -11,17 +11,13 @@ from typing import Any
 import pytest
 
 from hf_sagemaker.serving import Serving
-from tests.local.compute_projects import ROLE, until
+from tests.local.compute_projects import ROLE, archive, until
 from tests.local.served_modes import Modes
 from tests.local.test_asynchronous_endpoints import read, send
+from tests.local.test_endpoint_models import PREDICT, TEXTS
 from tests.local.test_hub_mirror import MAKE_MODEL
-from tests.local.test_serving_endpoints import TEXTS, Endpoints, _packed
+from tests.local.test_serving_endpoints import Endpoints
 
-PREDICT = """
-import json, sys
-from transformers import pipeline
-print(json.dumps(pipeline("text-classification", model=sys.argv[1])(json.loads(sys.argv[2]))))
-"""
 BODY = json.dumps({"inputs": TEXTS})
 INSTANCE = {"InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
 
@@ -47,7 +43,7 @@ def model(modes: Modes, folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     """The SageMaker model of it; its name."""
     name = f"tiny-{uuid.uuid4().hex[:8]}"
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    modes.s3.put_object(Bucket=modes.bucket, Key=f"{name}.tar.gz", Body=_packed(files))
+    modes.s3.put_object(Bucket=modes.bucket, Key=f"{name}.tar.gz", Body=archive(files))
     image = Endpoints(modes.running, modes.bucket).image(Serving(), tmp_path_factory.mktemp("context") / "image")
     container = {
         "Image": image,
