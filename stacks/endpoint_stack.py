@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import CfnCondition, Duration, Fn, ICfnConditionExpression, Stack
+from aws_cdk import CfnCondition, Duration, Fn, Stack
 from constructs import Construct
 
 from hf_sagemaker.approved_model import ApprovedModel
@@ -225,8 +225,8 @@ class EndpointStack(Stack):
         conditions = [each.exists for each in self._approved.values()]
         if len(conditions) < 2:
             return conditions[0] if conditions else None
-        every: list[ICfnConditionExpression] = [*conditions]
-        return CfnCondition(self, "AllApproved", expression=Fn.condition_and(*every))
+        # The CDK's own class, which its types do not see as what it is.
+        return CfnCondition(self, "AllApproved", expression=Fn.condition_and(*conditions))  # type: ignore[arg-type]
 
     def _served_model(self, served: Served) -> ServedModel:
         model = served.model
