@@ -15,6 +15,7 @@ WITH_A_MODEL = "the first endpoint whose settings name a model"
 """What brings models and endpoints: an environment has none until people have approved a model."""
 ENDPOINT = "AWS::SageMaker::Endpoint"
 CONFIG = "AWS::SageMaker::EndpointConfig"
+COMPONENT = "AWS::SageMaker::InferenceComponent"
 _BUCKET = "AWS::S3::Bucket"
 # Types whose replacement needs the name to be free, and the property that would take it.
 _NAMES = {
@@ -27,28 +28,47 @@ _NAMES = {
 
 
 def is_isolated(templates: Templates) -> Iterator[Proof | Breach]:
-    """A model's container has no network, and every model that is served is one of these templates."""
-    for model in templates.resources(MODEL):
-        isolated = model.properties.get("EnableNetworkIsolation") is True
-        yield judge(model, isolated, "its container has a network; EnableNetworkIsolation must be true.")
+    """A model's container has no network, and every model that is served is one of these templates.
+
+    A configuration for inference components isolates their containers itself; the components name the models.
+    """
+    configs = [config for config in templates.resources(CONFIG) if _is_for_components(config)]
+    for resource in (*templates.resources(MODEL), *configs):
+        isolated = resource.properties.get("EnableNetworkIsolation") is True
+        yield judge(resource, isolated, "its container has a network; EnableNetworkIsolation must be true.")
+    named = [(config, variant.get("ModelName")) for config, variant in _variants(templates) if config not in configs]
+    for component in templates.resources(COMPONENT):
+        named.append((component, component.properties.get("Specification", {}).get("ModelName")))
     for config, variant in _variants(templates):
-        served = templates.find(variant.get("ModelName"))
+        named += [
+            (config, name) for pool in variant.get("InstancePools", []) if (name := pool.get("ModelNameOverride"))
+        ]
+    for resource, name in named:
+        served = templates.find(name)
         ours = served is not None and served.type == MODEL
-        yield judge(config, ours, f"serves {variant.get('ModelName')!r}, which is no model of this environment.")
+        yield judge(resource, ours, f"serves {name!r}, which is no model of this environment.")
+
+
+def _is_for_components(config: Resource) -> bool:
+    """Whether it names no model, and a role for those of the components."""
+    named = [variant for variant in config.properties.get("ProductionVariants") or [] if "ModelName" in variant]
+    return "ExecutionRoleArn" in config.properties and not named
 
 
 def is_placed_privately(templates: Templates) -> Iterator[Proof | Breach]:
-    """Models are placed in private subnets of at least two zones, with a security group."""
-    for model in templates.resources(MODEL):
-        fault = placement_fault(templates, model.properties.get("VpcConfig"))
-        yield judge(model, not fault, fault)
+    """Models, and the instances of components, are in private subnets of two zones at least, with a security group."""
+    configs = [config for config in templates.resources(CONFIG) if _is_for_components(config)]
+    for resource in (*templates.resources(MODEL), *configs):
+        fault = placement_fault(templates, resource.properties.get("VpcConfig"))
+        yield judge(resource, not fault, fault)
 
 
 def encrypts_volumes(templates: Templates) -> Iterator[Proof | Breach]:
     """Volumes are encrypted with our key; local NVMe is encrypted by hardware, and SageMaker refuses a key for it."""
     for config in templates.resources(CONFIG):
         key = config.properties.get("KmsKeyId")
-        types = [v["InstanceType"] for v in config.properties.get("ProductionVariants", []) if "InstanceType" in v]
+        variants = [variant for of, variant in _variants(templates) if of is config]
+        types = [name for variant in variants for name in _types(variant)]
         without = [name for name in types if not instance_type(name, "hosting").takes_volume_key]
         if without and len(without) < len(types):
             yield Breach(config, f"{', '.join(without)} refuse the volume key that its other variants need; part them.")
@@ -59,13 +79,21 @@ def encrypts_volumes(templates: Templates) -> Iterator[Proof | Breach]:
 
 
 def survives_an_instance(templates: Templates) -> Iterator[Proof | Breach]:
-    """Where stacks are protected, every variant has two instances, so that one may fail."""
+    """Where stacks are protected, every variant that somebody waits for has two instances, so that one may fail."""
     for config, variant in _variants(templates):
         if config.stack not in templates.protected:
             yield Proof(config, "Asked for in prod only.")
+        elif _is_asynchronous(config):
+            yield Proof(config, "Requests wait in a queue until there is another instance.")
+        elif variant in (config.properties.get("ShadowProductionVariants") or []):
+            yield Proof(config, "A shadow answers nobody.")
         elif "ServerlessConfig" not in variant:
             count = variant.get("InitialInstanceCount", 0)
             yield judge(config, count >= IN_PROD, f"has {count} instance; InitialInstanceCount must be {IN_PROD}.")
+
+
+def _is_asynchronous(config: Resource) -> bool:
+    return "AsyncInferenceConfig" in config.properties
 
 
 def rolls_back(templates: Templates) -> Iterator[Proof | Breach]:
@@ -142,8 +170,8 @@ def exists(templates: Templates) -> Iterator[Proof | Breach]:
     Whether the region has it is known to the CDK's own validation, which every synth runs too.
     """
     for config, variant in _variants(templates):
-        if "InstanceType" in variant:
-            yield _type_exists(config, variant["InstanceType"], "hosting")
+        for name in _types(variant):
+            yield _type_exists(config, name, "hosting")
     for machine in state_machines(templates):
         for limits in request_defaults(machine):
             for name in limits["instance_types"]:
@@ -183,6 +211,12 @@ def _capture_faults(templates: Templates, capture: Mapping[str, Any]) -> Iterato
     modes = {option.get("CaptureMode") for option in capture.get("CaptureOptions", [])}
     if not (modes >= {"Input", "Output"} or "InputAndOutput" in modes):
         yield "DataCaptureConfig.CaptureOptions must have Input and Output"
+
+
+def _types(variant: Mapping[str, Any]) -> list[str]:
+    """Its instance type, or those of its pools. Empty: serverless."""
+    own = [variant["InstanceType"]] if "InstanceType" in variant else []
+    return own + [pool["InstanceType"] for pool in variant.get("InstancePools") or []]
 
 
 def _variants(templates: Templates) -> Iterator[tuple[Resource, Mapping[str, Any]]]:
