@@ -107,7 +107,8 @@ class DataStack(Stack):
         serving = [self.roles.serving, *asynchronous, *serverless]
         model_users = [*data_users, *serving, self.roles.mirroring, *functions, *fetching]
         # Requests and answers of asynchronous endpoints lie beside the data.
-        data_users = [*data_users, *asynchronous, *([self.roles.asking] if self.roles.asking else [])]
+        asking = [self.roles.asking] if self.roles.asking else []
+        data_users = [*data_users, *asynchronous, *asking]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(

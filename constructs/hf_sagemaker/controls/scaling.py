@@ -18,21 +18,25 @@ _POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
 
 
 def scales(templates: Templates) -> Iterator[Proof | Breach]:
-    """Every variant, and every component, follows its load between limits, without haste."""
+    """Every variant, and every component, follows its load between limits, without haste.
+
+    Serverless ones without provisioned concurrency have nothing to scale, and instances of components follow the copies.
+    """
     declared = dict(_declared(templates))
     for endpoint in templates.resources(_ENDPOINT):
         config = templates.find(endpoint.properties.get("EndpointConfigName"))
         for variant in config.properties.get("ProductionVariants", []) if config else [{}]:
-            if "ProvisionedConcurrency" not in variant.get("ServerlessConfig", {"ProvisionedConcurrency": 1}):
-                yield Proof(endpoint, "SageMaker scales a serverless endpoint by itself.")
-                continue
-            if config and "ManagedInstanceScaling" in variant:
-                fault = _managed_scaling_fault(variant["ManagedInstanceScaling"])
-                yield judge(config, not fault, fault)
-                continue
             name = variant.get("VariantName")
             said = declared.get(f"endpoint/{endpoint.properties.get('EndpointName')}/variant/{name}")
-            yield from _judged(said) if said else _native(templates, endpoint, name)
+            if said:
+                yield from _judged(said)
+            elif "ServerlessConfig" in variant and "ProvisionedConcurrency" not in variant["ServerlessConfig"]:
+                yield Proof(endpoint, "SageMaker brings containers with the requests.")
+            elif config and "ModelName" not in variant and "ExecutionRoleArn" in config.properties:
+                fault = _managed_scaling_fault(variant.get("ManagedInstanceScaling", {}))
+                yield judge(config, not fault, fault)
+            else:
+                yield from _native(templates, endpoint, name)
     for component in templates.resources(_COMPONENT):
         said = declared.get(f"inference-component/{component.properties.get('InferenceComponentName')}")
         if said:
