@@ -9,6 +9,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from hf_sagemaker import permissions as allow
+from hf_sagemaker.arns import objects_arn
 from hf_sagemaker.buckets import EnvironmentBuckets
 from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EnvironmentKeys
@@ -301,7 +302,11 @@ class ExecutionRoles(Construct):
                 allow.decrypt_objects(keys.models, buckets.models),
                 *(allow.read_models(bucket, prefixes) for bucket, _, prefixes in access.inputs),
                 *(allow.decrypt_objects(key, bucket) for bucket, key, _ in access.inputs if key),
-                *(allow.write_objects(buckets.data, prefix) for prefix in access.outputs),
+                allow.allow(
+                    ["s3:AbortMultipartUpload", "s3:PutObject"],
+                    *(objects_arn(buckets.data, f"{prefix}*") for prefix in access.outputs),
+                    why_wildcards="Answers of batch transforms have the names of what was transformed.",
+                ),
                 allow.encrypt_objects(keys.data, buckets.data),
                 allow.encrypt_volumes(self, keys.models),
                 allow.registry_login(),

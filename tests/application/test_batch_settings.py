@@ -112,7 +112,6 @@ def test_its_role_reads_the_input_and_writes_the_output_and_nothing_else_of_the_
     }
     assert objects == {
         ("s3:GetObject", "/incoming/reviews/"),
-        ("s3:GetObject", "/scored/reviews/"),
         ("s3:PutObject", "/scored/reviews/"),
     }
 

@@ -1,4 +1,4 @@
-"""docs/faults.md against reality: its rows are all there, and what they name exists."""
+"""docs/faults.md and docs/inference-faults.md against reality: their rows are all there, and what they name exists."""
 
 import ast
 import re
@@ -7,36 +7,40 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/faults.md"
-NUMBERS = [*(f"F{number}" for number in range(1, 14)), "F13b", "F14", "F29", "F30", "F31", "F32", "F33", "F34"]
-NUMBERS += ["F37", "F38", "F42"]
+_TRAINING = [*range(1, 15), 29, 30, 31, 32, 33, 34, 37, 38, 42]
+NUMBERS = {
+    "faults": [name for number in _TRAINING for name in ([f"F{number}", "F13b"] if number == 13 else [f"F{number}"])],
+    "inference-faults": [f"F{number}" for number in (*range(15, 29), 35, 36, 39, 40, 41)],
+}
 _TEST = re.compile(r"`(tests/[^`]+\.py)::(\w+)`")
 
 
-def _rows() -> dict[str, list[str]]:
+def _rows(page: str) -> dict[str, list[str]]:
     """Cells by the first one, of the rows of both tables."""
-    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ") and "| --- |" not in line]
+    text = (ROOT / f"docs/{page}.md").read_text()
+    lines = [line for line in text.splitlines() if line.startswith("| ") and "| --- |" not in line]
     cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return {row[0].strip(): row for row in cells if row[0].strip() not in ("#", "fault")}
 
 
-ROWS = _rows()
+ROWS = {(page, name): row for page in NUMBERS for name, row in _rows(page).items()}
 
 
-def test_every_number_has_a_row() -> None:
-    assert [name for name in ROWS if re.fullmatch(r"F\d+b?", name)] == NUMBERS
+@pytest.mark.parametrize("page", NUMBERS)
+def test_every_number_has_a_row(page: str) -> None:
+    assert [name for of, name in ROWS if of == page and re.fullmatch(r"F\d+b?", name)] == NUMBERS[page]
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_every_row_is_shown_by_tests_that_exist(name: str) -> None:
-    shown = _TEST.findall(ROWS[name][-1])
+@pytest.mark.parametrize(("page", "name"), ROWS)
+def test_every_row_is_shown_by_tests_that_exist(page: str, name: str) -> None:
+    shown = _TEST.findall(ROWS[page, name][-1])
     assert shown, f"{name} names no test"
     for file, test in shown:
         functions = [node.name for node in ast.parse((ROOT / file).read_text()).body if hasattr(node, "name")]
         assert test in functions, f"{file} has no {test}"
 
 
-@pytest.mark.parametrize("name", NUMBERS)
-def test_every_row_says_where_its_code_is(name: str) -> None:
-    (file,) = re.findall(r"`([^`]+)`", ROWS[name][3])
+@pytest.mark.parametrize(("page", "name"), [(page, name) for page, names in NUMBERS.items() for name in names])
+def test_every_row_says_where_its_code_is(page: str, name: str) -> None:
+    (file,) = re.findall(r"`([^`]+)`", ROWS[page, name][3])
     assert (ROOT / file).is_file(), file

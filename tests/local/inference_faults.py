@@ -89,6 +89,11 @@ SCALING = Row(
     status="UPDATE_COMPLETE",
     says="second",
 )
+CANCELLED = Row(
+    fault="the update is cancelled half-way",
+    name="cancelled",
+    after=Declared(word="second"),
+)
 ROWS = (
     Row(
         fault="an update, a minute of load across it",
@@ -151,6 +156,7 @@ ROWS = (
         after=Declared(word="fails-the-example"),
         words="example",
     ),
+    CANCELLED,
     Row(
         fault="the update is interrupted half-way: the endpoint has changed, and what comes after it fails",
         name="half-way",
@@ -220,6 +226,7 @@ class Faults:
         own: dict[str, Callable[..., Outcome]] = {
             WORKER_KILLED.fault: self._worker_killed,
             DELETED.fault: self._deleted,
+            CANCELLED.fault: self._cancelled,
         }
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             running = {
@@ -248,13 +255,30 @@ class Faults:
             time.sleep(max(_AFTERWARDS, row.load_seconds - load.seconds))
         return self._outcome(row, load, seconds)
 
+    def _cancelled(self, row: Row, before: str, after: str) -> Outcome:
+        """By CancelUpdateStack, while the endpoint is being updated."""
+        self._create(row.endpoint, before)
+        with self._load(row) as load:
+            time.sleep(_BEFORE)
+            began = time.monotonic()
+            self._stacks.api.update_stack(StackName=row.endpoint, TemplateBody=after)
+            until(lambda: self._status(row), lambda status: status == "Updating", seconds=60)
+            self._stacks.api.cancel_update_stack(StackName=row.endpoint)
+            self._stacks.wait(row.endpoint)
+            seconds = time.monotonic() - began
+            time.sleep(_AFTERWARDS)
+        return self._outcome(row, load, seconds)
+
+    def _status(self, row: Row) -> str:
+        return str(self._sagemaker.describe_endpoint(EndpointName=row.endpoint)["EndpointStatus"])
+
     def _scale_out(self, row: Row) -> None:
         """As Application Auto Scaling does it; it is under way when this returns."""
         more = {"VariantName": VARIANT, "DesiredInstanceCount": 2}
         self._sagemaker.update_endpoint_weights_and_capacities(
             EndpointName=row.endpoint, DesiredWeightsAndCapacities=[more]
         )
-        assert self._sagemaker.describe_endpoint(EndpointName=row.endpoint)["EndpointStatus"] == "Updating"
+        assert self._status(row) == "Updating"
 
     def _worker_killed(self, row: Row, before: str) -> Outcome:
         """One of two, by SIGKILL."""

@@ -165,7 +165,7 @@ def test_its_schedule_starts_it(transforms: Transforms) -> None:
     assert schedule["ScheduleExpressionTimezone"] == "Europe/Berlin"
     before = {each["name"] for each in transforms.executions()}
     # When its time has come
-    control(transforms.running, f"rules/{name}/trigger")
+    control(transforms.running, f"schedules/{name}/trigger")
     # Then a run has begun, and answers
     (begun,) = until(lambda: [each for each in transforms.executions() if each["name"] not in before], bool, seconds=30)
     execution = transforms.ended(begun["executionArn"])

@@ -69,6 +69,15 @@ def _everything(name: str) -> dict[str, Any]:
         "archived": {"s3": "s3://the-teams-corpus/models/summaries/", "task": "summarization"},
     }
     content["inference"]["endpoints"] = [{**endpoint, "name": name, "model": model} for name, model in served.items()]
+    content["inference"]["batch_transforms"] = [
+        {
+            "name": "nightly-reviews",
+            "model": {"model_package": package},
+            "input": "incoming/reviews/",
+            "output": "scored/reviews/",
+            "schedule": {"cron": "0 3 ? * MON-FRI *", "time_zone": "Europe/Berlin"},
+        }
+    ]
     # An image that dev builds and prod runs too.
     shared = {"base": {"purpose": "training", "transformers": "4.56.2"}} if name == "dev" else {"promoted_from": "dev"}
     content["images"].append({"name": "shared", **shared})
