@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from aws_cdk import CfnCondition, RemovalPolicy
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -61,6 +62,7 @@ class EndpointWatch(Construct):
         data: DataStack,
         topic: sns.ITopic,
         jobs: Placement,
+        monitoring_role: iam.IRole | None,
         keeper: EndpointKeeper | None,
         api_logging: ApiLogging | None,
         host_types: Sequence[str] = (),
@@ -74,7 +76,7 @@ class EndpointWatch(Construct):
 
         watched: the endpoint; with captures its role may put them, see `put_captures`.
         topic: told when it is broken for users.
-        jobs: where monitors run.
+        jobs, monitoring_role: where monitors run, and as whom, see `monitor_captures`. None: there are none.
         keeper: of a disposable environment; None elsewhere. api_logging: there where an endpoint has an API.
         host_types, metrics_seconds: as EndpointDashboard takes them.
         batching: its container is the batching server and knows the endpoint's name. Omitted: it writes no metrics.
@@ -85,7 +87,7 @@ class EndpointWatch(Construct):
         self.kept: KeptEndpoint | None = None
         name, mode = watched.endpoint_name, watched.mode
         if endpoint.capture:
-            self._capture(endpoint, watched, data, topic, jobs, exists)
+            self._capture(endpoint, watched, data, topic, jobs, monitoring_role, exists)
         prices = settings.prices
         EndpointDashboard(
             self,
@@ -143,11 +145,12 @@ class EndpointWatch(Construct):
         data: DataStack,
         topic: sns.ITopic,
         jobs: Placement,
+        monitoring_role: iam.IRole | None,
         exists: CfnCondition | None,
     ) -> None:
         """Captures, and the monitors that read them."""
         assert endpoint.capture is not None
-        captured = capture_requests(
+        capture_requests(
             watched.endpoint_config,
             endpoint_name=watched.endpoint_name,
             bucket=data.buckets.data,
@@ -157,7 +160,9 @@ class EndpointWatch(Construct):
         )
         if not (monitor := endpoint.monitor):
             return
+        assert monitoring_role is not None, "an environment with monitors has the role for them"
         place = MonitorPlace(
+            role=monitoring_role,
             bucket=data.buckets.data,
             bucket_key=data.keys.data,
             volume_key=data.keys.models,
@@ -177,7 +182,6 @@ class EndpointWatch(Construct):
                 endpoint_name=watched.endpoint_name,
                 checks=check,
                 place=place,
-                captured=captured,
                 instance_type=monitor.instance_type,
                 hourly=monitor.hourly,
                 alarm_topic=topic,

@@ -63,9 +63,9 @@ class EndpointKeeper(Construct):
         self._environment, self._keys = environment, keys
         self.dead_letters = dead_letters(self, keys.operations)
         stopping = [*self._looking(), *self._starting(), self._stopping()]
-        keeper = PythonFunction(
+        stopper = PythonFunction(
             self,
-            "Keeper",
+            "Stopper",
             source_root=function_root,
             package="keep_endpoints",
             description="Stops endpoints whose time is over",
@@ -83,8 +83,8 @@ class EndpointKeeper(Construct):
             reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         )
-        acknowledge(self, REASON + keeper.reason, QUEUE_RULE, *keeper.rules)
-        self._look_hourly(keeper.function, topic)
+        acknowledge(self, REASON + stopper.reason, QUEUE_RULE, *stopper.rules)
+        self._look_hourly(stopper.function, topic)
         tell_of_letters(
             self,
             "NotKept",
@@ -172,7 +172,7 @@ class EndpointKeeper(Construct):
             targets=[
                 events.CfnRule.TargetProperty(
                     arn=function.function_arn,
-                    id="Keeper",
+                    id="Stopper",
                     input=Stack.of(self).to_json_string(document),
                     dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=self.dead_letters.queue_arn),
                 )

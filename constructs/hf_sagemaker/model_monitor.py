@@ -17,7 +17,7 @@ from constructs import Construct
 
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.compliance import acknowledge
-from hf_sagemaker.dead_letters import let_rule
+from hf_sagemaker.dead_letters import REASON, RULES, dead_letters, let_rule, tell_of_letters
 from hf_sagemaker.instance_types import instance_type as find_instance_type
 from hf_sagemaker.model_monitor_images import monitor_image
 from hf_sagemaker.place import place_of
@@ -32,14 +32,37 @@ RESULTS_PREFIX = "monitored/"
 """Where monitors put what they found, in the bucket of data."""
 
 
+def monitor_captures(
+    scope: Construct, bucket: s3.IBucket, bucket_key: kms.IKey, volume_key: kms.IKey
+) -> list[allow.Permission]:
+    """What the role of monitors needs, for all endpoints at once: a policy for each would be more than IAM attaches.
+
+    UnknownImageError: AWS publishes no monitor in the region.
+    """
+    image = monitor_image(place_of(scope).region)
+    return [
+        allow.read_objects(bucket),
+        allow.write_objects(bucket, RESULTS_PREFIX),
+        allow.encrypt_objects(bucket_key, bucket),
+        allow.encrypt_volumes(scope, volume_key),
+        allow.registry_login(),
+        allow.use_repositories(scope, image.repository, account=image.account),
+        allow.write_service_logs(scope, "/aws/sagemaker/ProcessingJobs"),
+        allow.put_metrics("/aws/sagemaker/Endpoints/data-metrics", "aws/sagemaker/Endpoints/data-metrics"),
+        allow.attach_to_vpc(scope),
+    ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class MonitorPlace:
-    """Where jobs work.
+    """Where jobs work, and as whom.
 
+    role: of the jobs; what it needs, `monitor_captures` says.
     bucket, bucket_key: of captures, baselines and results. volume_key: encrypts their volumes where the type takes
     one. topic_key: encrypts the topic. placement: of the jobs, which reach nothing but AWS's services.
     """
 
+    role: iam.IRole
     bucket: s3.IBucket
     bucket_key: kms.IKey
     volume_key: kms.IKey
@@ -90,16 +113,14 @@ class ModelMonitor(Construct):
         endpoint_name: str,
         checks: DataQuality | ModelQuality,
         place: MonitorPlace,
-        captured: str,
         instance_type: str = "ml.m5.xlarge",
         hourly: bool = False,
         alarm_topic: sns.ITopic | None = None,
         exists: CfnCondition | None = None,
     ) -> None:
-        """Creates the role, the job definition, the schedule and the alarm.
+        """Creates the job definition, the schedule, and what tells of violations.
 
         endpoint: with data capture. endpoint_name: in SageMaker.
-        captured: prefix of its captures, see `capture_requests`.
         place: where jobs read, write and run.
         instance_type: of the jobs. Omitted: ml.m5.xlarge.
         hourly: omitted: once a day.
@@ -118,10 +139,9 @@ class ModelMonitor(Construct):
         )
         word = "data-quality" if self._kind == "DataQuality" else "model-quality"
         self._results = f"{RESULTS_PREFIX}{endpoint_name}/{word}"
-        role = self._role(captured)
-        definition = self._definition(role, instance_type)
-        # SageMaker looks for the endpoint, and tries what the role may.
-        definition.node.add_dependency(endpoint, role)
+        definition = self._definition(instance_type)
+        # SageMaker looks for the endpoint.
+        definition.node.add_dependency(endpoint)
         schedule = sagemaker.CfnMonitoringSchedule(
             self,
             "Schedule",
@@ -136,49 +156,15 @@ class ModelMonitor(Construct):
             ),
         )
         self.topic = sns.Topic(self, "Topic", master_key=place.topic_key, enforce_ssl=True)
-        self._tell(schedule)
+        self._tell(schedule, alarm_topic)
         self.alarm = self._alarm(alarm_topic)
         if exists:
             for each in self.node.find_all():
                 if isinstance(each, CfnResource):
                     each.cfn_options.condition = exists
 
-    def _role(self, captured: str) -> iam.Role:
-        place = self._place
-        role = iam.Role(
-            self,
-            "Role",
-            assumed_by=allow.service_principal(self, "sagemaker.amazonaws.com"),
-            description=f"Monitors endpoint {self._name}",
-        )
-        read = [captured, self._checks.baseline]
-        if isinstance(self._checks, ModelQuality):
-            # Answers and truths are merged by a first job, whose result the second reads.
-            read.append(self._checks.ground_truth)
-        elif self._checks.preprocessor:
-            read.append(self._checks.preprocessor)
-        policy = allow.DutyPolicy(
-            self,
-            "Policy",
-            role=role,
-            permissions=[
-                allow.read_models(place.bucket, read),
-                allow.write_objects(place.bucket, f"{self._results}/"),
-                allow.encrypt_objects(place.bucket_key, place.bucket),
-                allow.encrypt_volumes(self, place.volume_key),
-                allow.registry_login(),
-                allow.use_repositories(self, self._image.repository, account=self._image.account),
-                allow.write_service_logs(self, "/aws/sagemaker/ProcessingJobs"),
-                allow.put_metrics("/aws/sagemaker/Endpoints/data-metrics", "aws/sagemaker/Endpoints/data-metrics"),
-                allow.attach_to_vpc(self),
-            ],
-            acknowledged=False,
-        )
-        acknowledge(self, " ".join(dict.fromkeys(policy.wildcards.values())), *policy.wildcards)
-        return role
-
     def _definition(
-        self, role: iam.Role, instance_type: str
+        self, instance_type: str
     ) -> sagemaker.CfnDataQualityJobDefinition | sagemaker.CfnModelQualityJobDefinition:
         place, checks = self._place, self._checks
         volume_key = (
@@ -195,7 +181,7 @@ class ModelMonitor(Construct):
         constraints = kind.ConstraintsResourceProperty(s3_uri=self._uri(f"{baseline}/constraints.json"))
         output = kind.S3OutputProperty(local_path=_OUT, s3_uri=self._uri(self._results), s3_upload_mode="EndOfJob")
         shared = {
-            "role_arn": role.role_arn,
+            "role_arn": place.role.role_arn,
             "job_resources": kind.MonitoringResourcesProperty(
                 cluster_config=kind.ClusterConfigProperty(volume_kms_key_id=volume_key, **cluster)
             ),
@@ -258,12 +244,14 @@ class ModelMonitor(Construct):
     def _uri(self, key: str) -> str:
         return self._place.bucket.s3_url_for_object(key)
 
-    def _tell(self, schedule: sagemaker.CfnMonitoringSchedule) -> None:
+    def _tell(self, schedule: sagemaker.CfnMonitoringSchedule, alarm_topic: sns.ITopic | None) -> None:
         """Two rules: EventBridge has no "or" over what both conditions are about."""
         ends: Sequence[tuple[str, dict[str, Any]]] = (
             ("Violated", {"ExitMessage": [{"prefix": "CompletedWithViolations"}]}),
             ("Failed", {"ProcessingJobStatus": ["Failed"]}),
         )
+        letters = dead_letters(self, self._place.topic_key)
+        acknowledge(self, REASON, *RULES)
         for construct_id, end in ends:
             rule = events.CfnRule(
                 self,
@@ -273,9 +261,23 @@ class ModelMonitor(Construct):
                     "detail-type": ["SageMaker Processing Job State Change"],
                     "detail": {"MonitoringScheduleArn": [schedule.attr_monitoring_schedule_arn], **end},
                 },
-                targets=[events.CfnRule.TargetProperty(arn=self.topic.topic_arn, id="Topic")],
+                targets=[
+                    events.CfnRule.TargetProperty(
+                        arn=self.topic.topic_arn,
+                        id="Topic",
+                        dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=letters.queue_arn),
+                    )
+                ],
             )
             self.topic.add_to_resource_policy(let_rule("sns:Publish", self.topic.topic_arn, rule))
+            letters.add_to_resource_policy(let_rule("sqs:SendMessage", letters.queue_arn, rule))
+        tell_of_letters(
+            self,
+            "Untold",
+            queue=letters,
+            description=f"People could not be told what a monitor of endpoint {self._name} found",
+            topics=[alarm_topic] if alarm_topic else [],
+        )
 
     def _alarm(self, topic: sns.ITopic | None) -> cloudwatch.Alarm:
         # Nothing to tell is how it should be.

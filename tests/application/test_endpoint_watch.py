@@ -75,6 +75,7 @@ def _watched(settings: EnvironmentSettings, *, mode: EndpointMode = "real-time",
         data=data,  # type: ignore[arg-type]
         topic=topic,
         jobs=environment.node.find_child("Network").network.jobs,  # type: ignore[attr-defined]
+        monitoring_role=data.roles.training,  # type: ignore[attr-defined]
         keeper=keeper if settings.disposable else None,
         api_logging=ApiLogging(stack, "Logging") if said.get("api") else None,
         removal_policy=RemovalPolicy.DESTROY,

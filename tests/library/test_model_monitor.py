@@ -12,11 +12,10 @@ from aws_cdk.assertions import Match, Template
 from hf_sagemaker import model_monitor_images, update_catalogs
 from hf_sagemaker.dlc_catalog import UnknownImageError
 from hf_sagemaker.instance_types import UnknownInstanceTypeError
-from hf_sagemaker.model_monitor import DataQuality, ModelMonitor, ModelQuality, MonitorPlace
+from hf_sagemaker.model_monitor import DataQuality, ModelMonitor, ModelQuality, MonitorPlace, monitor_captures
 from hf_sagemaker.model_monitor_images import monitor_image
 
 NAME = "dev-sentiment"
-CAPTURED = "captured/30-days/dev-sentiment/"
 IMAGE = "156813124566.dkr.ecr.us-east-1.amazonaws.com/sagemaker-model-monitor-analyzer"
 DATA = DataQuality(baseline="baselines/sentiment/", preprocessor="monitors/flat.py")
 MODEL = ModelQuality(
@@ -30,6 +29,7 @@ MODEL = ModelQuality(
 def _monitor(stack: Any, checks: DataQuality | ModelQuality = DATA, **options: Any) -> Template:
     endpoint = sagemaker.CfnEndpoint(stack, "Endpoint", endpoint_name=NAME, endpoint_config_name="config")
     place = MonitorPlace(
+        role=stack.role,
         bucket=stack.buckets.data,
         bucket_key=stack.keys.data,
         volume_key=stack.keys.models,
@@ -43,7 +43,6 @@ def _monitor(stack: Any, checks: DataQuality | ModelQuality = DATA, **options: A
         endpoint_name=NAME,
         checks=checks,
         place=place,
-        captured=CAPTURED,
         **options,
     )
     return Template.from_stack(stack)
@@ -96,25 +95,13 @@ def test_jobs_are_isolated_in_the_network_and_encrypted(stack: Any, checks: Any)
     assert definition[f"{kind}JobOutputConfig"]["KmsKeyId"].endswith("key/data")
 
 
-def test_the_role_reads_its_inputs_and_writes_results_only(stack: Any) -> None:
-    template = _monitor(stack)
-    statements = _only(template, "AWS::IAM::ManagedPolicy")["Properties"]["PolicyDocument"]["Statement"]
-    objects = [each for each in statements if "s3:GetObject" in each["Action"]]
-    reads, writes = (
-        {
-            str(resource).rpartition(":s3:::")[2]
-            for each in objects
-            if ("s3:PutObject" in each["Action"]) is puts
-            for resource in (each["Resource"] if isinstance(each["Resource"], list) else [each["Resource"]])
-        }
-        for puts in (False, True)
-    )
-    assert reads == {
-        "data/captured/30-days/dev-sentiment/*",
-        "data/baselines/sentiment/*",
-        "data/monitors/flat.py",
-    }
-    assert writes == {"data/monitored/dev-sentiment/data-quality/*"}
+def test_the_role_reads_the_bucket_and_writes_results_only(stack: Any) -> None:
+    permissions = monitor_captures(stack, stack.buckets.data, stack.keys.data, stack.keys.models)
+    statements = [each for permission in permissions for each in permission.statements]
+    puts = [each["Resource"] for each in statements if "s3:PutObject" in each["Action"]]
+    assert [[str(resource).rpartition("/monitored/")[2] for resource in each] for each in puts] == [["*"]]
+    pulls = [each["Resource"] for each in statements if "ecr:BatchGetImage" in each["Action"]]
+    assert pulls == [["arn:aws:ecr:us-east-1:156813124566:repository/sagemaker-model-monitor-analyzer"]]
 
 
 def test_the_monitor_is_made_when_its_endpoint_is_there(stack: Any) -> None:
@@ -129,6 +116,9 @@ def test_violations_and_failures_are_told(stack: Any) -> None:
     assert {"ProcessingJobStatus": ["Failed"]} in ends
     # And only those of this schedule
     assert all("MonitorSchedule" in json.dumps(rule["detail"]["MonitoringScheduleArn"]) for rule in rules)
+    # And what could not be told is kept
+    targets = [each["Properties"]["Targets"][0] for each in template.find_resources("AWS::Events::Rule").values()]
+    assert all("DeadLetterConfig" in target for target in targets)
     template.has_resource_properties(
         "AWS::CloudWatch::Alarm",
         {
