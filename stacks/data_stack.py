@@ -12,8 +12,10 @@ from hf_sagemaker import permissions as allow
 from hf_sagemaker.arns import role_arn
 from hf_sagemaker.buckets import AccessLogBucket, EncryptedBucket, EnvironmentBuckets, Replication
 from hf_sagemaker.compliance import acknowledge
+from hf_sagemaker.data_capture import expire_captures, put_captures
 from hf_sagemaker.encryption_key import EncryptionKey, EnvironmentKeys, KeyUse
 from hf_sagemaker.execution_roles import ExecutionRoles, TransformAccess
+from hf_sagemaker.model_monitor import monitor_captures
 from hf_sagemaker.people_roles import PeopleRoles
 from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Network
@@ -68,6 +70,7 @@ class DataStack(Stack):
             transforming_role=bool(settings.inference.batch_transforms),
             serverless_role=bool(settings.endpoints_of("serverless")),
             asking_role=bool(settings.endpoints_of("asynchronous")),
+            monitoring_role=any(endpoint.monitor for endpoint in settings.inference.endpoints),
         )
         self.people = PeopleRoles(
             self,
@@ -105,10 +108,12 @@ class DataStack(Stack):
         serverless = [self.roles.serverless] if self.roles.serverless else []
         asynchronous = [self.roles.asynchronous] if self.roles.asynchronous else []
         serving = [self.roles.serving, *asynchronous, *serverless]
-        model_users = [*data_users, *serving, self.roles.mirroring, *functions, *fetching]
+        model_users = [*data_users, *serving, *([self.roles.monitoring] if self.roles.monitoring else []), self.roles.mirroring, *functions, *fetching]
         # Requests and answers of asynchronous endpoints lie beside the data.
         asking = [self.roles.asking] if self.roles.asking else []
-        data_users = [*data_users, *asynchronous, *asking]
+        monitoring = [self.roles.monitoring] if self.roles.monitoring else []
+        capturing = [self.roles.serving] if self._captures else []
+        data_users = [*data_users, *asynchronous, *asking, *monitoring, *capturing]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(
@@ -158,6 +163,7 @@ class DataStack(Stack):
             self.roles.serving,
             *([self.roles.asynchronous] if self.roles.asynchronous else []),
             *([self.roles.transforming] if self.roles.transforming else []),
+            *([self.roles.monitoring] if self.roles.monitoring else []),
             *([self.roles.mirroring] if network.mirror else []),
             *([self.roles.fetching] if network.mirror and self.roles.fetching else []),
             *([self.roles.building] if network.builds else []),
@@ -181,7 +187,7 @@ class DataStack(Stack):
 
         replication = self._replication(data.replication) if data.replication else None
         buckets = EnvironmentBuckets(
-            data=bucket("Data", self.keys.data, *self._asynchronous_rules()),
+            data=bucket("Data", self.keys.data, *self._asynchronous_rules(), *expire_captures(self._captures)),
             models=bucket(
                 "Models",
                 self.keys.models,
@@ -277,6 +283,10 @@ class DataStack(Stack):
             builds=network.builds,
             answer_topics=place_of(self).arn("sns", f"{environment}-{ENDPOINT}*"),
             transforms=self._transforms() if settings.inference.batch_transforms else None,
+            captures=put_captures(self.buckets.data, self.keys.data) if self._captures else (),
+            monitoring=monitor_captures(self, self.buckets.data, self.keys.data, self.keys.models)
+            if self.roles.monitoring
+            else (),
         )
         self.people.allow_work(
             buckets=self.buckets,
@@ -285,6 +295,11 @@ class DataStack(Stack):
             jobs=network.jobs,
             instance_types=sorted({name for job in settings.training.job_types for name in job.all_instance_types}),
         )
+
+    @property
+    def _captures(self) -> list[int]:
+        """For how many days endpoints keep what they are asked; empty where none does."""
+        return [endpoint.capture.expires_days for endpoint in self._settings.inference.endpoints if endpoint.capture]
 
     def _transforms(self) -> TransformAccess:
         """What batch transforms read and write, bucket by bucket."""

@@ -200,6 +200,7 @@ class EndpointStack(Stack):
             data=self._data,
             topic=self._inference.alarm_topic,
             jobs=self._network.jobs,
+            monitoring_role=self._data.roles.monitoring,
             keeper=self._inference.keeper,
             api_logging=api_logging,
             host_types=of.all_instance_types if of.mode == "components" else (),

@@ -39,8 +39,10 @@ class ServedModel:
         """As CreateModel takes it. Raises ValueError when a model from S3 or the mirror has no image."""
         data = self.source.data
         if data is None:
+            # The package brings the model: nothing is to be asked of the Hub.
+            environment = {"HF_HUB_OFFLINE": "1", **self.environment} if self.environment else None
             return sagemaker.CfnModel.ContainerDefinitionProperty(
-                model_package_name=self.source.model_package_arn, environment=dict(self.environment) or None
+                model_package_name=self.source.model_package_arn, environment=environment
             )
         if self.image is None:
             raise ValueError(

@@ -76,6 +76,7 @@ class ExecutionRoles(Construct):
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
+    monitoring: assumed by the jobs that compare captures with a baseline. None unless asked for.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class ExecutionRoles(Construct):
         transforming_role: bool = False,
         serverless_role: bool = False,
         asking_role: bool = False,
+        monitoring_role: bool = False,
     ) -> None:
         """Creates the roles.
 
@@ -102,6 +104,7 @@ class ExecutionRoles(Construct):
         transforming_role: also create the one of batch transforms. Omitted: no.
         serverless_role: also create the one of serverless endpoints. Omitted: no.
         asking_role: also create the one that asks asynchronous endpoints. Omitted: no.
+        monitoring_role: also create the one of the jobs that monitor endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
         self._wildcards: dict[str, str] = {}
@@ -128,6 +131,7 @@ class ExecutionRoles(Construct):
         )
         self.serverless = self._role("Serverless", sagemaker, "Serverless endpoints") if serverless_role else None
         self.asking = self._role("Asking", "lambda.amazonaws.com", "Examples of endpoints") if asking_role else None
+        self.monitoring = self._role("Monitoring", sagemaker, "Monitors of endpoints") if monitoring_role else None
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
         )
@@ -160,6 +164,8 @@ class ExecutionRoles(Construct):
         packages: PackageSources | None = None,
         builds: Placement | None = None,
         answer_topics: str | None = None,
+        captures: Sequence[allow.Permission] = (),
+        monitoring: Sequence[allow.Permission] = (),
         transforms: TransformAccess | None = None,
     ) -> None:
         """Attaches to each role what its duty needs.
@@ -173,6 +179,8 @@ class ExecutionRoles(Construct):
         packages: where builds of images get packages from. Omitted: from where anybody may.
         builds: where builds of images run. Omitted: in no VPC.
         answer_topics: ARN, with `*`, of the topics that asynchronous endpoints tell. Omitted: there are none.
+        captures: to keep requests and answers of endpoints. Omitted: none are kept.
+        monitoring: of the jobs that monitor endpoints. Omitted: none do.
         transforms: what batch transforms read and write. Omitted: there are none.
         """
         for role in self.trainers:
@@ -187,13 +195,20 @@ class ExecutionRoles(Construct):
             allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
             allow.put_metrics("/aws/sagemaker/Endpoints"),
         ]
-        self._allow("Serving", self.serving, [*serving, allow.attach_to_vpc(self)])
+        self._allow("Serving", self.serving, [*serving, allow.attach_to_vpc(self), *captures])
+        if self.monitoring:
+            self._allow("Monitoring", self.monitoring, monitoring)
         if self.serverless:
             self._allow("Serverless", self.serverless, serving)
+        exchange = [
+            allow.write_objects(buckets.data, ASYNCHRONOUS_PREFIX),
+            allow.encrypt_objects(keys.data, buckets.data),
+        ]
+        if self.asking:
+            self._allow("Asking", self.asking, exchange)
         if self.asynchronous and answer_topics:
             queue = [
-                allow.write_objects(buckets.data, ASYNCHRONOUS_PREFIX),
-                allow.encrypt_objects(keys.data, buckets.data),
+                *exchange,
                 allow.allow(
                     ["sns:Publish"],
                     answer_topics,
