@@ -12,6 +12,7 @@ from hf_sagemaker.instance_types import InstanceType, UnknownInstanceTypeError, 
 from stacks.container_settings import environment_problems
 from stacks.endpoint_settings import EndpointSettings, Served, words
 from stacks.model_settings import model_problems
+from stacks.safety_problems import safety_problems
 from stacks.settings_base import Problem
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ _OF_MODES: dict[str, tuple[tuple[str, ...], str]] = {
         ("real-time", "components"),
         "the mode decides it: a queue, SageMaker's own, or where a model is loaded",
     ),
-    "concurrent_requests_per_instance": (("real-time", "multi-model"), "another metric scales this mode"),
+    "concurrent_requests_per_instance": (("real-time",), "scaling.target is the target of this mode's metric"),
     "latency_alarm_ms": (
         ("real-time", "serverless", "components", "multi-model"),
         "nobody waits for an asynchronous answer; asynchronous.backlog_alarm watches the queue",
@@ -69,6 +70,7 @@ def endpoint_problems(settings: "EnvironmentSettings") -> list[Problem]:
     for i, endpoint in enumerate(endpoints):
         path = f"inference.endpoints.{i}"
         found += _of_mode(path, endpoint)
+        found += safety_problems(path, endpoint, disposable=settings.disposable)
         found += _of_instances(path, endpoint)
         found += _of_parts(path, endpoint)
         found += _of_image(path, endpoint, settings)

@@ -9,7 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator
 from hf_sagemaker.endpoint_parts import EndpointMode
 from stacks.container_settings import Environment
 from stacks.model_settings import ModelSettings
+from stacks.scaling_settings import ScalingSettings
 from stacks.settings_base import Name, Settings
+from stacks.update_settings import ExampleSettings, UpdateSettings
 
 Instances = Annotated[int, Field(ge=0, le=100)]
 Seconds = Annotated[int, Field(ge=60, le=3600)]
@@ -206,6 +208,13 @@ class EndpointSettings(Settings):
     `SM_VLLM_DTYPE: float16`. Never a token."""
     latency_alarm_ms: Annotated[int, Field(ge=1, le=60000)] = 1000
     """The alarm goes off when the 99th percentile of the model's latency stays above this, in milliseconds."""
+
+    scaling: ScalingSettings = ScalingSettings()
+    """What moves the number of instances, copies, or the provisioned concurrency."""
+    update: UpdateSettings = UpdateSettings()
+    """How an update takes traffic over."""
+    example: ExampleSettings | None = None
+    """What is asked after each update. Omitted: a request that fits the task, where that is one of text."""
 
     @field_validator("max_instances")
     @classmethod

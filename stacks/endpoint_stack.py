@@ -14,7 +14,6 @@ from hf_sagemaker.image_by_digest import ImageByDigest
 from hf_sagemaker.inference_components import Component, InferenceComponentsEndpoint
 from hf_sagemaker.model_source import ModelSource
 from hf_sagemaker.multi_model_endpoint import MultiModelEndpoint
-from hf_sagemaker.native_scaling import EndpointScaling
 from hf_sagemaker.placement import Network
 from hf_sagemaker.prepared_models import PreparedModel
 from hf_sagemaker.production_variant import VARIANT, Variant, VariantInstances
@@ -27,6 +26,7 @@ from stacks.data_stack import DataStack
 from stacks.endpoint_settings import SHADOW, EndpointSettings, Served, words
 from stacks.inference_stack import InferenceStack
 from stacks.model_settings import ModelSettings
+from stacks.safe_updates import make_safe
 from stacks.settings import EnvironmentSettings
 
 
@@ -56,6 +56,7 @@ class EndpointStack(Stack):
         self._approved = {name: self._approved_model(name) for name in endpoint.followed_job_types}
         self._served = {each.name: self._served_model(each) for each in endpoint.served}
         self.endpoint = self._endpoint()
+        make_safe(self.endpoint, endpoint, settings=settings, inference=inference, data=data)
         # What else belongs to the endpoint comes here: it is whole, of whichever mode.
         self._publish()
 
@@ -99,7 +100,6 @@ class EndpointStack(Stack):
             routing=_routing(of),
             metrics_seconds=of.metrics_seconds,
             latency_alarm=Duration.millis(of.latency_alarm_ms),
-            scale=EndpointScaling(concurrent_requests=of.concurrent_requests_per_instance),
         )
 
     def _asynchronous(self) -> AsynchronousEndpoint:

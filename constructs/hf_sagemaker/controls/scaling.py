@@ -20,7 +20,7 @@ _POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
 def scales(templates: Templates) -> Iterator[Proof | Breach]:
     """Every variant, and every component, follows its load between limits, without haste.
 
-    Serverless ones without provisioned concurrency have nothing to scale, and instances of components follow the copies.
+    Serverless ones without provisioned concurrency have nothing to scale; instances of components follow the copies.
     """
     declared = dict(_declared(templates))
     for endpoint in templates.resources(_ENDPOINT):
