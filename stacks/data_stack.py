@@ -108,7 +108,14 @@ class DataStack(Stack):
         serverless = [self.roles.serverless] if self.roles.serverless else []
         asynchronous = [self.roles.asynchronous] if self.roles.asynchronous else []
         serving = [self.roles.serving, *asynchronous, *serverless]
-        model_users = [*data_users, *serving, *([self.roles.monitoring] if self.roles.monitoring else []), self.roles.mirroring, *functions, *fetching]
+        model_users = [
+            *data_users,
+            *serving,
+            *([self.roles.monitoring] if self.roles.monitoring else []),
+            self.roles.mirroring,
+            *functions,
+            *fetching,
+        ]
         # Requests and answers of asynchronous endpoints lie beside the data.
         asking = [self.roles.asking] if self.roles.asking else []
         monitoring = [self.roles.monitoring] if self.roles.monitoring else []

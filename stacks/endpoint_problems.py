@@ -12,9 +12,8 @@ from hf_sagemaker.instance_types import InstanceType, UnknownInstanceTypeError, 
 from stacks.container_settings import environment_problems
 from stacks.endpoint_settings import EndpointSettings, Served, words
 from stacks.model_settings import model_problems
-from stacks.scaling_settings import scaling_problems
+from stacks.safety_problems import safety_problems
 from stacks.settings_base import Problem
-from stacks.update_settings import update_problems
 
 if TYPE_CHECKING:
     from stacks.settings import EnvironmentSettings
@@ -53,7 +52,7 @@ _OF_MODES: dict[str, tuple[tuple[str, ...], str]] = {
         ("real-time", "components"),
         "the mode decides it: a queue, SageMaker's own, or where a model is loaded",
     ),
-    "concurrent_requests_per_instance": (("real-time",), "scaling.target says what this mode scales by"),
+    "concurrent_requests_per_instance": (("real-time",), "scaling.target is the target of this mode's metric"),
     "latency_alarm_ms": (
         ("real-time", "serverless", "components", "multi-model"),
         "nobody waits for an asynchronous answer; asynchronous.backlog_alarm watches the queue",
@@ -71,10 +70,17 @@ def endpoint_problems(settings: "EnvironmentSettings") -> list[Problem]:
     for i, endpoint in enumerate(endpoints):
         path = f"inference.endpoints.{i}"
         found += _of_mode(path, endpoint)
+        found += safety_problems(path, endpoint, disposable=settings.disposable)
         found += _of_instances(path, endpoint)
         found += _of_parts(path, endpoint)
         found += _of_image(path, endpoint, settings)
-        found += _of_update(path, endpoint, settings)
+        found += endpoint.watch_problems(
+            path,
+            endpoint.mode,
+            variants=max(1, len(endpoint.variants)),
+            disposable=settings.disposable,
+            region=settings.region,
+        )
         for served in endpoint.served:
             found += _of_served(path, endpoint, served, settings)
         if not endpoint.served:
@@ -112,36 +118,6 @@ def _of_mode(path: str, endpoint: EndpointSettings) -> list[Problem]:
         )
         found.append((f"{path}.min_instances", 0, reason))
     return found
-
-
-def _of_update(path: str, endpoint: EndpointSettings, settings: "EnvironmentSettings") -> list[Problem]:
-    """How it scales and is updated, who sees and reaches it, and when it ends."""
-    mode, types, variants = endpoint.mode, endpoint.all_instance_types, max(1, len(endpoint.variants))
-    scaling = [
-        problem
-        for minimum, maximum in dict.fromkeys(endpoint.limits.values())
-        for problem in scaling_problems(
-            f"{path}.scaling", endpoint.scaling, mode=mode, minimum=minimum, maximum=maximum, instance_types=types
-        )
-    ]
-    return [
-        *_once(scaling),
-        *update_problems(
-            f"{path}.update",
-            endpoint.update,
-            mode=mode,
-            disposable=settings.disposable,
-            variants=variants,
-            has_shadow=endpoint.shadow is not None,
-            instance_types=types,
-        ),
-        *endpoint.watch_problems(path, mode, variants=variants, disposable=settings.disposable, region=settings.region),
-    ]
-
-
-def _once(problems: list[Problem]) -> list[Problem]:
-    """Without those that another part of the endpoint has too."""
-    return [each for i, each in enumerate(problems) if each not in problems[:i]]
 
 
 def _told(value: object) -> object:

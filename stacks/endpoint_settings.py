@@ -204,17 +204,18 @@ class EndpointSettings(EndpointWatchSettings):
     """To which instance a request goes, in modes real-time and components."""
     concurrent_requests_per_instance: Annotated[float, Field(gt=0, le=1000)] = 5.0
     """Target of the scaling policy: requests in flight per instance, measured every 10 s."""
-    scaling: ScalingSettings = ScalingSettings()
-    """What moves the number of instances, copies, or the provisioned concurrency."""
-    update: UpdateSettings = UpdateSettings()
-    """How an update takes the traffic over, and what gives it back."""
-    example: ExampleSettings | None = None
-    """What is asked after each update. Omitted: what the task answers, where it is known."""
     environment: Environment = {}
     """Variables of the container, over those of the model package: what a server is told, for example
     `SM_VLLM_DTYPE: float16`. Never a token."""
     latency_alarm_ms: Annotated[int, Field(ge=1, le=60000)] = 1000
     """The alarm goes off when the 99th percentile of the model's latency stays above this, in milliseconds."""
+
+    scaling: ScalingSettings = ScalingSettings()
+    """What moves the number of instances, copies, or the provisioned concurrency."""
+    update: UpdateSettings = UpdateSettings()
+    """How an update takes traffic over."""
+    example: ExampleSettings | None = None
+    """What is asked after each update. Omitted: a request that fits the task, where that is one of text."""
 
     @field_validator("max_instances")
     @classmethod
@@ -233,30 +234,6 @@ class EndpointSettings(EndpointWatchSettings):
     def followed_job_types(self) -> list[str]:
         """The job types whose approved model is served, each once."""
         return list(dict.fromkeys(each.model.approved for each in self.served if each.model.approved))
-
-    @property
-    def limits(self) -> dict[str, tuple[int, int]]:
-        """Least and most of what scales: instances by variant, copies by component, or the provisioned concurrency,
-        which moves only where `scaling` is written. An empty name: the endpoint has one part."""
-        if self.mode == "components":
-            return {each.name: (each.min_copies, each.max_copies) for each in self.components}
-        if self.mode == "serverless":
-            serverless = self.serverless
-            if serverless is None or not serverless.provisioned_concurrency or "scaling" not in self.model_fields_set:
-                return {}
-            return {"": (serverless.provisioned_concurrency, serverless.max_concurrency)}
-        if self.variants:
-            return {
-                each.name: (each.min_instances or self.min_instances, each.max_instances or self.max_instances)
-                for each in self.variants
-            }
-        return {"": (self.min_instances, self.max_instances)}
-
-    @property
-    def scaling_target(self) -> float | None:
-        """Where `scaling` names none. None: the metric's own."""
-        by_concurrency = self.scaling.metric in (None, "concurrent-requests") and self.mode == "real-time"
-        return self.concurrent_requests_per_instance if by_concurrency else None
 
     @property
     def all_instance_types(self) -> list[str]:

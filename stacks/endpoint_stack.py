@@ -24,11 +24,11 @@ from hf_sagemaker.serverless_endpoint import ServerlessEndpoint
 from stacks.container_settings import container_environment
 from stacks.contract import approved_parameter, asynchronous_prefix, followers, publish
 from stacks.data_stack import DataStack
-from stacks.endpoint_safety import guard
 from stacks.endpoint_settings import SHADOW, EndpointSettings, Served, words
 from stacks.endpoint_watch import EndpointWatch
 from stacks.inference_stack import InferenceStack
 from stacks.model_settings import ModelSettings
+from stacks.safe_updates import make_safe
 from stacks.settings import EnvironmentSettings
 
 
@@ -188,7 +188,7 @@ class EndpointStack(Stack):
     def _watch(self, api_logging: ApiLogging | None, removal_policy: RemovalPolicy) -> None:
         """What is around the endpoint, which is whole: around its updates, and around its life."""
         of, settings = self._of, self._settings
-        safety = guard(self.endpoint, of, settings=settings, inference=self._inference, data=self._data)
+        safety = make_safe(self.endpoint, of, settings=settings, inference=self._inference, data=self._data)
         images = [settings.described(each.image) for each in of.served]
         watch = EndpointWatch(
             self,

@@ -33,8 +33,8 @@ def _another_model(stacks: Stacks) -> None:
 
 
 def _no_scaling_policy(stacks: Stacks) -> None:
-    policy = first(stacks, "AWS::ApplicationAutoScaling::ScalingPolicy")
-    policy["Properties"]["TargetTrackingScalingPolicyConfiguration"].pop("ScaleInCooldown")
+    text = first(stacks, "Custom::EndpointScaling")["Properties"]["Document"]["Fn::Join"][1]
+    text[:] = [part.replace("ScaleInCooldown", "Cooldown") if isinstance(part, str) else part for part in text]
 
 
 def _all_at_once(stacks: Stacks) -> None:
