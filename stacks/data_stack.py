@@ -108,17 +108,10 @@ class DataStack(Stack):
         serverless = [self.roles.serverless] if self.roles.serverless else []
         asynchronous = [self.roles.asynchronous] if self.roles.asynchronous else []
         serving = [self.roles.serving, *asynchronous, *serverless]
-        model_users = [
-            *data_users,
-            *serving,
-            *([self.roles.monitoring] if self.roles.monitoring else []),
-            self.roles.mirroring,
-            *functions,
-            *fetching,
-        ]
+        monitoring = [self.roles.monitoring] if self.roles.monitoring else []
+        model_users = [*data_users, *serving, *monitoring, self.roles.mirroring, *functions, *fetching]
         # Requests and answers of asynchronous endpoints lie beside the data.
         asking = [self.roles.asking] if self.roles.asking else []
-        monitoring = [self.roles.monitoring] if self.roles.monitoring else []
         capturing = [self.roles.serving] if self._captures else []
         data_users = [*data_users, *asynchronous, *asking, *monitoring, *capturing]
         return EnvironmentKeys(
