@@ -58,12 +58,12 @@ def endpoint(modes: Modes, topics: Topics) -> str:
     return modes.endpoint(variant, AsyncInferenceConfig={"OutputConfig": output, "ClientConfig": client})
 
 
-def send(modes: Modes, endpoint: str, text: str, **arguments: Any) -> dict[str, Any]:
+def send(modes: Modes, endpoint: str, text: str, content_type: str = "text/plain", **arguments: Any) -> dict[str, Any]:
     """Puts the text where it is asked for, and asks."""
     key = f"requests/{uuid.uuid4()}"
     modes.s3.put_object(Bucket=modes.bucket, Key=key, Body=text.encode())
     answer: dict[str, Any] = modes.runtime.invoke_endpoint_async(
-        EndpointName=endpoint, InputLocation=f"s3://{modes.bucket}/{key}", ContentType="text/plain", **arguments
+        EndpointName=endpoint, InputLocation=f"s3://{modes.bucket}/{key}", ContentType=content_type, **arguments
     )
     return answer
 
@@ -215,13 +215,15 @@ def test_an_update_at_zero_keeps_the_count_and_what_waits(modes: Modes, topics: 
     assert until(lambda: read(modes, accepted["OutputLocation"]), bool, seconds=30) == "hi later"
 
 
-def test_a_real_time_endpoint_does_not_queue_and_keeps_an_instance(modes: Modes) -> None:
+def test_a_real_time_endpoint_does_nothing_of_what_other_modes_do(modes: Modes) -> None:
     # Given a real-time endpoint
     variant = {"ModelName": modes.model("hello"), "InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
     name = modes.endpoint(variant)
 
     with pytest.raises(ClientError, match="is not asynchronous: call InvokeEndpoint"):
         modes.runtime.invoke_endpoint_async(EndpointName=name, InputLocation="s3://any/where")
+    with pytest.raises(ClientError, match="Inference Component Name header is not allowed"):
+        modes.ask(name, "world", InferenceComponentName="any")
     with pytest.raises(ClientError, match="DesiredInstanceCount of variant AllTraffic must be at least 1"):
         scale(modes, name, 0)
     modes.sagemaker.delete_endpoint(EndpointName=name)

@@ -14,6 +14,7 @@ from tests.local.control import control
 from tests.local.embedded_aws import Stacks
 from tests.local.served_modes import Modes
 
+SCALING = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2}
 NEEDS = {"NumberOfCpuCoresRequired": 2, "MinMemoryRequiredInMb": 1024}  # two of them fill an instance
 
 
@@ -26,7 +27,7 @@ class Components:
         self.variant = {
             "InstanceType": "ml.g4dn.xlarge",
             "InitialInstanceCount": 1,
-            "ManagedInstanceScaling": {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": 2},
+            "ManagedInstanceScaling": SCALING,
             "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
         }
         self.endpoint = modes.endpoint(self.variant, ExecutionRoleArn=ROLE)
@@ -163,6 +164,24 @@ def test_instances_come_when_copies_need_them_and_no_more_than_there_may_be(comp
 def test_what_no_instance_can_hold_is_refused(components: Components) -> None:
     with pytest.raises(ClientError, match="needs 2 CPU cores, 2 accelerators and 1024 MB of memory, more than"):
         components.create("big", NumberOfAcceleratorDevicesRequired=2)
+
+
+def test_the_endpoint_can_change_around_its_components(components: Components, hello: str) -> None:
+    # Given a component; when its endpoint is to have one instance at least
+    variant = {**components.variant, "ManagedInstanceScaling": {**SCALING, "MinInstanceCount": 1}}
+    config = components.modes.config(variant, ExecutionRoleArn=ROLE)
+    components.api.update_endpoint(EndpointName=components.endpoint, EndpointConfigName=config)
+    described = components.modes.settled(components.endpoint)
+
+    # Then it has, and the component goes on
+    assert described["EndpointConfigName"] == config
+    assert described["ProductionVariants"][0]["ManagedInstanceScaling"]["MinInstanceCount"] == 1
+    assert components.ask(hello, "still") == "hello still"
+
+    # When its instances are to be of another type, then that is refused
+    other = components.modes.config({**variant, "InstanceType": "ml.g5.xlarge"}, ExecutionRoleArn=ROLE)
+    with pytest.raises(ClientError, match="does not move inference components to another instance type"):
+        components.api.update_endpoint(EndpointName=components.endpoint, EndpointConfigName=other)
 
 
 def test_a_new_model_takes_over_without_a_failed_request(components: Components, hello: str) -> None:

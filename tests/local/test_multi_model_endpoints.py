@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 
 from hf_sagemaker.serving import Serving
 from tests.local.bare_image import bare_image
-from tests.local.compute_projects import ROLE
+from tests.local.compute_projects import ROLE, archive
 from tests.local.served_modes import Modes
 from tests.local.test_hub_mirror import MAKE_MODEL
-from tests.local.test_serving_endpoints import TEXTS, Endpoints, _packed
+from tests.local.test_serving_endpoints import TEXTS, Endpoints
 
 # Has room for one model, says so with 507 as the contract asks for, and answers with the models' words.
 ROOM_FOR_ONE = """
@@ -78,7 +78,7 @@ def room_for_one(modes: Modes) -> str:
 def words(modes: Modes) -> str:
     """Where the models `one.tar.gz` and `two.tar.gz` lie."""
     for word in ("one", "two"):
-        modes.s3.put_object(Bucket=modes.bucket, Key=f"words/{word}.tar.gz", Body=_packed({"word.txt": word.encode()}))
+        modes.s3.put_object(Bucket=modes.bucket, Key=f"words/{word}.tar.gz", Body=archive({"word.txt": word}))
     return "words"
 
 
@@ -90,7 +90,7 @@ def test_the_toolkits_server_serves_many_models(modes: Modes, tmp_path: Path) ->
         folder.mkdir(parents=True)
         subprocess.run([os.environ["HFSM_TRAINING_PYTHON"], "-c", MAKE_MODEL, str(folder)], check=True, timeout=120)
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
-        modes.s3.put_object(Bucket=modes.bucket, Key=f"many/{name}.tar.gz", Body=_packed(files))
+        modes.s3.put_object(Bucket=modes.bucket, Key=f"many/{name}.tar.gz", Body=archive(files))
         expected[name] = folder
     made = Endpoints(modes.running, modes.bucket)
     image = made.image(Serving(server="toolkit"), tmp_path / "context")

@@ -7,7 +7,7 @@ import http.client
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 from localcloud.sagemaker.asynchronous_request import AsynchronousRequest, InvocationFailedError, Outcome
@@ -19,7 +19,7 @@ from localcloud.sagemaker.serving_container import DrainingError, ServingContain
 
 # Where a configuration does not say how many requests an instance gets at once, AWS chooses, and does not say.
 CONCURRENT_REQUESTS = 4
-SERVING = ("InService", "Updating", "RollingBack", "UpdateRollbackFailed")
+_SERVING = ("InService", "Updating", "RollingBack", "UpdateRollbackFailed")
 _PUBLISHED_EVERY = 10.0  # seconds on AWS's clock: below the shortest period of an alarm
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class AsynchronousEndpoint(Endpoint):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._waiting: deque[AsynchronousRequest] = deque()
-        self._working: dict[ServingContainer, int] = {}
+        self._working: Counter[ServingContainer] = Counter()  # requests that each has
         self._changed = threading.Condition()
         self._backlog = Measurements(self.account, self.region, {"EndpointName": self.endpoint_name})
         self._processing: dict[str, Measurements] = {}
@@ -60,7 +60,7 @@ class AsynchronousEndpoint(Endpoint):
 
     def enqueue(self, request: AsynchronousRequest) -> None:
         """InvocationRefusedError: the endpoint does not serve."""
-        if self.endpoint_status not in SERVING:
+        if self.endpoint_status not in _SERVING:
             raise InvocationRefusedError(
                 f"Endpoint {self.endpoint_name} of account {self.account} is {self.endpoint_status}, not InService."
             )
@@ -81,7 +81,7 @@ class AsynchronousEndpoint(Endpoint):
                     self._waiting.remove(request)
             for request in expired:
                 self._expire(request)
-            if time.monotonic() - published >= every and self.endpoint_status in SERVING:
+            if time.monotonic() - published >= every and self.endpoint_status in _SERVING:
                 published = time.monotonic()
                 self._publish()
 
@@ -92,11 +92,11 @@ class AsynchronousEndpoint(Endpoint):
             return None
         client = self.configuration.get("ClientConfig") or {}
         most = client.get("MaxConcurrentInvocationsPerInstance") or CONCURRENT_REQUESTS
-        serving = min(containers, key=lambda each: self._working.get(each, 0))
-        return serving if self._working.get(serving, 0) < most else None
+        serving = min(containers, key=lambda each: self._working[each])
+        return serving if self._working[serving] < most else None
 
     def _begin_request(self, request: AsynchronousRequest, serving: ServingContainer) -> None:
-        self._working[serving] = self._working.get(serving, 0) + 1
+        self._working[serving] += 1
         name = f"{self.endpoint_name}-{request.inference_id}"
         threading.Thread(target=self._process, args=(request, serving), name=name, daemon=True).start()
 
@@ -115,12 +115,13 @@ class AsynchronousEndpoint(Endpoint):
         except InvocationFailedError as error:
             outcome = Outcome(str(error), body=str(error).encode())
         except Exception as error:
+            if self.compute.stopping.is_set():
+                return
             _logger.exception("asynchronous request %s", request.inference_id)
             outcome = Outcome(f"InternalServerError: {error}", body=str(error).encode())
         finally:
             with self._changed:
-                left = self._working[serving] - 1
-                self._working.pop(serving) if left == 0 else self._working.update({serving: left})
+                self._working -= Counter([serving])  # which keeps no zeros
                 self._changed.notify()
         if outcome:
             self._finish(request, outcome, measured)

@@ -9,6 +9,7 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
+from localcloud.sagemaker.component_endpoint import COMPONENT, ComponentEndpoint
 from localcloud.sagemaker.endpoint import Endpoint
 from localcloud.sagemaker.multi_model import TARGET_MODEL
 from localcloud.sagemaker.refusal import InvocationRefusedError
@@ -21,8 +22,12 @@ _REQUEST_HEADERS = (
     "Accept",
     "X-Amzn-SageMaker-Custom-Attributes",
     "X-Amzn-SageMaker-Inference-Id",
-    "X-Amzn-SageMaker-Inference-Component",
+    COMPONENT,
     TARGET_MODEL,
+)
+_HAS_NO_COMPONENTS = (
+    "Inference Component Name header is not allowed for endpoints to which you dont plan to deploy inference "
+    "components. Please remove Inference Component Name header or consider using inference components."
 )
 _CUSTOM_ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 
@@ -34,6 +39,8 @@ def invoke_endpoint(request: Any, full_url: str, headers: Any) -> Response:
     target = request.headers.get("X-Amzn-SageMaker-Target-Variant")
     try:
         endpoint = endpoint_of(request)
+        if COMPONENT in handed_on and not isinstance(endpoint, ComponentEndpoint):
+            raise InvocationRefusedError(_HAS_NO_COMPONENTS)
         invocation = endpoint.invoke(request.get_data(), handed_on, target, began=began)
         if invocation is None:
             raise InvocationRefusedError(
