@@ -170,4 +170,5 @@ def test_an_endpoint_follows_its_load(endpoints: Endpoints, scaling: Any) -> Non
     activities = scaling.describe_scaling_activities(ServiceNamespace="sagemaker", ResourceId=variant["ResourceId"])
     wanted = ["Setting desired instance count to 1.", "Setting desired instance count to 2."]
     assert [each["Description"] for each in activities["ScalingActivities"]] == wanted
+    endpoints.settled(name)
     endpoints.delete(name)

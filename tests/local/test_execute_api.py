@@ -96,27 +96,41 @@ def template(endpoint: str) -> str:
             "DependsOn": "Method",
             "Properties": {"RestApiId": api},
         },
-        "Stage": {"Type": "AWS::ApiGateway::Stage", "Properties": stage | {"StageName": "v1"}},
+        "AccessLog": {"Type": "AWS::Logs::LogGroup"},
+        "Stage": {
+            "Type": "AWS::ApiGateway::Stage",
+            "Properties": stage
+            | {
+                "StageName": "v1",
+                "AccessLogSetting": {
+                    "DestinationArn": {"Fn::GetAtt": ["AccessLog", "Arn"]},
+                    "Format": '{"status":"$context.status","path":"$context.resourcePath","user":"$context.x"}',
+                },
+            },
+        },
         "Slow": {
             "Type": "AWS::ApiGateway::Stage",
             "Properties": stage | {"StageName": "slow", "MethodSettings": slow},
         },
     }
-    return json.dumps({"Resources": resources, "Outputs": {"Api": {"Value": api}}})
+    return json.dumps(
+        {"Resources": resources, "Outputs": {"Api": {"Value": api}, "AccessLog": {"Value": {"Ref": "AccessLog"}}}}
+    )
 
 
 @dataclass
 class Api:
     """What callers see of it."""
 
-    endpoint_url: str
+    running: RunningLocalCloud
     id: str
+    access_log: str
 
     def call(self, body: str, *, stage: str = "v1", path: str = "/invocations", **headers: str) -> tuple[int, str, Any]:
         """Status, text and headers. headers: with _ for -; beside those of a caller who has signed."""
         said = {"Content-Type": "text/plain", "X-Team": "search", **SIGNED}
         said |= {name.replace("_", "-"): value for name, value in headers.items()}
-        url = f"{self.endpoint_url}/_localcloud/execute-api/{self.id}/{stage}{path}"
+        url = f"{self.running.endpoint_url}/_localcloud/execute-api/{self.id}/{stage}{path}"
         request = urllib.request.Request(url, data=body.encode(), headers={n: v for n, v in said.items() if v})
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
@@ -137,7 +151,8 @@ def api(localcloud: RunningLocalCloud) -> Iterator[Api]:
     stack = stacks.create(STACK, template(name))
     assert stack["StackStatus"] == "CREATE_COMPLETE", stacks.reasons(STACK, "CREATE_FAILED")
     assert not any(stacks.reasons(STACK, "CREATE_COMPLETE").values())
-    yield Api(localcloud.endpoint_url, stacks.outputs(STACK)["Api"])
+    outputs = stacks.outputs(STACK)
+    yield Api(localcloud, outputs["Api"], outputs["AccessLog"])
     stacks.delete_all()
     endpoints.delete(name)
 
@@ -151,7 +166,7 @@ def test_it_answers_with_the_endpoint(api: Api) -> None:
 
 def test_its_own_address_leads_to_it_too(api: Api) -> None:
     host = f"{api.id}.execute-api.us-east-1.amazonaws.com"
-    url = f"{api.endpoint_url}/v1/invocations"
+    url = f"{api.running.endpoint_url}/v1/invocations"
     headers = {"Host": host, "Content-Type": "text/plain", "X-Team": "search", **SIGNED}
 
     with urllib.request.urlopen(urllib.request.Request(url, data=b"there", headers=headers), timeout=60) as answer:
@@ -190,3 +205,12 @@ def test_more_than_its_rate_is_429(api: Api) -> None:
     second, _, _ = api.call("world", stage="slow")
 
     assert (first, second) == (200, 429)
+
+
+def test_each_request_is_a_line_of_the_access_log(api: Api) -> None:
+    # When a request comes that leads nowhere
+    api.call("world", path="/nowhere")
+
+    # Then the log has it, and a variable that is not known is a dash
+    found = api.running.client("logs").filter_log_events(logGroupName=api.access_log)["events"]
+    assert {"status": "403", "path": "/nowhere", "user": "-"} in [json.loads(each["message"]) for each in found]

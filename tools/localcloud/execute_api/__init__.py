@@ -2,12 +2,12 @@
 
 Known integrations: SageMaker's runtime (`…:runtime.sagemaker:path/endpoints/<name>/invocations`) and MOCK. Rates, a
 signature where AWS_IAM asks for one (what its caller may do is not looked at), required parameters and bodies are
-checked as API Gateway does. Mapping templates that need evaluation, authorizers, keys and access logs are not known.
+checked as API Gateway does. Mapping templates that need evaluation, authorizers and keys are not known.
 moto keeps APIs and answers none of their addresses.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from moto.apigateway.models import Method, RestAPI, apigateway_backends
 
 from localcloud.execute_api import checks
+from localcloud.execute_api.access_log import write
 from localcloud.execute_api.call import Answer, Call, refusal
 from localcloud.execute_api.integration import integrate
 from localcloud.settings import LocalCloud
@@ -43,14 +44,16 @@ class ExecuteApi:
         else:
             handed_on: Iterable[bytes] = self._aws(environ, start_response)
             return handed_on
-        answer = self._answer(api, stage, rest.rstrip("/") or "/", environ)
+        rest = rest.rstrip("/") or "/"
+        answer = self._answer(api, stage, rest, environ)
+        write(_find(api), stage, rest, environ, answer)
         headers = [*answer.headers.items(), ("content-length", str(len(answer.body)))]
         start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers)
         return [answer.body]
 
     def _answer(self, api_id: str, stage: str, path: str, environ: dict[str, Any]) -> Answer:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        api = next((api for api in _apis() if api.id == api_id), None)
+        api = _find(api_id)
         if api is None or stage not in api.stages:
             return refusal(403, "Forbidden")
         method, found = _route(api, environ["REQUEST_METHOD"], path)
@@ -67,10 +70,13 @@ class ExecuteApi:
         )
 
 
-def _apis() -> Iterator[RestAPI]:
+def _find(api_id: str) -> RestAPI | None:
+    """Of any account and region."""
     for account in list(apigateway_backends.values()):
         for backend in list(account.values()):
-            yield from list(backend.apis.values())
+            if api := backend.apis.get(api_id):
+                return api
+    return None
 
 
 def _route(api: RestAPI, verb: str, path: str) -> tuple[Method | None, dict[str, str]]:
