@@ -138,7 +138,7 @@ class MlEnvironment(Stage):
         """Gives every role its boundary, and every role and policy the path, whoever made them."""
         for stack in self.node.children:
             serves = stack.node.id.startswith(_LOOK_AFTER_MODELS)
-            policy = guardrails.endpoints_boundary if serves else guardrails.boundary
+            policy = (guardrails.endpoints_boundary if serves else None) or guardrails.boundary
             boundary = policy.managed_policy_arn if policy else None
             for construct in stack.node.find_all():
                 if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):

@@ -25,7 +25,7 @@ class PermissionsBoundary(iam.ManagedPolicy):
     """A managed policy that is the boundary of the roles of an environment; those that look after its endpoints have
     another one, see hf_sagemaker.endpoints_boundary.
 
-    wildcards: the resources that it names by a pattern, see `acknowledge_boundaries`.
+    wildcards: the resources that it names by a pattern, see `acknowledge_boundary`.
 
     A role with AdministratorAccess attached by mistake can still do no more than work with this environment's data,
     images, jobs and logs; and no jobs but those that the guardrails let pass.
@@ -99,9 +99,11 @@ class PermissionsBoundary(iam.ManagedPolicy):
         self.wildcards = sorted({each for statement in statements for each in statement["Resource"] if "*" in each})
 
 
-def acknowledge_boundaries(scope: Construct, wildcards: Iterable[str]) -> None:
-    """At one place, for all boundaries of an environment. wildcards: of them."""
-    acknowledge(scope, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in sorted(set(wildcards))))
+def acknowledge_boundary(boundary: Construct, wildcards: Iterable[str]) -> None:
+    """For whichever boundary of an environment. wildcards: that it names."""
+    acknowledge(
+        boundary, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in sorted(set(wildcards)))
+    )
 
 
 def _allowed(
