@@ -71,7 +71,7 @@ class AsynchronousEndpoint(SageMakerEndpoint):
             async_inference_config=self._config(max_concurrent_requests_per_instance),
         )
         self.parts = [self._variant_part(VARIANT, instances.types)]
-        self._finish(queue_alarms(self, endpoint_name, backlog_alarm))
+        self._finish(queue_alarms(self, self.parts[0], backlog_alarm))
 
     def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
         """Lets the grantee put requests, hand them to the endpoint, and read what became of them."""

@@ -91,8 +91,6 @@ class CostWatch(Construct):
             self,
             "Budget",
             budget=budgets.CfnBudget.BudgetDataProperty(
-                # People read it in the mail.
-                budget_name=f"hf-sagemaker-{environment}",
                 budget_type="COST",
                 time_unit="MONTHLY",
                 budget_limit=budgets.CfnBudget.SpendProperty(amount=budget.monthly_usd, unit="USD"),

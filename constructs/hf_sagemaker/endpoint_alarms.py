@@ -147,21 +147,24 @@ def _share(
     )
 
 
-def queue_alarms(scope: Construct, endpoint_name: str, backlog: int) -> list[cloudwatch.Alarm]:
+def queue_alarms(scope: Construct, part: EndpointPart, backlog: int) -> list[cloudwatch.Alarm]:
     """Of an asynchronous endpoint: failed requests, those that expired unanswered, more than `backlog` waiting for a
-    quarter of an hour, and a share of failures that is the model's and no request's."""
-    dimensions = {"EndpointName": endpoint_name}
+    quarter of an hour, and a share of failures that is the model's and no request's. part: its variant.
+
+    The queue is the endpoint's, what was done with a request the variant's: a metric has no other dimensions than that.
+    """
+    variant, queue = part.metric_dimensions, {"EndpointName": part.endpoint_name}
     found: list[cloudwatch.Alarm] = []
-    for construct_id, name, statistic, threshold, periods, description in (
-        ("Failures", "InvocationFailures", "Sum", 1, 1, "A request that could not be answered"),
-        ("Expired", "ExpiredRequests", "Sum", 1, 1, "A request that nobody got to in time"),
-        ("Backlog", "ApproximateBacklogSize", "Minimum", backlog, 3, f"{backlog} requests and more wait"),
+    for construct_id, name, dimensions, statistic, threshold, periods, description in (
+        ("Failures", "InvocationFailures", variant, "Sum", 1, 1, "A request that could not be answered"),
+        ("Expired", "ExpiredRequests", variant, "Sum", 1, 1, "A request that nobody got to in time"),
+        ("Backlog", "ApproximateBacklogSize", queue, "Minimum", backlog, 3, f"{backlog} requests and more wait"),
     ):
         found.append(
             metric(dimensions, name, statistic=statistic, period=Duration.minutes(5)).create_alarm(
                 scope,
                 construct_id,
-                alarm_description=f"{description} at endpoint {endpoint_name}. {see('backlog')}",
+                alarm_description=f"{description} at endpoint {part.endpoint_name}. {see('backlog')}",
                 threshold=threshold,
                 evaluation_periods=periods,
                 # Without a queue SageMaker reports none.
@@ -169,9 +172,9 @@ def queue_alarms(scope: Construct, endpoint_name: str, backlog: int) -> list[clo
             )
         )
     failures, processed = (
-        metric(dimensions, name, statistic="Sum") for name in ("InvocationFailures", "InvocationsProcessed")
+        metric(variant, name, statistic="Sum") for name in ("InvocationFailures", "InvocationsProcessed")
     )
-    where = f"endpoint {endpoint_name}"
+    where = f"endpoint {part.endpoint_name}"
     found.append(_share(scope, "ModelErrors", failures, processed, 25, "Requests fail", where, "model-errors"))
     return found
 

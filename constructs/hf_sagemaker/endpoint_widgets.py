@@ -106,10 +106,8 @@ def _reports(watched: WatchedEndpoint, host: EndpointPart, line_id: str) -> Line
 
 def _invocations(watched: WatchedEndpoint, part: EndpointPart, line_id: str, **options: Any) -> Line:
     # Asynchronous endpoints have no Invocations.
-    if watched.mode == "asynchronous":
-        dimensions = {"EndpointName": watched.name}
-        return metric(INVOCATIONS, "InvocationsProcessed", dimensions, id=line_id, stat="Sum", **options)
-    return metric(INVOCATIONS, "Invocations", part.metric_dimensions, id=line_id, stat="Sum", **options)
+    name = "InvocationsProcessed" if watched.mode == "asynchronous" else "Invocations"
+    return metric(INVOCATIONS, name, part.metric_dimensions, id=line_id, stat="Sum", **options)
 
 
 def _traffic(watched: WatchedEndpoint) -> Widget:
@@ -144,7 +142,9 @@ def _errors(watched: WatchedEndpoint) -> Widget:
     ]
     if watched.mode == "asynchronous":
         failures = ("InvocationFailures", "ExpiredRequests", "NotificationFailures")
-        lines += [metric(INVOCATIONS, name, {"EndpointName": watched.name}, stat="Sum") for name in failures]
+        lines += [
+            metric(INVOCATIONS, name, part.metric_dimensions, stat="Sum") for part in watched.parts for name in failures
+        ]
     return graph("Errors a minute", lines, region=watched.region, axis=_COUNT)
 
 
