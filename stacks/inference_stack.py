@@ -10,7 +10,6 @@ from constructs import Construct
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.alarms import let_alarms_publish
 from hf_sagemaker.endpoint_scaling import ScalingFunction
-from hf_sagemaker.execution_roles import ASYNCHRONOUS_PREFIX
 from hf_sagemaker.model_deployment import FollowedJobType, ModelDeployment
 from hf_sagemaker.place import place_of
 from hf_sagemaker.prepared_models import PREPARED_TYPE, ModelPreparation
@@ -82,11 +81,7 @@ class InferenceStack(Stack):
             keys=self._data.keys,
             function_root=FUNCTIONS,
             role=self._data.roles.asking,
-            asynchronous=(
-                (self._data.buckets.data, self._data.keys.data, ASYNCHRONOUS_PREFIX)
-                if self._settings.endpoints_of("asynchronous")
-                else None
-            ),
+            asks_asynchronously=bool(self._settings.endpoints_of("asynchronous")),
             reserved_concurrency=self._settings.functions.reserved_concurrency,
             removal_policy=self._removal_policy,
         )

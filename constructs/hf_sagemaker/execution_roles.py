@@ -181,6 +181,15 @@ class ExecutionRoles(Construct):
                 allow.use_key_through(self, keys.operations, "sns"),
             ]
             self._allow("Asynchronous", self.asynchronous, [*serving, allow.attach_to_vpc(self), *queue])
+        if self.asking:
+            self._allow(
+                "Asking",
+                self.asking,
+                [
+                    allow.write_objects(buckets.data, ASYNCHRONOUS_PREFIX),
+                    allow.encrypt_objects(keys.data, buckets.data),
+                ],
+            )
         self._allow(
             "Building",
             self.building,

@@ -8,7 +8,6 @@ from typing import Any
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
@@ -72,7 +71,7 @@ class SmokeFunction(Construct):
         keys: EnvironmentKeys,
         function_root: Path,
         role: iam.Role | None = None,
-        asynchronous: tuple[s3.IBucket, kms.IKey, str] | None = None,
+        asks_asynchronously: bool = False,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -80,13 +79,13 @@ class SmokeFunction(Construct):
 
         environment: the names of its endpoints, components and stacks begin with it.
         role: assumed by it, where the policy of a key has to name it. Omitted: one of its own.
-        asynchronous: bucket, its key, and the prefix, with a slash at its end, below which asynchronous endpoints read
-            requests and write answers. Omitted: there are no such endpoints.
+        asks_asynchronously: some of the endpoints are asynchronous. Then the role must be able to put and read where
+            they read requests and put answers. Omitted: none is.
         function_root: folder with the packages `smoke_request` and `custom_resource`.
         reserved_concurrency, removal_policy: as `PythonFunction` takes them.
         """
         super().__init__(scope, construct_id)
-        asks = ["sagemaker:InvokeEndpoint", *(["sagemaker:InvokeEndpointAsync"] if asynchronous else [])]
+        asks = ["sagemaker:InvokeEndpoint", *(["sagemaker:InvokeEndpointAsync"] if asks_asynchronously else [])]
         self.function = PythonFunction(
             self,
             "Asker",
@@ -99,16 +98,11 @@ class SmokeFunction(Construct):
             permissions=[
                 allow.ask_endpoints(self, environment, asks),
                 allow.look_at_stacks(self, f"{environment}-*"),
-                *(_exchange(*asynchronous) if asynchronous else []),
             ],
             timeout=Duration.minutes(15),
             reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         ).function
-
-
-def _exchange(bucket: s3.IBucket, key: kms.IKey, prefix: str) -> list[allow.Permission]:
-    return [allow.write_objects(bucket, prefix), allow.encrypt_objects(key, bucket)]
 
 
 class SmokeRequest(Construct):

@@ -90,7 +90,8 @@ def passes_named_roles_to_sagemaker(templates: Templates) -> Iterator[Proof | Br
 def cannot_widen_itself(templates: Templates) -> Iterator[Proof | Breach]:
     """No role can make itself an administrator, take credentials, or read all data or secrets.
 
-    The lists are cloudsplaining's. Beyond them, no role but CloudFormation's changes anything in IAM.
+    The lists are cloudsplaining's. Beyond them, no role but CloudFormation's changes anything in IAM; but the role of a
+    named service, which AWS defines and nobody can widen, may be made.
     """
     for role in templates.resources("AWS::IAM::Role"):
         granted = allowed(templates, role)
@@ -101,8 +102,14 @@ def cannot_widen_itself(templates: Templates) -> Iterator[Proof | Breach]:
             *(a for a in table()["credentials"] if _all(everywhere, [a]) and knows_resource_types(a)),
         ]
         if services(role) != {"cloudformation.amazonaws.com"}:
-            wrong += [a for a in matching("iam:*", "changing") if a != _PASS and _all(granted, [a])]
+            ours = [statement for statement in granted if not _brings_a_services_role(statement)]
+            wrong += [a for a in matching("iam:*", "changing") if a != _PASS and _all(ours, [a])]
         yield judge(role, not wrong, f"allows on all resources, or in IAM: {', '.join(wrong)}.")
+
+
+def _brings_a_services_role(statement: Statement) -> bool:
+    named = statement.get("Condition", {}).get("StringEquals", {}).get("iam:AWSServiceName")
+    return statement["Action"] == ["iam:CreateServiceLinkedRole"] and isinstance(named, str)
 
 
 def is_valid(templates: Templates) -> Iterator[Proof | Breach]:
