@@ -35,7 +35,7 @@ def make_safe(
         example=_example(of, settings),
         components=components,
         # Another model of a component is no other endpoint configuration.
-        again_with=[each.specification.model_name for each in components],  # type: ignore[union-attr]
+        again_with=[str(each.specification.model_name) for each in components],  # type: ignore[union-attr]
         target_model=of.example.target_model if of.example else None,
         asynchronous=(
             (data.buckets.data, endpoint.input_prefix) if isinstance(endpoint, AsynchronousEndpoint) else None
