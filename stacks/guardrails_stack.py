@@ -47,7 +47,7 @@ class GuardrailsStack(Stack):
     def _boundaries(
         self, environment: str, settings: EnvironmentSettings
     ) -> tuple[iam.IManagedPolicy | None, iam.IManagedPolicy | None]:
-        """Of roles in general, and of those that look after endpoints, which are there only where endpoints are."""
+        """Of roles in general, and of those that look after endpoints."""
         choice = settings.roles.permissions_boundary
         if choice == "none":
             return None, None
@@ -55,8 +55,6 @@ class GuardrailsStack(Stack):
             given = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
             return given, given
         general = self._boundary(environment, settings)
-        if not any(endpoint.is_deployed for endpoint in settings.inference.endpoints):
-            return general, None
         of_endpoints = EndpointsBoundary(
             self,
             "EndpointsBoundary",
