@@ -239,7 +239,7 @@ class EndpointSettings(Settings):
         """Every type that something of it may run on."""
         if self.mode == "serverless":
             return []
-        own = [each.instance_type for each in (*self.variants, *([self.shadow] if self.shadow else []))]
+        own = [each.instance_type for each in self.variants] + ([self.shadow.instance_type] if self.shadow else [])
         return list(dict.fromkeys([*(name for name, _ in self.types), *(name for name in own if name)]))
 
     @property

@@ -84,12 +84,14 @@ class EndpointStack(Stack):
             )
             for each in of.variants
         ]
-        shadow = of.shadow and Variant(
-            name=SHADOW,
-            model=self._served[SHADOW],
-            instances=self._instances(of.shadow.instance_type, of.shadow.instances, of.shadow.instances),
-            weight=of.shadow.weight,
-        )
+        shadow = None
+        if of.shadow:
+            shadow = Variant(
+                name=SHADOW,
+                model=self._served[SHADOW],
+                instances=self._instances(of.shadow.instance_type, of.shadow.instances, of.shadow.instances),
+                weight=of.shadow.weight,
+            )
         return RealTimeEndpoint(
             self,
             "Endpoint",
@@ -223,7 +225,8 @@ class EndpointStack(Stack):
         conditions = [each.exists for each in self._approved.values()]
         if len(conditions) < 2:
             return conditions[0] if conditions else None
-        return CfnCondition(self, "AllApproved", expression=Fn.condition_and(*conditions))
+        # The CDK's own class, which its types do not see as what it is.
+        return CfnCondition(self, "AllApproved", expression=Fn.condition_and(*conditions))  # type: ignore[arg-type]
 
     def _served_model(self, served: Served) -> ServedModel:
         model = served.model

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from hf_sagemaker.endpoint_alarms import PartAlarms
@@ -76,11 +77,10 @@ class RealTimeEndpoint(SageMakerEndpoint):
             alarms += PartAlarms(part=part, image=variant.model.image, latency=limit, prefix=prefix).create(self)
         self._finish(alarms)
 
-    def _made(self, each: Variant, prefix: str, routing: str) -> object:
+    def _made(self, each: Variant, prefix: str, routing: str) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
         surroundings = self._surroundings
         each.model.refuse_problems(*each.instances.known, isolated=surroundings.isolated)
         image = each.model.image
-        each.instances.ami(image)
         model = surroundings.model(self, f"{prefix}Model", each.model.container)
         return each.instances.variant(each.name, model=model, image=image, weight=each.weight, routing=routing)
 

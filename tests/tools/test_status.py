@@ -30,6 +30,29 @@ def test_as_json_it_is_one_document(hfsm: Any, deploy: Any, serve: Any) -> None:
     assert document["problems"] == []
 
 
+def test_of_several_models_each_is_shown_and_one_that_waits_is_no_failure(
+    hfsm: Any, deploy: Any, put_parameters: Any
+) -> None:
+    # Given an endpoint with two variants, of which one follows a job type without an approved model
+    deploy()
+    put_parameters({"inference/words/endpoint-name": "dev-words"})
+    put_parameters({"inference/words/model": "old: trained/1/, new: approved text-classification"})
+    put_parameters({"models/text-classification/approved": "none"})
+    (endpoint,) = json.loads(hfsm("status", "--json").out)["endpoints"]
+    assert (endpoint["status"], endpoint["model"]) == ("NotThere", "waits for the first approved model")
+
+
+def test_of_several_models_each_is_shown_with_the_version_that_it_stands_for(
+    hfsm: Any, deploy: Any, serve: Any, put_parameters: Any
+) -> None:
+    deploy()
+    serve([])
+    put_parameters({"inference/sentiment/model": "old: trained/1/, new: approved text-classification"})
+    put_parameters({"models/text-classification/approved": "4"})
+    (endpoint,) = json.loads(hfsm("status", "--json").out)["endpoints"]
+    assert endpoint["model"] == "old: trained/1/, new: text-classification/4 (approved)"
+
+
 def test_an_image_shows_its_build_and_whether_it_was_pushed(hfsm: Any, deploy: Any, image_project: Any) -> None:
     deploy()
     # When its status is asked, then nothing was built or pushed yet

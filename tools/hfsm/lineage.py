@@ -161,13 +161,18 @@ def _package(subject: str, parameters: Parameters) -> tuple[str, str]:
 
 
 def _served(parameters: Parameters) -> dict[str, str]:
-    """Endpoint, by its name in SageMaker → ARN of the package that it serves; of those that serve one."""
+    """Endpoint, by its name in SageMaker → ARN of the package that it serves; of those that serve one.
+
+    Of several, `<endpoint>:<variant or component>`.
+    """
     found = {}
     for setting in parameters.children("inference"):
         said = parameters.find(f"inference/{setting}/model") or ""
-        arn = said if _PACKAGE.match(said) else _followed(parameters, setting, said)
-        if arn:
-            found[parameters.get(f"inference/{setting}/endpoint-name")] = arn
+        for each in said.split(", "):
+            part, _, model = each.rpartition(": ")
+            if arn := model if _PACKAGE.match(model) else _followed(parameters, setting, model):
+                endpoint = parameters.get(f"inference/{setting}/endpoint-name")
+                found[f"{endpoint}:{part}" if part else endpoint] = arn
     return found
 
 

@@ -203,7 +203,7 @@ def _endpoints(parameters: Parameters) -> list[Endpoint]:
                 name=name,
                 status=described["EndpointStatus"],
                 model=model,
-                instance_type=", ".join(variant.get("InstanceType", "serverless") for variant in variants),
+                instance_type=", ".join(name for variant in variants for name in _types(variant)),
                 instances=sum(counts),
                 reason=described.get("FailureReason"),
             )
@@ -212,13 +212,27 @@ def _endpoints(parameters: Parameters) -> list[Endpoint]:
 
 
 def _model(parameters: Parameters, setting: str) -> str | None:
-    """What the settings say; where they follow a job type, the version that it stands for."""
+    """What the settings say of each of its models; where they follow a job type, the version that it stands for."""
     said = parameters.find(f"inference/{setting}/model")
-    job_type = (said or "").removeprefix(FOLLOWS)
-    if said is None or job_type == said:
+    models = [_version(parameters, each) for each in said.split(", ")] if said is not None else [None]
+    if None in models:
+        return WAITS if said is not None else None
+    return ", ".join(str(each) for each in models)
+
+
+def _version(parameters: Parameters, said: str) -> str | None:
+    """said: of one model, with the name of its variant or component before it. None: none is approved yet."""
+    part, colon, model = said.rpartition(": ")
+    job_type = model.removeprefix(FOLLOWS)
+    if job_type == model:
         return said
     version = parameters.find(f"models/{job_type}/approved")
-    return f"{job_type}/{version} (approved)" if version not in (None, "none") else WAITS
+    return f"{part}{colon}{job_type}/{version} (approved)" if version not in (None, "none") else None
+
+
+def _types(variant: dict[str, Any]) -> list[str]:
+    pools = [str(pool["InstanceType"]) for pool in variant.get("InstancePools") or []]
+    return pools or [str(variant.get("InstanceType", "serverless"))]
 
 
 def show(found: Status, console: Console) -> None:

@@ -68,7 +68,19 @@ def _everything(name: str) -> dict[str, Any]:
         "followed": {"approved": "text-classification"},
         "archived": {"s3": "s3://the-teams-corpus/models/summaries/", "task": "summarization"},
     }
-    content["inference"]["endpoints"] = [{**endpoint, "name": name, "model": model} for name, model in served.items()]
+    content["inference"]["endpoints"] = [
+        *({**endpoint, "name": name, "model": model} for name, model in served.items()),
+        {"name": "queued", "mode": "asynchronous", "model": {"model_package": package}},
+        {
+            "name": "idle",
+            "mode": "serverless",
+            "image": "processors",
+            "model": {"model_package": package},
+            "serverless": {"outside_network": True},
+        },
+    ]
+    base = {"purpose": "inference", "transformers": "4.51.3", "processor": "cpu"}
+    content["images"].append({"name": "processors", "base": base})
     # An image that dev builds and prod runs too.
     shared = {"base": {"purpose": "training", "transformers": "4.56.2"}} if name == "dev" else {"promoted_from": "dev"}
     content["images"].append({"name": "shared", **shared})
