@@ -8,7 +8,7 @@ from hf_sagemaker.deploying_role import DeployingRole
 from hf_sagemaker.endpoints_boundary import EndpointsBoundary
 from hf_sagemaker.guardrails import job_denials
 from hf_sagemaker.image_watch import ANNOUNCEMENTS
-from hf_sagemaker.permissions_boundary import PermissionsBoundary, acknowledge_boundary
+from hf_sagemaker.permissions_boundary import PermissionsBoundary
 from stacks.contract import promoted_repositories, publish
 from stacks.settings import EnvironmentSettings
 
@@ -47,7 +47,7 @@ class GuardrailsStack(Stack):
     def _boundaries(
         self, environment: str, settings: EnvironmentSettings
     ) -> tuple[iam.IManagedPolicy | None, iam.IManagedPolicy | None]:
-        """Of roles in general, and of those that look after endpoints, which are there only where endpoints are."""
+        """Of roles in general, and of those that look after endpoints."""
         choice = settings.roles.permissions_boundary
         if choice == "none":
             return None, None
@@ -55,9 +55,6 @@ class GuardrailsStack(Stack):
             given = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
             return given, given
         general = self._boundary(environment, settings)
-        acknowledge_boundary(general, general.wildcards)
-        if not (any(each.is_deployed for each in settings.inference.endpoints) or settings.inference.batch_transforms):
-            return general, None
         of_endpoints = EndpointsBoundary(
             self,
             "EndpointsBoundary",
@@ -66,7 +63,6 @@ class GuardrailsStack(Stack):
             denials=self._denials,
             deployers=f"{environment}-Inference-ModelDeployment" if settings.followed_job_types else None,
         )
-        acknowledge_boundary(of_endpoints, of_endpoints.wildcards)
         return general, of_endpoints
 
     def _boundary(self, environment: str, settings: EnvironmentSettings) -> PermissionsBoundary:

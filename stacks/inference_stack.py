@@ -25,8 +25,8 @@ FUNCTIONS = Path(__file__).parent.parent / "lambda"
 class InferenceStack(Stack):
     """Offers `alarm_topic`, which every alarm of endpoints tells, and `model_preparation`, the function that prepares
     models. None: no endpoint serves a model that has to be prepared. `scaling`, `smoke`: the functions that scale
-    endpoints, and ask them their examples. None: there is no endpoint. `keeper`: stops endpoints of a disposable
-    environment; None in any other.
+    endpoints, and ask them their examples; there before the first endpoint, whose stack then is all that is new.
+    `keeper`: stops endpoints of a disposable environment; None in any other.
 
     What is here grows with no endpoint, so that one more changes nothing but its own stack; but one that serves a model
     from a bucket of the team's names it here.
@@ -56,10 +56,9 @@ class InferenceStack(Stack):
             if read_elsewhere and role:
                 allow.DutyPolicy(self, construct_id, role=role, permissions=read_elsewhere)
         self.model_preparation = self._model_preparation(read_elsewhere) if settings.prepares_models else None
-        is_used = any(endpoint.is_deployed for endpoint in settings.inference.endpoints)
-        self.scaling = self._scaling() if is_used else None
-        self.smoke = self._smoke() if is_used else None
-        self.keeper = self._keeper() if is_used and settings.disposable else None
+        self.scaling = self._scaling()
+        self.smoke = self._smoke()
+        self.keeper = self._keeper() if settings.disposable else None
         if settings.followed_job_types:
             self._deploy_approved()
 
@@ -84,7 +83,7 @@ class InferenceStack(Stack):
             keys=self._data.keys,
             function_root=FUNCTIONS,
             role=self._data.roles.asking,
-            asks_queues=bool(self._settings.endpoints_of("asynchronous")),
+            asks_asynchronously=bool(self._settings.endpoints_of("asynchronous")),
             reserved_concurrency=self._settings.functions.reserved_concurrency,
             removal_policy=self._removal_policy,
         )

@@ -23,7 +23,6 @@ def make_safe(
     data: DataStack,
 ) -> EndpointSafety:
     """Put on an endpoint that is complete. of: its settings."""
-    assert inference.scaling and inference.smoke, "an environment with endpoints has the functions for them"
     components = list(endpoint.components.values()) if isinstance(endpoint, InferenceComponentsEndpoint) else []
     models = endpoint.models.values() if isinstance(endpoint, InferenceComponentsEndpoint) else []
     return EndpointSafety(

@@ -25,8 +25,6 @@ class PermissionsBoundary(iam.ManagedPolicy):
     """A managed policy that is the boundary of the roles of an environment; those that look after its endpoints have
     another one, see hf_sagemaker.endpoints_boundary.
 
-    wildcards: the resources that it names by a pattern, see `acknowledge_boundary`.
-
     A role with AdministratorAccess attached by mistake can still do no more than work with this environment's data,
     images, jobs and logs; and no jobs but those that the guardrails let pass.
     """
@@ -96,14 +94,13 @@ class PermissionsBoundary(iam.ManagedPolicy):
             path=path,
             document=iam.PolicyDocument.from_json(document),
         )
-        self.wildcards = sorted({each for statement in statements for each in statement["Resource"] if "*" in each})
+        acknowledge_boundary(self, statements)
 
 
-def acknowledge_boundary(boundary: Construct, wildcards: Iterable[str]) -> None:
-    """For whichever boundary of an environment. wildcards: that it names."""
-    acknowledge(
-        boundary, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in sorted(set(wildcards)))
-    )
+def acknowledge_boundary(policy: iam.ManagedPolicy, statements: Iterable[dict[str, Any]]) -> None:
+    """What reviews ask of a boundary, and the answer. statements: of it, those that allow."""
+    wild = sorted({each for statement in statements for each in statement["Resource"] if "*" in each})
+    acknowledge(policy, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in wild))
 
 
 def _allowed(

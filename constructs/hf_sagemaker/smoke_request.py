@@ -71,7 +71,7 @@ class SmokeFunction(Construct):
         keys: EnvironmentKeys,
         function_root: Path,
         role: iam.Role | None = None,
-        asks_queues: bool = False,
+        asks_asynchronously: bool = False,
         reserved_concurrency: int | None = 5,
         removal_policy: RemovalPolicy = RemovalPolicy.RETAIN,
     ) -> None:
@@ -79,13 +79,13 @@ class SmokeFunction(Construct):
 
         environment: the names of its endpoints, components and stacks begin with it.
         role: assumed by it, where the policy of a key has to name it. Omitted: one of its own.
-        asks_queues: some endpoints are asynchronous; the role may write their requests and read their answers.
-            Omitted: none is.
+        asks_asynchronously: some of the endpoints are asynchronous. Then the role must be able to put and read where
+            they read requests and put answers. Omitted: none is.
         function_root: folder with the packages `smoke_request` and `custom_resource`.
         reserved_concurrency, removal_policy: as `PythonFunction` takes them.
         """
         super().__init__(scope, construct_id)
-        asks = ["sagemaker:InvokeEndpoint", *(["sagemaker:InvokeEndpointAsync"] if asks_queues else [])]
+        asks = ["sagemaker:InvokeEndpoint", *(["sagemaker:InvokeEndpointAsync"] if asks_asynchronously else [])]
         self.function = PythonFunction(
             self,
             "Asker",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dateutil.tz import gettz
+from dateutil.tz import gettz  # type: ignore[import-untyped]  # comes with boto3, and brings its time zones
 
 _MINUTES_OF_A_WEEK = 7 * 24 * 60
 

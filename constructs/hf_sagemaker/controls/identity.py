@@ -90,8 +90,8 @@ def passes_named_roles_to_sagemaker(templates: Templates) -> Iterator[Proof | Br
 def cannot_widen_itself(templates: Templates) -> Iterator[Proof | Breach]:
     """No role can make itself an administrator, take credentials, or read all data or secrets.
 
-    The lists are cloudsplaining's. Beyond them, no role but CloudFormation's changes anything in IAM. A service's own
-    role is no widening: AWS decides what it may do and who assumes it.
+    The lists are cloudsplaining's. Beyond them, no role but CloudFormation's changes anything in IAM; but the role of a
+    named service, which AWS defines and nobody can widen, may be made.
     """
     for role in templates.resources("AWS::IAM::Role"):
         granted = allowed(templates, role)
@@ -102,10 +102,14 @@ def cannot_widen_itself(templates: Templates) -> Iterator[Proof | Breach]:
             *(a for a in table()["credentials"] if _all(everywhere, [a]) and knows_resource_types(a)),
         ]
         if services(role) != {"cloudformation.amazonaws.com"}:
-            changing = [a for a in matching("iam:*", "changing") if a != _PASS]
-            own = [statement for statement in granted if not _makes_service_role(statement)]
-            wrong += [a for a in changing if _all(own, [a])]
+            ours = [statement for statement in granted if not _brings_a_services_role(statement)]
+            wrong += [a for a in matching("iam:*", "changing") if a != _PASS and _all(ours, [a])]
         yield judge(role, not wrong, f"allows on all resources, or in IAM: {', '.join(wrong)}.")
+
+
+def _brings_a_services_role(statement: Statement) -> bool:
+    named = statement.get("Condition", {}).get("StringEquals", {}).get("iam:AWSServiceName")
+    return statement["Action"] == ["iam:CreateServiceLinkedRole"] and isinstance(named, str)
 
 
 def is_valid(templates: Templates) -> Iterator[Proof | Breach]:
@@ -120,12 +124,6 @@ def knows_its_names(templates: Templates) -> Iterator[Proof | Breach]:
     for policy in every_policy(templates):
         wrong = unknown_names(policy)
         yield judge(policy.resource, not wrong, f"names what IAM does not know: {', '.join(wrong)}.")
-
-
-def _makes_service_role(statement: Statement) -> bool:
-    """Only the one that a named service has in every account."""
-    named = condition(statement, "iam:AWSServiceName", "StringEquals")
-    return statement.get("Action") == ["iam:CreateServiceLinkedRole"] and len(named) == 1
 
 
 def _is_unrestricted(statement: Statement) -> bool:
