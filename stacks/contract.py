@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from hf_sagemaker.execution_roles import ASYNCHRONOUS_PREFIX
 from stacks.settings import EnvironmentSettings
+
+ENDPOINT = "Endpoint"
+"""With which the ids of endpoints' stacks begin, and of no others."""
 
 
 def repository_name(environment: str, image: str) -> str:
@@ -35,13 +39,9 @@ def approved_parameter(environment: str, job_type: str) -> str:
     return parameter_path(environment, f"models/{job_type}/approved")
 
 
-ASYNCHRONOUS = "asynchronous/"
-"""Below it, in the data bucket, lie requests and answers of asynchronous endpoints."""
-
-
 def asynchronous_prefix(expires_days: int) -> str:
-    """Of what stays that long."""
-    return f"{ASYNCHRONOUS}{expires_days}-days/"
+    """Of requests and answers of asynchronous endpoints that stay that long, in the data bucket."""
+    return f"{ASYNCHRONOUS_PREFIX}{expires_days}-days/"
 
 
 def followers(job_type: str) -> str:

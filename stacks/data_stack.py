@@ -15,9 +15,10 @@ from hf_sagemaker.compliance import acknowledge
 from hf_sagemaker.encryption_key import EncryptionKey, EnvironmentKeys, KeyUse
 from hf_sagemaker.execution_roles import ExecutionRoles, TransformAccess
 from hf_sagemaker.people_roles import PeopleRoles
+from hf_sagemaker.place import place_of
 from hf_sagemaker.placement import Network
 from stacks.access_settings import ReplicationSettings
-from stacks.contract import asynchronous_prefix, promoted_repositories, publish, repository_name
+from stacks.contract import ENDPOINT, asynchronous_prefix, promoted_repositories, publish, repository_name
 from stacks.settings import EnvironmentSettings
 
 CHECKPOINT_DAYS = 30
@@ -30,6 +31,11 @@ _ONE_REGION = (
 _NO_LOCK = (
     "Object Lock cannot be taken back, and S3 then takes only uploads with a checksum: the team decides, with "
     "data.object_lock_days. Without it versions stay, no role of ours may delete one, and replaced ones stay 30 days."
+)
+
+_SERVERLESS = (
+    "Serverless endpoints run in no VPC, which their settings say (serverless.outside_network): their role, which no "
+    "other endpoint has and which writes nothing, reads models from outside the network."
 )
 
 
@@ -58,6 +64,7 @@ class DataStack(Stack):
             packaging_role=settings.prepares_models,
             reporting_role=bool(settings.training.job_types),
             fetching_role=settings.training.git is not None,
+            asynchronous_role=bool(settings.endpoints_of("asynchronous")),
             transforming_role=bool(settings.inference.batch_transforms),
             serverless_role=bool(settings.endpoints_of("serverless")),
             asking_role=bool(settings.endpoints_of("asynchronous")),
@@ -96,10 +103,12 @@ class DataStack(Stack):
         fetching = [self.roles.fetching] if self.roles.fetching else []
         functions = [role for role in (self.roles.packaging, self.roles.reporting) if role]
         serverless = [self.roles.serverless] if self.roles.serverless else []
-        model_users = [*data_users, self.roles.serving, *serverless, self.roles.mirroring, *functions, *fetching]
+        asynchronous = [self.roles.asynchronous] if self.roles.asynchronous else []
+        serving = [self.roles.serving, *asynchronous, *serverless]
+        model_users = [*data_users, *serving, self.roles.mirroring, *functions, *fetching]
         # Requests and answers of asynchronous endpoints lie beside the data.
-        if self._settings.endpoints_of("asynchronous"):
-            data_users = [*data_users, self.roles.serving, *([self.roles.asking] if self.roles.asking else [])]
+        asking = [self.roles.asking] if self.roles.asking else []
+        data_users = [*data_users, *asynchronous, *asking]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
             models=self._key(
@@ -147,6 +156,7 @@ class DataStack(Stack):
         inside = [
             *self.roles.trainers,
             self.roles.serving,
+            *([self.roles.asynchronous] if self.roles.asynchronous else []),
             *([self.roles.transforming] if self.roles.transforming else []),
             *([self.roles.mirroring] if network.mirror else []),
             *([self.roles.fetching] if network.mirror and self.roles.fetching else []),
@@ -196,11 +206,14 @@ class DataStack(Stack):
         rules = [*(f"{pack}::{pack}-S3BucketReplicationEnabled" for pack in packs), "HfSageMaker::Control-20"]
         for each in (access_logs, buckets.data, buckets.checkpoints, buckets.builds):
             acknowledge(each, _ONE_REGION, *rules)
+        outside = ["HfSageMaker::Control-17"] if self.roles.serverless else []
         lockable = [] if self._settings.disposable or data.object_lock_days else ["HfSageMaker::Control-19"]
-        if lockable or not replication:
+        if lockable or outside or not replication:
+            reasons = ((not replication, _ONE_REGION), (lockable, _NO_LOCK), (outside, _SERVERLESS))
             acknowledge(
                 buckets.models,
-                " ".join([*([] if replication else [_ONE_REGION]), *([_NO_LOCK] if lockable else [])]),
+                " ".join(reason for given, reason in reasons if given),
+                *outside,
                 *([] if replication else rules),
                 *lockable,
             )
@@ -262,6 +275,7 @@ class DataStack(Stack):
             git_key=kms.Key.from_key_arn(self, "GitTokenKey", git.token_key_arn) if git and git.token_key_arn else None,
             packages=settings.builds.sources(settings.account, settings.region),
             builds=network.builds,
+            answer_topics=place_of(self).arn("sns", f"{environment}-{ENDPOINT}*"),
             transforms=self._transforms() if settings.inference.batch_transforms else None,
         )
         self.people.allow_work(

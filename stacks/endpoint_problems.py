@@ -1,4 +1,7 @@
-"""What is wrong with endpoints: above all what their mode does not have. Never imports aws_cdk, see stacks/settings.py."""
+"""What is wrong with endpoints: above all what their mode does not have.
+
+Never imports aws_cdk, see stacks/settings.py.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -172,8 +175,8 @@ def _of_instances(path: str, endpoint: EndpointSettings) -> list[Problem]:
             found.append((f"{path}.volume_gb", endpoint.volume_gb, reason))
         if len(without) < len(known):
             reason = (
-                f"must all have local NVMe, or none: {', '.join(without)} refuse the volume key that the others need, and "
-                "an endpoint has one key or none"
+                f"must all have local NVMe, or none: {', '.join(without)} refuse the volume key that the others need, "
+                "and an endpoint has one key or none"
             )
             found.append((f"{path}.{endpoint.types[0][1].partition('.')[0]}", [each.name for each in known], reason))
     return found

@@ -67,7 +67,7 @@ class ComponentSettings(Settings):
     """Over the endpoint's."""
     min_copies: Annotated[int, Field(ge=0, le=100)] = 1
     """0: scaling may take the last one away. The component begins with one at least."""
-    max_copies: Annotated[int, Field(ge=1, le=100)] = 2
+    max_copies: Annotated[int, Field(ge=1, le=100, validate_default=True)] = 2
     accelerators: Annotated[int, Field(ge=1)] | None = None
     """Of the instance, for each copy. Omitted: none."""
     cpus: Annotated[float, Field(ge=0.25)] | None = None
@@ -194,7 +194,7 @@ class EndpointSettings(Settings):
     """Of the storage volume, where the instance type has one. Omitted: SageMaker's default."""
     min_instances: Instances = 1
     """0: scaling may take the last one away, in modes asynchronous and components."""
-    max_instances: Annotated[int, Field(ge=1, le=100)] = 2
+    max_instances: Annotated[int, Field(ge=1, le=100, validate_default=True)] = 2
     metrics_seconds: Literal[10, 30, 60, 120, 180, 240, 300] = 10
     """How often SageMaker publishes metrics. Below a minute they come for each instance, too."""
     routing: Literal["least-outstanding-requests", "random"] = "least-outstanding-requests"

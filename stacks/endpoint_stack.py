@@ -180,8 +180,9 @@ class EndpointStack(Stack):
         )
 
     def _surroundings(self) -> EndpointSurroundings:
-        role = self._data.roles.serverless if self._of.mode == "serverless" else self._data.roles.serving
-        assert role is not None, "an environment with a serverless endpoint has the role for it"
+        roles = self._data.roles
+        role = {"serverless": roles.serverless, "asynchronous": roles.asynchronous}.get(self._of.mode, roles.serving)
+        assert role is not None, "an environment with such an endpoint has the role for it"
         return EndpointSurroundings(
             role=role,
             placement=self._network.endpoints,

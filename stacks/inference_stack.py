@@ -10,17 +10,16 @@ from constructs import Construct
 from hf_sagemaker import permissions as allow
 from hf_sagemaker.alarms import let_alarms_publish
 from hf_sagemaker.endpoint_scaling import ScalingFunction
+from hf_sagemaker.execution_roles import ASYNCHRONOUS_PREFIX
 from hf_sagemaker.model_deployment import FollowedJobType, ModelDeployment
 from hf_sagemaker.place import place_of
 from hf_sagemaker.prepared_models import PREPARED_TYPE, ModelPreparation
 from hf_sagemaker.smoke_request import SmokeFunction
-from stacks.contract import ASYNCHRONOUS, approved_parameter, followers, parameter_path
+from stacks.contract import ENDPOINT, approved_parameter, followers, parameter_path
 from stacks.data_stack import DataStack
 from stacks.settings import EnvironmentSettings
 
 FUNCTIONS = Path(__file__).parent.parent / "lambda"
-ENDPOINT = "Endpoint"
-"""With which the ids of endpoints' stacks begin, and of no others."""
 
 
 class InferenceStack(Stack):
@@ -48,11 +47,13 @@ class InferenceStack(Stack):
         self.alarm_topic = sns.Topic(self, "AlarmTopic", master_key=data.keys.operations, enforce_ssl=True)
         let_alarms_publish(self.alarm_topic)
         read_elsewhere = self._read_elsewhere()
-        for construct_id, role in (("ModelAccess", data.roles.serving), ("ServerlessAccess", data.roles.serverless)):
+        for construct_id, role in (
+            ("ModelAccess", data.roles.serving),
+            ("AsynchronousModelAccess", data.roles.asynchronous),
+            ("ServerlessModelAccess", data.roles.serverless),
+        ):
             if read_elsewhere and role:
                 allow.DutyPolicy(self, construct_id, role=role, permissions=read_elsewhere)
-        if settings.endpoints_of("asynchronous"):
-            self._allow_asynchronous()
         self.model_preparation = self._model_preparation(read_elsewhere) if settings.prepares_models else None
         is_used = any(endpoint.is_deployed for endpoint in settings.inference.endpoints)
         self.scaling = self._scaling() if is_used else None
@@ -82,7 +83,7 @@ class InferenceStack(Stack):
             function_root=FUNCTIONS,
             role=self._data.roles.asking,
             asynchronous=(
-                (self._data.buckets.data, self._data.keys.data, ASYNCHRONOUS)
+                (self._data.buckets.data, self._data.keys.data, ASYNCHRONOUS_PREFIX)
                 if self._settings.endpoints_of("asynchronous")
                 else None
             ),
@@ -98,25 +99,6 @@ class InferenceStack(Stack):
             found += [allow.read_models(bucket, places)] if places else []
             found += [allow.decrypt_objects(key, bucket)] if places and key else []
         return found
-
-    def _allow_asynchronous(self) -> None:
-        """Of all asynchronous endpoints: SageMaker works on their queues in the role of their models."""
-        data = self._data
-        allow.DutyPolicy(
-            self,
-            "AsynchronousAccess",
-            role=data.roles.serving,
-            permissions=[
-                allow.write_objects(data.buckets.data, ASYNCHRONOUS),
-                allow.encrypt_objects(data.keys.data, data.buckets.data),
-                allow.allow(
-                    ["sns:Publish"],
-                    place_of(self).arn("sns", f"{self._environment}-{ENDPOINT}*"),
-                    why_wildcards="The topics of asynchronous endpoints, in stacks whose names begin alike.",
-                ),
-                allow.use_key_through(self, data.keys.operations, "sns"),
-            ],
-        )
 
     def _model_preparation(self, read_elsewhere: list[allow.Permission]) -> lambda_.IFunction:
         place = place_of(self)

@@ -7,12 +7,13 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from stacks.batch_stack import BATCH, BatchStack
+from stacks.contract import ENDPOINT
 from stacks.data_stack import DataStack
 from stacks.endpoint_settings import words
 from stacks.endpoint_stack import EndpointStack
 from stacks.guardrails_stack import GuardrailsStack
 from stacks.image_stack import ImageStack
-from stacks.inference_stack import ENDPOINT, InferenceStack
+from stacks.inference_stack import InferenceStack
 from stacks.mirror_stack import MirrorStack
 from stacks.network_stack import NetworkStack
 from stacks.promotion_settings import Destination

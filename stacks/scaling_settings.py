@@ -38,8 +38,8 @@ class ScalingSettings(Settings):
     """Omitted: concurrent-requests for real-time and components, invocations for multi-model, backlog for
     asynchronous, provisioned-concurrency for serverless."""
     target: float | None = None
-    """The metric's value that is aimed at. Omitted: 5 concurrent requests, 600 invocations a minute, 70 % of GPU or CPU,
-    80 % of GPU memory, a backlog of 5, 0.7 of the provisioned concurrency."""
+    """The metric's value that is aimed at. Omitted: 5 concurrent requests, 600 invocations a minute, 70 % of GPU or
+    CPU, 80 % of GPU memory, a backlog of 5, 0.7 of the provisioned concurrency."""
     scale_out_cooldown_seconds: _Seconds = 60
     scale_in_cooldown_seconds: _Seconds = 300
     scale_in: bool = True

@@ -82,20 +82,8 @@ class PartAlarms:
         self, scope: Construct, construct_id: str, name: str, percent: float, meaning: str, runbook: Runbook
     ) -> cloudwatch.Alarm:
         faults, requests = (part_metric(self.part, each, statistic="Sum") for each in (name, "Invocations"))
-        return cloudwatch.MathExpression(
-            expression=f"IF(faults >= {_FAULTS}, 100 * faults / requests, 0)",
-            using_metrics={"faults": faults, "requests": requests},
-            period=Duration.minutes(1),
-            label="Percent of requests",
-        ).create_alarm(
-            scope,
-            f"{self.prefix}{construct_id}",
-            alarm_description=f"{meaning}: {percent:g} % of the requests and more at {self._where}. {see(runbook)}",
-            threshold=percent,
-            evaluation_periods=3,
-            datapoints_to_alarm=2,
-            treat_missing_data=_QUIET,
-        )
+        construct_id = f"{self.prefix}{construct_id}"
+        return _share(scope, construct_id, faults, requests, percent, meaning, self._where, runbook)
 
     def _latency(self, scope: Construct) -> cloudwatch.Alarm:
         return part_metric(self.part, "ModelLatency", statistic="p99").create_alarm(
@@ -133,11 +121,37 @@ class PartAlarms:
         return f"{self.part.kind} {self.part.name} of {where}" if self.prefix else where
 
 
+def _share(
+    scope: Construct,
+    construct_id: str,
+    faults: cloudwatch.Metric,
+    requests: cloudwatch.Metric,
+    percent: float,
+    meaning: str,
+    where: str,
+    runbook: Runbook,
+) -> cloudwatch.Alarm:
+    return cloudwatch.MathExpression(
+        expression=f"IF(faults >= {_FAULTS}, 100 * faults / requests, 0)",
+        using_metrics={"faults": faults, "requests": requests},
+        period=Duration.minutes(1),
+        label="Percent of requests",
+    ).create_alarm(
+        scope,
+        construct_id,
+        alarm_description=f"{meaning}: {percent:g} % of the requests and more at {where}. {see(runbook)}",
+        threshold=percent,
+        evaluation_periods=3,
+        datapoints_to_alarm=2,
+        treat_missing_data=_QUIET,
+    )
+
+
 def queue_alarms(scope: Construct, endpoint_name: str, backlog: int) -> list[cloudwatch.Alarm]:
-    """Of an asynchronous endpoint: failed requests, those that expired unanswered, and more than `backlog` waiting for
-    a quarter of an hour."""
+    """Of an asynchronous endpoint: failed requests, those that expired unanswered, more than `backlog` waiting for a
+    quarter of an hour, and a share of failures that is the model's and no request's."""
     dimensions = {"EndpointName": endpoint_name}
-    found = []
+    found: list[cloudwatch.Alarm] = []
     for construct_id, name, statistic, threshold, periods, description in (
         ("Failures", "InvocationFailures", "Sum", 1, 1, "A request that could not be answered"),
         ("Expired", "ExpiredRequests", "Sum", 1, 1, "A request that nobody got to in time"),
@@ -154,6 +168,11 @@ def queue_alarms(scope: Construct, endpoint_name: str, backlog: int) -> list[clo
                 treat_missing_data=_QUIET,
             )
         )
+    failures, processed = (
+        metric(dimensions, name, statistic="Sum") for name in ("InvocationFailures", "InvocationsProcessed")
+    )
+    where = f"endpoint {endpoint_name}"
+    found.append(_share(scope, "ModelErrors", failures, processed, 25, "Requests fail", where, "model-errors"))
     return found
 
 
@@ -180,19 +199,21 @@ def metric(
     )
 
 
-def rollback_names(alarms: Sequence[cloudwatch.Alarm], kinds: Sequence[RollbackAlarm]) -> list[str]:
+def rollback_names(
+    alarms: Sequence[cloudwatch.Alarm], kinds: Sequence[RollbackAlarm], prefix: str | None = None
+) -> list[str]:
     """Of those of the alarms that give an update back, the weightiest kinds first.
 
-    Names are references, so that an endpoint that names them comes after them.
+    prefix: of the one part that is updated, as PartAlarms has it. Omitted: all parts are.
+    Names are references, so that what is updated comes after its alarms.
     """
-    order = {_IDS[kind]: place for place, kind in enumerate(ROLLBACK_ALARMS) if kind in kinds}
-    found = [
-        (place, alarm)
+    return [
+        alarm.alarm_name
+        for kind in ROLLBACK_ALARMS
+        if kind in kinds
         for alarm in alarms
-        for construct_id, place in order.items()
-        if alarm.node.id.endswith(construct_id)
+        if (alarm.node.id.endswith(_IDS[kind]) if prefix is None else alarm.node.id == prefix + _IDS[kind])
     ]
-    return [alarm.alarm_name for _, alarm in sorted(found, key=lambda each: each[0])]
 
 
 def tell(topic: sns.ITopic | None, alarms: list[cloudwatch.Alarm]) -> None:

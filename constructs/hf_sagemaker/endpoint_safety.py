@@ -56,10 +56,7 @@ class EndpointSafety(Construct):
         if found:
             problems = "; ".join(f"{field} {problem}" for field, problem in found)
             raise ValueError(f"{endpoint.endpoint_name}: {problems}")
-        if endpoint.mode != "components":
-            # Each component has one of its own: the instances below have no traffic that could be moved in parts.
-            names = rollback_names(endpoint.alarms, update.rollback_alarms)
-            endpoint.endpoint.add_property_override("DeploymentConfig", update.deployment_config(names))
+        _put(update, endpoint, components)
         self.scaled = ScaledEndpoint(
             self,
             "Scaling",
@@ -90,3 +87,14 @@ class EndpointSafety(Construct):
             for each in self.node.find_all():
                 if isinstance(each, CfnResource):
                     each.cfn_options.condition = condition
+
+
+def _put(update: UpdateSafety, endpoint: SageMakerEndpoint, components: Sequence[CfnResource]) -> None:
+    """On what has the traffic: the components, or else the endpoint's variants."""
+    alarms, kinds = endpoint.alarms, update.rollback_alarms
+    for each in components:
+        names = rollback_names(alarms, kinds, each.node.id.removesuffix("Component"))
+        if config := update.component_deployment_config(names):
+            each.add_property_override("DeploymentConfig", config)
+    if endpoint.mode != "components" and (config := update.deployment_config(rollback_names(alarms, kinds))):
+        endpoint.endpoint.add_property_override("DeploymentConfig", config)

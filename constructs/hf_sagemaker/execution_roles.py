@@ -20,6 +20,8 @@ SOURCES_PREFIX = "sources/"
 """Where people put training code, in the models bucket."""
 TRAINED_PREFIX = "trained/"
 """Where training jobs put models, in the models bucket."""
+ASYNCHRONOUS_PREFIX = "asynchronous/"
+"""Where requests and answers of asynchronous endpoints lie, in the data bucket."""
 GIT_PREFIX = "git/"
 """Where the build of Git code puts it, in the models bucket. Not below `sources/`, where people write."""
 HUB_PREFIX = "hub/"
@@ -53,6 +55,8 @@ class ExecutionRoles(Construct):
 
     training: assumed by training jobs. Reads data, sources and models; writes trained models and checkpoints.
     serving: assumed by endpoints. Reads models; writes nothing but logs.
+    asynchronous: serving's twin for endpoints with a queue in S3: it reads requests and puts answers below
+        `asynchronous/`, and tells topics. None unless asked for.
     transforming: assumed by batch transforms. Reads models and the declared inputs, writes the declared outputs. None
         unless asked for.
     serverless: serving's twin for endpoints without instances, which run in no VPC: models are read by it from outside.
@@ -83,6 +87,7 @@ class ExecutionRoles(Construct):
         packaging_role: bool = False,
         reporting_role: bool = False,
         fetching_role: bool = False,
+        asynchronous_role: bool = False,
         transforming_role: bool = False,
         serverless_role: bool = False,
         asking_role: bool = False,
@@ -93,6 +98,7 @@ class ExecutionRoles(Construct):
         packaging_role: also create the one that prepares models of endpoints. Omitted: no.
         reporting_role: also create the one that reports training runs. Omitted: no.
         fetching_role: also create the one that brings training code from Git. Omitted: no.
+        asynchronous_role: also create the one of asynchronous endpoints. Omitted: no.
         transforming_role: also create the one of batch transforms. Omitted: no.
         serverless_role: also create the one of serverless endpoints. Omitted: no.
         asking_role: also create the one that asks asynchronous endpoints. Omitted: no.
@@ -116,6 +122,9 @@ class ExecutionRoles(Construct):
         )
         self.fetching = (
             self._role("Fetching", "codebuild.amazonaws.com", "Training code of Git") if fetching_role else None
+        )
+        self.asynchronous = (
+            self._role("Asynchronous", sagemaker, "Asynchronous endpoints") if asynchronous_role else None
         )
         self.serverless = self._role("Serverless", sagemaker, "Serverless endpoints") if serverless_role else None
         self.asking = self._role("Asking", "lambda.amazonaws.com", "Examples of endpoints") if asking_role else None
@@ -150,6 +159,7 @@ class ExecutionRoles(Construct):
         git_key: kms.IKey | None = None,
         packages: PackageSources | None = None,
         builds: Placement | None = None,
+        answer_topics: str | None = None,
         transforms: TransformAccess | None = None,
     ) -> None:
         """Attaches to each role what its duty needs.
@@ -162,6 +172,7 @@ class ExecutionRoles(Construct):
         git_secret_arn, git_key: the same, of Git's token.
         packages: where builds of images get packages from. Omitted: from where anybody may.
         builds: where builds of images run. Omitted: in no VPC.
+        answer_topics: ARN, with `*`, of the topics that asynchronous endpoints tell. Omitted: there are none.
         transforms: what batch transforms read and write. Omitted: there are none.
         """
         for role in self.trainers:
@@ -179,6 +190,18 @@ class ExecutionRoles(Construct):
         self._allow("Serving", self.serving, [*serving, allow.attach_to_vpc(self)])
         if self.serverless:
             self._allow("Serverless", self.serverless, serving)
+        if self.asynchronous and answer_topics:
+            queue = [
+                allow.write_objects(buckets.data, ASYNCHRONOUS_PREFIX),
+                allow.encrypt_objects(keys.data, buckets.data),
+                allow.allow(
+                    ["sns:Publish"],
+                    answer_topics,
+                    why_wildcards="The topics of asynchronous endpoints, in stacks whose names begin alike.",
+                ),
+                allow.use_key_through(self, keys.operations, "sns"),
+            ]
+            self._allow("Asynchronous", self.asynchronous, [*serving, allow.attach_to_vpc(self), *queue])
         self._allow(
             "Building",
             self.building,

@@ -14,6 +14,8 @@ PAUSE = 5.0
 ATTEMPTS = 12
 """A minute: an endpoint is in service when its first instance is, and may refuse for a moment; a model that fails does
 so all the time."""
+_IDLE = b"no capacity"
+"""What SageMaker says of a component that has gone to zero copies, and comes back with the requests of callers."""
 _PASSING = (429, 500, 502, 503, 504)
 
 
@@ -48,10 +50,15 @@ def check(clients: Clients, properties: Mapping[str, Any], *, wait: Callable[[fl
         answers = [(Asked("its only variant", {}), status, answer)]
     else:
         answers = [(each, *_ask(clients.runtime, name, each, example, wait)) for each in asked(properties)]
+    told = []
     for each, status, answer in answers:
-        if not 200 <= status < 300:
+        if _IDLE in answer and "InferenceComponentName" in each.target:
+            told.append(f"{each.name}: no copy to ask")
+        elif 200 <= status < 300:
+            told.append(f"{each.name}: {shown(answer)}")
+        else:
             raise NoAnswer(_failed(name, each.name, status, answer))
-    return f"{name} answered its example: {shown(answers[0][2])}"
+    return f"{name} answered its example. {' '.join(told)}"
 
 
 def is_rolling_back(cloudformation: Any, stack: str) -> bool:

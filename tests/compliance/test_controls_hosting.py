@@ -150,6 +150,49 @@ def test_scaling_that_does_not_scale_is_refused(scaled: Resources, protected: bo
     assert word in problems(43, scaled, protected=protected)[0]
 
 
+def _registered(least: int, most: int, **target: Any) -> Resources:
+    """By our function, as the construct declares it."""
+    policy = {"TargetValue": 5, "ScaleInCooldown": 300, "ScaleOutCooldown": 60}
+    said = {
+        "ResourceId": "endpoint/dev-a/variant/All",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "MinCapacity": least,
+        "MaxCapacity": most,
+        "Policies": [
+            {
+                "PolicyName": "Target",
+                "PolicyType": "TargetTrackingScaling",
+                "TargetTrackingScalingPolicyConfiguration": policy,
+            }
+        ],
+    } | target
+    before, after = json.dumps({"Stack": "|", "Targets": [said]}).split("|")
+    scaled = _scaled(least, most)
+    scaled["Endpoint"]["Properties"]["EndpointName"] = "dev-a"
+    document = {"Fn::Join": ["", [before, {"Ref": "AWS::StackId"}, after]]}
+    registration = {"Type": "Custom::EndpointScaling", "Properties": {"Document": document}}
+    return {"Config": scaled["Config"], "Endpoint": scaled["Endpoint"], "Registration": registration}
+
+
+def test_scaling_that_a_function_registers_is_accepted() -> None:
+    assert problems(43, _registered(1, 2)) == []
+    assert problems(43, _registered(2, 3), protected=True) == []
+
+
+@pytest.mark.parametrize(
+    ("registered", "protected", "word"),
+    [
+        (_registered(1, 4), True, "must be 2 in prod"),
+        (_registered(2, 2), False, "more than MinCapacity"),
+        (_registered(0, 2), False, "cannot leave zero"),
+        (_registered(1, 2, ResourceId="endpoint/dev-a/variant/Other"), False, "no scalable target"),
+        (_registered(1, 2, Policies=[]), False, "TargetTrackingScaling"),
+    ],
+)
+def test_a_registration_that_does_not_scale_is_refused(registered: Resources, protected: bool, word: str) -> None:
+    assert word in problems(43, registered, protected=protected)[0]
+
+
 # --- 44: deployments, 52: data capture, which come later ---
 
 
@@ -168,7 +211,9 @@ def test_updates_that_come_back_by_themselves_are_accepted() -> None:
 
 def test_updates_need_both_alarms_and_steps() -> None:
     assert "ModelLatency" in problems(44, _deployed(["Invocation5XXErrors"]))[0]
-    assert "CANARY or LINEAR" in problems(44, _deployed(["Invocation5XXErrors", "ModelLatency"], "ALL_AT_ONCE"))[0]
+    whole = _deployed(["Invocation5XXErrors", "ModelLatency"], "ALL_AT_ONCE")
+    assert "CANARY or LINEAR" in problems(44, whole, protected=True)[0]
+    assert problems(44, whole) == []  # where people try things
 
 
 def test_once_one_endpoint_rolls_back_each_has_to() -> None:

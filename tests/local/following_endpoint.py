@@ -63,20 +63,25 @@ class ApprovedModels:
 
     def templates(self, s3: Any) -> dict[str, str]:
         """By stack, as CloudFormation takes them; what they name in the bucket of assets is put there."""
-        assembly = self._app.synth()
-        folder = Path(assembly.directory)
-        assets = [
-            asset for file in folder.glob("*.assets.json") for asset in json.loads(file.read_text())["files"].values()
-        ]
-        for asset in assets:
-            source = folder / asset["source"]["path"]
-            if not source.is_dir():
-                continue
-            for place in asset["destinations"].values():
-                if place["bucketName"] not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
-                    s3.create_bucket(Bucket=place["bucketName"])
-                s3.put_object(Bucket=place["bucketName"], Key=place["objectKey"], Body=_zipped(source))
-        return {stack.stack_name: json.dumps(stack.template) for stack in assembly.stacks}
+        return templates_of(self._app, s3)
+
+
+def templates_of(app: App, s3: Any) -> dict[str, str]:
+    """By stack, as CloudFormation takes them; what they name in the bucket of assets is put there."""
+    assembly = app.synth()
+    folder = Path(assembly.directory)
+    assets = [
+        asset for file in folder.glob("*.assets.json") for asset in json.loads(file.read_text())["files"].values()
+    ]
+    for asset in assets:
+        source = folder / asset["source"]["path"]
+        if not source.is_dir():
+            continue
+        for place in asset["destinations"].values():
+            if place["bucketName"] not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+                s3.create_bucket(Bucket=place["bucketName"])
+            s3.put_object(Bucket=place["bucketName"], Key=place["objectKey"], Body=_zipped(source))
+    return {stack.stack_name: json.dumps(stack.template) for stack in assembly.stacks}
 
 
 class _OwnStack(Stack):

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.local import (
+    api_resource_cases,
     data_resource_cases,
     guard_resource_cases,
     internet_resource_cases,
@@ -25,6 +26,7 @@ CASES = [
     *sagemaker_resource_cases.CASES,
     *services_resource_cases.CASES,
     *watch_resource_cases.CASES,
+    *api_resource_cases.CASES,
 ]
 
 # Outputs that some cases need of the resources beside theirs.
@@ -40,6 +42,7 @@ BESIDE = {
     "Address": "OtherAddress",
     "Vpc": "OtherVpc",
     "Queue": "OtherQueue",
+    "Api": "OtherApi",
 }
 
 

@@ -32,6 +32,7 @@ from localcloud import (
     stepfunctions,
     topics,
 )
+from localcloud.execute_api import ExecuteApi
 from localcloud.faulty_apis import FaultyApis
 from localcloud.package_tokens import PackageTokens
 from localcloud.port import HOST
@@ -112,10 +113,13 @@ def serve(cloud: LocalCloud, listener: socket.socket, *, verbose: bool = False) 
     server = make_server(
         HOST,
         cloud.port,
-        control.ControlRoutes(
+        ExecuteApi(
             cloud,
-            FaultyApis(PackageTokens(UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app)))),
-            stop=stopping.set,
+            control.ControlRoutes(
+                cloud,
+                FaultyApis(PackageTokens(UploadsAsTheyCome(DomainDispatcherApplication(create_backend_app)))),
+                stop=stopping.set,
+            ),
         ),
         threaded=True,
         request_handler=QuietRequestHandler,

@@ -5,6 +5,7 @@ from typing import Any
 
 from hf_sagemaker.controls.control import Breach, Control, Proof, judge
 from hf_sagemaker.controls.customer_keys import is_customer_key
+from hf_sagemaker.controls.scaling import IN_PROD, scales
 from hf_sagemaker.controls.state_machines import request_defaults, state_machines
 from hf_sagemaker.controls.subnets import MODEL, placement_fault
 from hf_sagemaker.controls.templates import Resource, Templates
@@ -14,9 +15,8 @@ WITH_A_MODEL = "the first endpoint whose settings name a model"
 """What brings models and endpoints: an environment has none until people have approved a model."""
 ENDPOINT = "AWS::SageMaker::Endpoint"
 CONFIG = "AWS::SageMaker::EndpointConfig"
+COMPONENT = "AWS::SageMaker::InferenceComponent"
 _BUCKET = "AWS::S3::Bucket"
-_IN_PROD = 2
-"""Instances that a protected environment needs, so that one may fail."""
 # Types whose replacement needs the name to be free, and the property that would take it.
 _NAMES = {
     "AWS::IAM::InstanceProfile": "InstanceProfileName",
@@ -28,28 +28,47 @@ _NAMES = {
 
 
 def is_isolated(templates: Templates) -> Iterator[Proof | Breach]:
-    """A model's container has no network, and every model that is served is one of these templates."""
-    for model in templates.resources(MODEL):
-        isolated = model.properties.get("EnableNetworkIsolation") is True
-        yield judge(model, isolated, "its container has a network; EnableNetworkIsolation must be true.")
+    """A model's container has no network, and every model that is served is one of these templates.
+
+    A configuration for inference components isolates their containers itself; the components name the models.
+    """
+    configs = [config for config in templates.resources(CONFIG) if _is_for_components(config)]
+    for resource in (*templates.resources(MODEL), *configs):
+        isolated = resource.properties.get("EnableNetworkIsolation") is True
+        yield judge(resource, isolated, "its container has a network; EnableNetworkIsolation must be true.")
+    named = [(config, variant.get("ModelName")) for config, variant in _variants(templates) if config not in configs]
+    for component in templates.resources(COMPONENT):
+        named.append((component, component.properties.get("Specification", {}).get("ModelName")))
     for config, variant in _variants(templates):
-        served = templates.find(variant.get("ModelName"))
+        named += [
+            (config, name) for pool in variant.get("InstancePools", []) if (name := pool.get("ModelNameOverride"))
+        ]
+    for resource, name in named:
+        served = templates.find(name)
         ours = served is not None and served.type == MODEL
-        yield judge(config, ours, f"serves {variant.get('ModelName')!r}, which is no model of this environment.")
+        yield judge(resource, ours, f"serves {name!r}, which is no model of this environment.")
+
+
+def _is_for_components(config: Resource) -> bool:
+    """Whether it names no model, and a role for those of the components."""
+    named = [variant for variant in config.properties.get("ProductionVariants") or [] if "ModelName" in variant]
+    return "ExecutionRoleArn" in config.properties and not named
 
 
 def is_placed_privately(templates: Templates) -> Iterator[Proof | Breach]:
-    """Models are placed in private subnets of at least two zones, with a security group."""
-    for model in templates.resources(MODEL):
-        fault = placement_fault(templates, model.properties.get("VpcConfig"))
-        yield judge(model, not fault, fault)
+    """Models, and the instances of components, are in private subnets of two zones at least, with a security group."""
+    configs = [config for config in templates.resources(CONFIG) if _is_for_components(config)]
+    for resource in (*templates.resources(MODEL), *configs):
+        fault = placement_fault(templates, resource.properties.get("VpcConfig"))
+        yield judge(resource, not fault, fault)
 
 
 def encrypts_volumes(templates: Templates) -> Iterator[Proof | Breach]:
     """Volumes are encrypted with our key; local NVMe is encrypted by hardware, and SageMaker refuses a key for it."""
     for config in templates.resources(CONFIG):
         key = config.properties.get("KmsKeyId")
-        types = [v["InstanceType"] for v in config.properties.get("ProductionVariants", []) if "InstanceType" in v]
+        variants = [variant for of, variant in _variants(templates) if of is config]
+        types = [name for variant in variants for name in _types(variant)]
         without = [name for name in types if not instance_type(name, "hosting").takes_volume_key]
         if without and len(without) < len(types):
             yield Breach(config, f"{', '.join(without)} refuse the volume key that its other variants need; part them.")
@@ -60,84 +79,72 @@ def encrypts_volumes(templates: Templates) -> Iterator[Proof | Breach]:
 
 
 def survives_an_instance(templates: Templates) -> Iterator[Proof | Breach]:
-    """Where stacks are protected, every variant has two instances, so that one may fail."""
+    """Where stacks are protected, every variant that somebody waits for has two instances, so that one may fail."""
     for config, variant in _variants(templates):
         if config.stack not in templates.protected:
             yield Proof(config, "Asked for in prod only.")
+        elif _is_asynchronous(config):
+            yield Proof(config, "Requests wait in a queue until there is another instance.")
+        elif variant in (config.properties.get("ShadowProductionVariants") or []):
+            yield Proof(config, "A shadow answers nobody.")
         elif "ServerlessConfig" not in variant:
             count = variant.get("InitialInstanceCount", 0)
-            yield judge(config, count >= _IN_PROD, f"has {count} instance; InitialInstanceCount must be {_IN_PROD}.")
+            yield judge(config, count >= IN_PROD, f"has {count} instance; InitialInstanceCount must be {IN_PROD}.")
 
 
-def scales(templates: Templates) -> Iterator[Proof | Breach]:
-    """Every variant follows its load between limits, without haste."""
-    for endpoint in templates.resources(ENDPOINT):
-        config = templates.find(endpoint.properties.get("EndpointConfigName"))
-        for variant in config.properties.get("ProductionVariants", []) if config else [{}]:
-            name = variant.get("VariantName")
-            targets = [t for t in templates.resources(_TARGET) if _scales(t, endpoint, name)]
-            if not targets:
-                yield Breach(endpoint, f"its variant {name} has no scalable target of its own.")
-            for target in targets:
-                faults = list(_scaling_faults(templates, target))
-                yield judge(target, not faults, f"{'; '.join(faults)}.")
-
-
-_TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
-_POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
-
-
-def _scales(target: Resource, endpoint: Resource, variant: object) -> bool:
-    resource = str(target.properties.get("ResourceId"))
-    return endpoint.is_named_by(resource) and resource.endswith(f"/variant/{variant}")
-
-
-def _scaling_faults(templates: Templates, target: Resource) -> Iterator[str]:
-    least, most = target.properties.get("MinCapacity", 0), target.properties.get("MaxCapacity", 0)
-    if target.stack in templates.protected and least < _IN_PROD:
-        yield f"MinCapacity is {least}, and must be {_IN_PROD} in prod"
-    if least < 1:
-        yield f"MinCapacity is {least}: target tracking cannot leave zero"
-    if most <= least:
-        yield f"MaxCapacity is {most}, and must be more than MinCapacity ({least})"
-    tracking = [
-        policy.properties.get("TargetTrackingScalingPolicyConfiguration", {})
-        for policy in templates.resources(_POLICY)
-        if target.is_named_by(policy.properties.get("ScalingTargetId"))
-        and policy.properties.get("PolicyType") == "TargetTrackingScaling"
-    ]
-    if not tracking:
-        yield "it needs a policy of type TargetTrackingScaling"
-    for policy in tracking:
-        if not policy.get("TargetValue", 0) > 0:
-            yield "its policy needs a TargetValue"
-        if absent := [side for side in ("ScaleInCooldown", "ScaleOutCooldown") if not policy.get(side)]:
-            yield f"its policy needs {' and '.join(absent)}"
+def _is_asynchronous(config: Resource) -> bool:
+    return "AsyncInferenceConfig" in config.properties
 
 
 def rolls_back(templates: Templates) -> Iterator[Proof | Breach]:
-    """An update moves some traffic first, and comes back by itself when an alarm goes off.
+    """An update moves some traffic first, where stacks are protected, and comes back by itself when an alarm goes off.
 
-    From the first endpoint that says how it is updated, each has to.
+    From the first endpoint that says how it is updated, each has to; but for those whose updates SageMaker lets watch
+    no alarms: without servers, with components, which have updates of their own, and with several variants.
     """
     endpoints = list(templates.resources(ENDPOINT))
     if any("DeploymentConfig" in endpoint.properties for endpoint in endpoints):
         for endpoint in endpoints:
-            faults = list(_deployment_faults(templates, endpoint.properties.get("DeploymentConfig", {})))
+            deployment = endpoint.properties.get("DeploymentConfig")
+            if deployment is None and (why := _has_no_guardrails(templates, endpoint)):
+                yield Proof(endpoint, why)
+                continue
+            steps = endpoint.stack in templates.protected
+            faults = list(_deployment_faults(templates, deployment or {}, steps=steps))
             yield judge(endpoint, not faults, f"{'; '.join(faults)}.")
 
 
-def _deployment_faults(templates: Templates, deployment: Mapping[str, Any]) -> Iterator[str]:
+def _has_no_guardrails(templates: Templates, endpoint: Resource) -> str | None:
+    config = templates.find(endpoint.properties.get("EndpointConfigName"))
+    variants = config.properties.get("ProductionVariants", []) if config else []
+    if len(variants) > 1:
+        return "Its variants may come and go, which SageMaker refuses under any guardrail."
+    if any("ServerlessConfig" in each for each in variants):
+        return "SageMaker has no guardrails for serverless endpoints."
+    if variants and all("ModelName" not in each for each in variants):
+        return "Its components are updated, and given back, one by one."
+    return None
+
+
+def _deployment_faults(templates: Templates, deployment: Mapping[str, Any], *, steps: bool) -> Iterator[str]:
     routing = deployment.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-    if routing.get("Type") not in ("CANARY", "LINEAR"):
-        yield "DeploymentConfig needs a blue/green policy of type CANARY or LINEAR"
+    if steps and routing.get("Type") not in ("CANARY", "LINEAR") and "RollingUpdatePolicy" not in deployment:
+        yield "DeploymentConfig needs a policy that is rolling, or blue/green of type CANARY or LINEAR"
     named = [alarm.get("AlarmName") for alarm in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
     alarms = [alarm for name in named if (alarm := templates.find(name)) and alarm.type == "AWS::CloudWatch::Alarm"]
     if len(alarms) < len(named):
         yield "AutoRollbackConfiguration names an alarm that is not in the templates"
-    watched = {str(alarm.properties.get("MetricName")) for alarm in alarms}
-    if missing := {"Invocation5XXErrors", "ModelLatency"} - watched:
+    watched = {name for alarm in alarms for name in _metrics(alarm)}
+    asynchronous = {"ApproximateBacklogSize", "InvocationFailures"} & watched
+    if not asynchronous and (missing := {"Invocation5XXErrors", "ModelLatency"} - watched):
         yield f"AutoRollbackConfiguration needs alarms on {' and '.join(sorted(missing))}"
+
+
+def _metrics(alarm: Resource) -> Iterator[str]:
+    """Names of the metrics that it looks at, by themselves or in an expression."""
+    yield str(alarm.properties.get("MetricName"))
+    for each in alarm.properties.get("Metrics") or []:
+        yield str(each.get("MetricStat", {}).get("Metric", {}).get("MetricName"))
 
 
 def keeps_its_scale(templates: Templates) -> Iterator[Proof | Breach]:
@@ -163,8 +170,8 @@ def exists(templates: Templates) -> Iterator[Proof | Breach]:
     Whether the region has it is known to the CDK's own validation, which every synth runs too.
     """
     for config, variant in _variants(templates):
-        if "InstanceType" in variant:
-            yield _type_exists(config, variant["InstanceType"], "hosting")
+        for name in _types(variant):
+            yield _type_exists(config, name, "hosting")
     for machine in state_machines(templates):
         for limits in request_defaults(machine):
             for name in limits["instance_types"]:
@@ -204,6 +211,12 @@ def _capture_faults(templates: Templates, capture: Mapping[str, Any]) -> Iterato
     modes = {option.get("CaptureMode") for option in capture.get("CaptureOptions", [])}
     if not (modes >= {"Input", "Output"} or "InputAndOutput" in modes):
         yield "DataCaptureConfig.CaptureOptions must have Input and Output"
+
+
+def _types(variant: Mapping[str, Any]) -> list[str]:
+    """Its instance type, or those of its pools. Empty: serverless."""
+    own = [variant["InstanceType"]] if "InstanceType" in variant else []
+    return own + [pool["InstanceType"] for pool in variant.get("InstancePools") or []]
 
 
 def _variants(templates: Templates) -> Iterator[tuple[Resource, Mapping[str, Any]]]:

@@ -24,6 +24,7 @@ from hf_sagemaker.job_kinds import TRANSFORM
 ROLE = "AWS::IAM::Role"
 _REFERENCE = re.compile(r"\$\{[^}]+\}")
 _DUTIES = ("building", "training", "serving", "deploying")
+_ANSWER = ("s3:AbortMultipartUpload", "s3:PutObject")
 _SHARED_SERVICES = ("cloudwatch", "ec2", "kms", "logs", "xray")
 """Telemetry, network interfaces and encryption: whatever runs needs them, whatever its duty."""
 _ENDPOINT_CHANGES = (
@@ -102,7 +103,7 @@ def separates_duties(templates: Templates) -> Iterator[Proof | Breach | Missing]
 
 
 def serves_or_trains(templates: Templates) -> Iterator[Proof | Breach | Missing]:
-    """Who serves writes nothing to S3; who trains changes no endpoint.
+    """Who serves writes nothing to S3 but answers of asynchronous endpoints; who trains changes no endpoint.
 
     The model of a batch transform serves nobody: its role writes what it was asked for, and nobody can call it.
     """
@@ -118,11 +119,39 @@ def serves_or_trains(templates: Templates) -> Iterator[Proof | Breach | Missing]
     if training is None or hosting[0] is None:
         yield Missing("roles that the parameters roles/training-arn and roles/serving-arn name")
     for role in {role.path: role for role in hosting if role}.values():
-        writes = [action for action in matching("s3:*", "changing") if _may(templates, role, action)]
+        # The usual role of endpoints writes none, whatever else uses it.
+        places = [] if role is hosting[0] else _answers(templates, role)
+        writes = [action for action in matching("s3:*", "changing") if _changes_s3(templates, role, action, places)]
         yield judge(role, not writes, f"serves and may change S3: {', '.join(writes)}.")
     if training:
         changes = [action for action in _ENDPOINT_CHANGES if _may(templates, training, action)]
         yield judge(training, not changes, f"trains and may change endpoints: {', '.join(changes)}.")
+
+
+def _answers(templates: Templates, role: Resource) -> list[str]:
+    """Beginnings of the ARNs of what asynchronous endpoints with this role answer: the first folder of their output."""
+    found = []
+    for config in templates.resources("AWS::SageMaker::EndpointConfig"):
+        output = config.properties.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("S3OutputPath")
+        bucket = templates.find(output)
+        models = [templates.find(each.get("ModelName")) for each in config.properties.get("ProductionVariants", [])]
+        served_by = [templates.find(model.properties.get("ExecutionRoleArn")) for model in models if model]
+        # A reference holds a slash of its own: `${stack/id.Ref}`.
+        if bucket and role in served_by and (folder := str(output).partition("}/")[2].partition("/")[0]):
+            found.append(f"{bucket.reference('Arn')}/{folder}/")
+    return found
+
+
+def _changes_s3(templates: Templates, role: Resource, action: str, places: list[str]) -> bool:
+    """Whether the role may do this anywhere but below these places, where it may put objects."""
+    return any(
+        covers(statement, action)
+        and not (
+            action in _ANSWER
+            and all(any(str(each).startswith(place) for place in places) for each in statement.get("Resource", ["*"]))
+        )
+        for statement in allowed(templates, role)
+    )
 
 
 def _is_account(principal: object) -> bool:

@@ -63,6 +63,7 @@ class Deployment:
         self._deployed: dict[str, Deployed] = {}
         self._resolver = Resolver(template, names, self._deployed, surroundings)
         self._undo: list[Callable[[], None]] = []
+        self._made: list[str] = []
         self._replaced: list[ResourceRecord] = []
 
     def create(self) -> None:
@@ -165,7 +166,7 @@ class Deployment:
             stack.resources[logical_id] = ResourceRecord(logical_id, type_name, definition, properties, deployed)
 
         stack.tell(logical_id, type_name, "", "CREATE_IN_PROGRESS")
-        self._undo.append(lambda: self._undo_creation(logical_id))
+        self._made.append(logical_id)
         request = self._request(logical_id, properties, note)
         note(self._types[type_name].create(request))
         left_out = reasons.left_out(self._types[type_name].left_out(request))
@@ -209,20 +210,22 @@ class Deployment:
         self._create(logical_id, definition, properties)
         self._replaced.append(record)
 
-    def _undo_creation(self, logical_id: str) -> None:
-        record = self._stack.resources.pop(logical_id, None)
-        if record and self._delete([record]):
-            raise ResourceError(f"{logical_id} could not be deleted")
-
     def _roll_back(self) -> str:
+        """As on AWS it goes through the resources in their order once more, to what they were: what depends on others
+        comes after them again. What is there in vain is deleted when everything is back.
+        """
+        resources = self._stack.resources
+        in_vain = [resources.pop(logical_id) for logical_id in self._made if logical_id in resources]
         status = "UPDATE_ROLLBACK_COMPLETE"
         self._replaced = []  # What the update meant to replace is back; from here on, what going back replaces.
-        for undo in reversed(self._undo):
+        for undo in self._undo:
             try:
                 undo()
             except Exception as error:
                 LOG.warning("rollback of %s: %s", self._stack.name, reasons.of(error))
                 status = "UPDATE_ROLLBACK_FAILED"
+        if self._delete(in_vain):
+            status = "UPDATE_ROLLBACK_FAILED"
         self._delete(self._replaced, replaced=True)
         return status
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from localcloud.cloudformation.resource import ResourceType
 from localcloud.cloudformation.resources import (
+    api_gateway,
+    api_requests,
     builds,
     costs,
     custom,
@@ -27,6 +29,8 @@ from localcloud.cloudformation.resources import (
 from localcloud.cloudformation.resources.moto_models import moto_types
 
 MODULES = (
+    api_gateway,
+    api_requests,
     builds,
     costs,
     custom,
