@@ -47,7 +47,8 @@ class GuardrailsStack(Stack):
     def _boundaries(
         self, environment: str, settings: EnvironmentSettings
     ) -> tuple[iam.IManagedPolicy | None, iam.IManagedPolicy | None]:
-        """Of roles in general, and of those that look after endpoints, which are there only where endpoints are."""
+        """Of roles in general, and of those that look after endpoints, which are there only where there are any, or
+        batch transforms."""
         choice = settings.roles.permissions_boundary
         if choice == "none":
             return None, None
@@ -55,8 +56,12 @@ class GuardrailsStack(Stack):
             given = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", choice)
             return given, given
         general = self._boundary(environment, settings)
-        if not any(endpoint.is_deployed for endpoint in settings.inference.endpoints):
-            acknowledge_boundaries(self, general.wildcards)
+        acknowledge_boundaries(general, general.wildcards)
+        looked_after = [
+            *settings.inference.batch_transforms,
+            *(e for e in settings.inference.endpoints if e.is_deployed),
+        ]
+        if not looked_after:
             return general, None
         of_endpoints = EndpointsBoundary(
             self,
@@ -66,7 +71,7 @@ class GuardrailsStack(Stack):
             denials=self._denials,
             deployers=f"{environment}-Inference-ModelDeployment" if settings.followed_job_types else None,
         )
-        acknowledge_boundaries(self, [*general.wildcards, *of_endpoints.wildcards])
+        acknowledge_boundaries(of_endpoints, of_endpoints.wildcards)
         return general, of_endpoints
 
     def _boundary(self, environment: str, settings: EnvironmentSettings) -> PermissionsBoundary:
