@@ -107,7 +107,8 @@ def instance_types(settings: EnvironmentSettings) -> list[str]:
     """Every instance type that the settings allow somewhere."""
     jobs = {name for job in settings.training.job_types for name in job.all_instance_types}
     jobs |= {job.processing_instance_type for job in settings.training.job_types if job.processing_instance_type}
-    return sorted(jobs | {name for endpoint in settings.inference.endpoints for name in endpoint.all_instance_types})
+    endpoints = {name for endpoint in settings.inference.endpoints for name in endpoint.all_instance_types}
+    return sorted(jobs | endpoints | {transform.instance_type for transform in settings.inference.batch_transforms})
 
 
 def image_accounts(settings: EnvironmentSettings) -> list[str]:

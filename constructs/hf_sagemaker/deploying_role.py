@@ -14,6 +14,7 @@ PASSED_TO = (
     "lambda.amazonaws.com",
     "s3.amazonaws.com",
     "sagemaker.amazonaws.com",
+    "scheduler.amazonaws.com",
     "states.amazonaws.com",
     "vpc-flow-logs.amazonaws.com",
 )

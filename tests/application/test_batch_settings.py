@@ -120,6 +120,11 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def test_the_guardrails_admit_its_instance_type(tmp_path: Path) -> None:
+    stacks = _synthesise(_load(tmp_path, {**NIGHTLY, "instance_type": "ml.g5.2xlarge"}))
+    assert "ml.g5.2xlarge" in json.dumps(stacks["dev-Guardrails"])
+
+
 def test_without_transforms_nothing_is_there(tmp_path: Path) -> None:
     stacks = _synthesise(_load(tmp_path))
     assert [name for name in stacks if name.startswith("dev-Batch")] == []

@@ -135,6 +135,7 @@ def deploy_work(scope: Construct, environment: str) -> list[Permission]:
     return [
         allow(actions.FUNCTIONS, f"{arn}:lambda:{place}:function:{environment}-*", why_wildcards=_PREFIXES),
         allow(actions.STATE_MACHINES, f"{arn}:states:{place}:stateMachine:*", why_wildcards=_PREFIXES),
+        allow(actions.SCHEDULES, f"{arn}:scheduler:{place}:schedule/default/{environment}-*", why_wildcards=_PREFIXES),
         allow(actions.TOPICS, f"{arn}:sns:{place}:{environment}-*", why_wildcards=_PREFIXES),
         allow(actions.RULES, f"{arn}:events:{place}:rule/{environment}-*", why_wildcards=_PREFIXES),
         allow(actions.QUEUES, f"{arn}:sqs:{place}:{environment}-*", why_wildcards=_PREFIXES),

@@ -248,6 +248,12 @@ STATE_MACHINES = (
     "states:UntagResource",
     "states:UpdateStateMachine",
 )
+SCHEDULES = (
+    "scheduler:CreateSchedule",
+    "scheduler:DeleteSchedule",
+    "scheduler:GetSchedule",
+    "scheduler:UpdateSchedule",
+)
 TOPICS = (
     "sns:CreateTopic",
     "sns:DeleteTopic",
