@@ -122,8 +122,8 @@ def start(
         raise EndpointRefusalError(
             f"{name} was not stopped but deleted by hand, and nobody has kept what it was. Its stack has its "
             "configuration: `aws cloudformation describe-stack-resources --stack-name <its stack>` names it, and `aws "
-            f"sagemaker create-endpoint --endpoint-name {name} --endpoint-config-name <it>` makes the endpoint again. A "
-            "deployment that changes the endpoint does so, too."
+            f"sagemaker create-endpoint --endpoint-name {name} --endpoint-config-name <it>` makes the endpoint again. "
+            "A deployment that changes the endpoint does so, too."
         )
     own = {"hf-sagemaker:environment": lifetimes.environment, "hf-sagemaker:endpoint": endpoint.name}
     tags = {**state.tags, **own}
