@@ -192,8 +192,8 @@ class EndpointKeeper(Construct):
 class KeptEndpoint(Construct):
     """Lets one endpoint be stopped and started, and says when it ends.
 
-    It belongs into the endpoint's stack. Its parameter says of which configuration the endpoint is made, and so what a
-    start makes; CloudFormation brings it back on rollback.
+    It belongs into the endpoint's stack. Its custom resource comes before the endpoint. Its parameter says when the
+    endpoint ends; no new model changes it, so that approvals, which may change no parameter, deploy.
 
     presence: the custom resource that comes before the endpoint, and before whatever looks at it.
     """
@@ -245,7 +245,11 @@ class KeptEndpoint(Construct):
         )
         self.presence = presence
         endpoint.node.add_dependency(presence)
-        declaration = ssm.CfnParameter(
+        if exists:
+            for each in presence.node.find_all():
+                if isinstance(each, CfnResource):
+                    each.cfn_options.condition = exists
+        ssm.CfnParameter(
             self,
             "Lifetime",
             name=f"/hf-sagemaker/{keeper.environment}/lifetimes/{name}",
@@ -253,7 +257,6 @@ class KeptEndpoint(Construct):
             value=stack.to_json_string(
                 {
                     "endpoint": endpoint_name,
-                    "config": config,
                     "stack": stack.stack_name,
                     "variants": [part.name for part in parts],
                     **({"hours": hours} if hours else {}),
@@ -261,9 +264,3 @@ class KeptEndpoint(Construct):
                 }
             ),
         )
-        # What it says is true when the endpoint is updated, and on rollback when it is back.
-        declaration.node.add_dependency(endpoint)
-        if exists:
-            for each in self.node.find_all():
-                if isinstance(each, CfnResource):
-                    each.cfn_options.condition = exists

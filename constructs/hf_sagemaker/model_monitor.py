@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aws_cdk import CfnCondition, CfnResource, Duration, Fn
+from aws_cdk import CfnCondition, Duration, Fn
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -138,6 +138,7 @@ class ModelMonitor(Construct):
             "DataQuality" if isinstance(checks, DataQuality) else "ModelQuality"
         )
         word = "data-quality" if self._kind == "DataQuality" else "model-quality"
+        name = f"{endpoint_name}-{word}"
         self._results = f"{RESULTS_PREFIX}{endpoint_name}/{word}"
         definition = self._definition(instance_type)
         # SageMaker looks for the endpoint.
@@ -145,7 +146,7 @@ class ModelMonitor(Construct):
         schedule = sagemaker.CfnMonitoringSchedule(
             self,
             "Schedule",
-            monitoring_schedule_name=f"{endpoint_name}-{word}",
+            monitoring_schedule_name=name,
             monitoring_schedule_config=sagemaker.CfnMonitoringSchedule.MonitoringScheduleConfigProperty(
                 monitoring_type=self._kind,
                 # CloudFormation knows its ARN, which ends in the name.
@@ -156,12 +157,9 @@ class ModelMonitor(Construct):
             ),
         )
         self.topic = sns.Topic(self, "Topic", master_key=place.topic_key, enforce_ssl=True)
-        self._tell(schedule, alarm_topic)
+        definition.cfn_options.condition = schedule.cfn_options.condition = exists
+        self._tell(place_of(self).arn("sagemaker", f"monitoring-schedule/{name}"), alarm_topic)
         self.alarm = self._alarm(alarm_topic)
-        if exists:
-            for each in self.node.find_all():
-                if isinstance(each, CfnResource):
-                    each.cfn_options.condition = exists
 
     def _definition(
         self, instance_type: str
@@ -244,7 +242,7 @@ class ModelMonitor(Construct):
     def _uri(self, key: str) -> str:
         return self._place.bucket.s3_url_for_object(key)
 
-    def _tell(self, schedule: sagemaker.CfnMonitoringSchedule, alarm_topic: sns.ITopic | None) -> None:
+    def _tell(self, schedule_arn: str, alarm_topic: sns.ITopic | None) -> None:
         """Two rules: EventBridge has no "or" over what both conditions are about."""
         ends: Sequence[tuple[str, dict[str, Any]]] = (
             ("Violated", {"ExitMessage": [{"prefix": "CompletedWithViolations"}]}),
@@ -259,7 +257,7 @@ class ModelMonitor(Construct):
                 event_pattern={
                     "source": ["aws.sagemaker"],
                     "detail-type": ["SageMaker Processing Job State Change"],
-                    "detail": {"MonitoringScheduleArn": [schedule.attr_monitoring_schedule_arn], **end},
+                    "detail": {"MonitoringScheduleArn": [schedule_arn], **end},
                 },
                 targets=[
                     events.CfnRule.TargetProperty(

@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from keep_endpoints.lifetime import Declaration, Startable, State
+from keep_endpoints.lifetime import Declaration, Named, State
 
 _PREFIX = "/hf-sagemaker"
 GONE = "gone"
@@ -73,53 +73,66 @@ def stop(
 ) -> State:
     """Deletes the endpoint, and remembers that. clients: of `sagemaker` and `cloudformation`. Returns the new state.
 
-    Raises EndpointRefusalError where it could not be started again as it was, or a deployment is at it.
+    Raises EndpointRefusalError where it does not serve, or a deployment is at it.
     """
     sagemaker, name = clients["sagemaker"], declaration.endpoint
     described = describe(sagemaker, name)
     status = described["EndpointStatus"]
     if status != "InService":
         raise EndpointRefusalError(f"{name} is {status}, and only an endpoint that is InService is stopped.")
-    if described["EndpointConfigName"] != declaration.config:
-        raise EndpointRefusalError(
-            f"{name} runs the configuration {described['EndpointConfigName']}, and its stack {declaration.stack} says "
-            f"{declaration.config}: started again it would not be the same. `make deploy` brings them together."
-        )
     (stack,) = clients["cloudformation"].describe_stacks(StackName=declaration.stack)["Stacks"]
     if stack["StackStatus"].endswith("_IN_PROGRESS"):
         raise EndpointRefusalError(
             f"The stack {declaration.stack} of {name} is {stack['StackStatus']}: wait for the deployment's end."
         )
     tags = _tags(sagemaker, described["EndpointArn"])
-    stopped = replace(state, stopped=now, why=why, tags=tags, until=None, warned=None)
-    # Before it is gone: else its tags would be lost with it.
+    config = described["EndpointConfigName"]
+    stopped = replace(state, stopped=now, why=why, config=config, tags=tags, until=None, warned=None)
+    # Before it is gone: else what it was would be lost with it.
     lifetimes.write(declaration.name, stopped)
     sagemaker.delete_endpoint(EndpointName=name)
     return stopped
 
 
 def start(
-    sagemaker: Any, lifetimes: Lifetimes, declaration: Startable, state: State, *, wait: Callable[[], None]
+    sagemaker: Any,
+    lifetimes: Lifetimes,
+    endpoint: Named,
+    state: State,
+    *,
+    config: str | None = None,
+    wait: Callable[[], None],
 ) -> bool:
-    """Makes the endpoint again, of the declared configuration. False: it is there.
+    """Makes the endpoint again. False: it is there.
 
+    config: of which it is made. Omitted: that which it had when it was stopped.
     wait: sleeps until the next look at an endpoint that is just being deleted.
+
+    Raises EndpointRefusalError where nobody knows what it was.
     """
-    status = describe(sagemaker, declaration.endpoint)["EndpointStatus"]
+    name = endpoint.endpoint
+    status = describe(sagemaker, name)["EndpointStatus"]
     while status == "Deleting":
         wait()
-        status = describe(sagemaker, declaration.endpoint)["EndpointStatus"]
+        status = describe(sagemaker, name)["EndpointStatus"]
     if status != GONE:
         return False
-    # Those of the time when it was stopped. Of one that somebody has deleted by hand nobody has kept them.
-    own = {"hf-sagemaker:environment": lifetimes.environment, "hf-sagemaker:endpoint": declaration.name}
+    config = config or state.config
+    if not config:
+        raise EndpointRefusalError(
+            f"{name} was not stopped but deleted by hand, and nobody has kept what it was. Its stack has its "
+            "configuration: `aws cloudformation describe-stack-resources --stack-name <its stack>` names it, and `aws "
+            f"sagemaker create-endpoint --endpoint-name {name} --endpoint-config-name <it>` makes the endpoint again. "
+            "A deployment that changes the endpoint does so, too."
+        )
+    own = {"hf-sagemaker:environment": lifetimes.environment, "hf-sagemaker:endpoint": endpoint.name}
     tags = {**state.tags, **own}
     sagemaker.create_endpoint(
-        EndpointName=declaration.endpoint,
-        EndpointConfigName=declaration.config,
+        EndpointName=name,
+        EndpointConfigName=config,
         Tags=[{"Key": key, "Value": value} for key, value in sorted(tags.items())],
     )
-    lifetimes.write(declaration.name, State())
+    lifetimes.write(endpoint.name, State())
     return True
 
 

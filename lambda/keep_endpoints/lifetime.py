@@ -16,19 +16,15 @@ _LONGEST_LEAD = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Startable:
-    """An endpoint that can be made of a configuration that is there.
-
-    name: in the settings. endpoint, config: as SageMaker knows them.
-    """
+class Named:
+    """An endpoint. name: in the settings. endpoint: in SageMaker."""
 
     name: str
     endpoint: str
-    config: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Declaration(Startable):
+class Declaration(Named):
     """What the stack says of an endpoint, as `hf_sagemaker.endpoint_keeper` writes it into a parameter.
 
     stack: it is in. variants: as SageMaker knows them. hours: after which it ends, from when it was made or started.
@@ -52,13 +48,14 @@ class State:
     """What has been done about an endpoint, as this package writes it into a parameter.
 
     until: to when somebody has extended it. warned: when people were told of its end. stopped: when it was. why: it
-    was. tags: it had. None: not.
+    was. config, tags: it had then, and so has again when it is started. None, empty: not.
     """
 
     until: datetime | None = None
     warned: datetime | None = None
     stopped: datetime | None = None
     why: str = ""
+    config: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

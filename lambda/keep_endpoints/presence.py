@@ -10,7 +10,7 @@ import boto3
 
 from custom_resource.fulfilment import Made, fulfil
 from keep_endpoints.endpoints import GONE, Lifetimes, describe, start
-from keep_endpoints.lifetime import Startable, State
+from keep_endpoints.lifetime import Named, State
 
 _PAUSE = 10.0
 _RESERVE = 30.0
@@ -47,9 +47,10 @@ class Presence:
             return Made(name)
         lifetimes = Lifetimes(self.ssm, properties["Environment"])
         # As it was, and not as it will be: CloudFormation then updates it as if it had never been away.
-        was = Startable(name=properties["Name"], endpoint=name, config=before["EndpointConfigName"])
-        state = lifetimes.states().get(was.name, State())
-        start(self.sagemaker, lifetimes, was, state, wait=lambda: self._pause(name))
+        endpoint = Named(name=properties["Name"], endpoint=name)
+        state = lifetimes.states().get(endpoint.name, State())
+        config = before["EndpointConfigName"]
+        start(self.sagemaker, lifetimes, endpoint, state, config=config, wait=lambda: self._pause(name))
         while (described := describe(self.sagemaker, name))["EndpointStatus"] == "Creating":
             self._pause(name)
         if described["EndpointStatus"] != "InService":

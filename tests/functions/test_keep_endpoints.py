@@ -22,7 +22,7 @@ TAGS = [{"Key": "hf-sagemaker:environment", "Value": "dev"}, {"Key": "team", "Va
 
 
 def _declared(**others: Any) -> Declaration:
-    names = {"name": "sentiment", "endpoint": "dev-sentiment", "config": "config-1", "stack": "dev-EndpointSentiment"}
+    names = {"name": "sentiment", "endpoint": "dev-sentiment", "stack": "dev-EndpointSentiment"}
     return Declaration(**{**names, "variants": ("AllTraffic",), **others})
 
 
@@ -87,7 +87,14 @@ def test_people_are_told_before(warned: float | None, hours: float, decision: st
 
 
 def test_a_state_is_read_as_it_was_written() -> None:
-    state = State(until=_after(1), warned=_after(2), stopped=_after(3), why="its time is over", tags={"team": "search"})
+    state = State(
+        until=_after(1),
+        warned=_after(2),
+        stopped=_after(3),
+        why="its time is over",
+        config="c",
+        tags={"team": "search"},
+    )
     assert State.read(state.written()) == state
     assert State.read(None) == State()
 
@@ -121,7 +128,6 @@ class Account:
         sagemaker.create_endpoint(EndpointName=f"dev-{name}", EndpointConfigName="config-1", Tags=TAGS)
         content = {
             "endpoint": f"dev-{name}",
-            "config": "config-1",
             "stack": f"dev-Endpoint{name.capitalize()}",
             "variants": ["AllTraffic"],
             **limits,
@@ -209,22 +215,16 @@ def test_an_endpoint_without_limits_stays(account: Account) -> None:
     assert account.names == ["dev-sentiment"]
 
 
-@pytest.mark.parametrize("reason", ["a deployment", "another configuration"])
-def test_what_could_not_be_started_again_is_not_stopped(account: Account, reason: str) -> None:
+def test_an_endpoint_that_is_being_deployed_is_not_stopped(account: Account) -> None:
     # Given one whose time is over, and that people were told of
     made = account.serve(hours=4)
     account.look(made + timedelta(hours=3, minutes=5))
-    if reason == "a deployment":
-        account.busy = True
-    else:
-        sagemaker = account.clients["sagemaker"]
-        sagemaker.delete_endpoint(EndpointName="dev-sentiment")
-        sagemaker.create_endpoint(EndpointName="dev-sentiment", EndpointConfigName="config-2")
-        made = datetime.now(UTC)
-        account.look(made + timedelta(hours=3, minutes=5))
+    account.busy = True
     # When the next look comes, then it stays, until that is over
     assert account.look(made + timedelta(hours=5)) == []
     assert account.names == ["dev-sentiment"]
+    account.busy = False
+    assert account.look(made + timedelta(hours=6)) == ["stopped"]
 
 
 def test_one_that_cannot_be_looked_at_does_not_keep_the_others(
@@ -270,6 +270,16 @@ def test_a_start_makes_it_again_with_its_name_configuration_and_tags(account: Ac
     tags = {each["Key"]: each["Value"] for each in sagemaker.list_tags(ResourceArn=described["EndpointArn"])["Tags"]}
     assert tags == {"hf-sagemaker:environment": "dev", "hf-sagemaker:endpoint": "sentiment", "team": "search"}
     assert account.lifetimes.states()["sentiment"] == State()
+
+
+def test_what_nobody_has_stopped_is_not_started(account: Account) -> None:
+    # Given an endpoint that somebody has deleted
+    account.serve()
+    sagemaker, declaration = account.clients["sagemaker"], account.lifetimes.declarations()["sentiment"]
+    sagemaker.delete_endpoint(EndpointName="dev-sentiment")
+    # When it is to be started, then what it was is not guessed
+    with pytest.raises(EndpointRefusalError, match="nobody has kept what it was"):
+        start(sagemaker, account.lifetimes, declaration, State(), wait=lambda: pytest.fail("waited"))
 
 
 def test_what_is_there_is_not_started(account: Account) -> None:

@@ -115,7 +115,8 @@ def test_violations_and_failures_are_told(stack: Any) -> None:
     assert {"ExitMessage": [{"prefix": "CompletedWithViolations"}]} in ends
     assert {"ProcessingJobStatus": ["Failed"]} in ends
     # And only those of this schedule
-    assert all("MonitorSchedule" in json.dumps(rule["detail"]["MonitoringScheduleArn"]) for rule in rules)
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:monitoring-schedule/dev-sentiment-data-quality"
+    assert [rule["detail"]["MonitoringScheduleArn"] for rule in rules] == [[arn], [arn]]
     # And what could not be told is kept
     targets = [each["Properties"]["Targets"][0] for each in template.find_resources("AWS::Events::Rule").values()]
     assert all("DeadLetterConfig" in target for target in targets)

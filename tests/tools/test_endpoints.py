@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError
 
 DECLARED = {
     "endpoint": "dev-sentiment",
-    "config": "config",
     "stack": "dev-EndpointSentiment",
     "variants": ["AllTraffic"],
     "hours": 72,
@@ -74,15 +73,6 @@ def test_nothing_is_stopped_without_a_yes(hfsm: Any, serving: Any, monkeypatch: 
     assert _is_there(serving)
 
 
-def test_one_that_runs_something_else_is_not_stopped(hfsm: Any, serving: Any, put_parameters: Any) -> None:
-    serving.client("ssm").delete_parameter(Name="/hf-sagemaker/dev/lifetimes/sentiment")
-    put_parameters({"lifetimes/sentiment": json.dumps(DECLARED | {"config": "config-2"})})
-    result = hfsm("endpoints", "stop", "sentiment", "--yes")
-    assert result.code == 1
-    assert "started again it would not be the same. `make deploy` brings them together." in result.err
-    assert _is_there(serving)
-
-
 def test_an_extension_sets_a_new_end(hfsm: Any, serving: Any) -> None:
     result = hfsm("endpoints", "extend", "sentiment", "--hours", 100)
     assert result.code == 0, result.err
@@ -117,8 +107,10 @@ def test_one_that_others_rely_on_is_never_stopped(hfsm: Any, serve: Any) -> None
 def test_one_that_nobody_has_stopped_and_is_not_there_is_gone(hfsm: Any, serving: Any) -> None:
     serving.client("sagemaker").delete_endpoint(EndpointName="dev-sentiment")
     assert _listed(hfsm)["status"] == "gone"
-    # And it can be started all the same
-    assert hfsm("endpoints", "start", "sentiment").code == 0
+    # And what it was, nobody has kept: the way back is said
+    result = hfsm("endpoints", "start", "sentiment")
+    assert result.code == 1
+    assert "create-endpoint --endpoint-name dev-sentiment" in result.err
 
 
 def test_an_environment_that_serves_nothing_says_so(hfsm: Any, deploy: Any) -> None:

@@ -69,14 +69,17 @@ class StoppableEndpoint:
         )
 
     def start(self) -> str:
-        """Starts it, which takes minutes; says so."""
-        started = keeping.start(
-            self._sagemaker,
-            self._lifetimes,
-            self.declaration,
-            self.state,
-            wait=lambda: time.sleep(self.parameters.cloud.poll_seconds),
-        )
+        """Starts it, which takes minutes; says so. Raises OperatorError where nobody knows what it was."""
+        try:
+            started = keeping.start(
+                self._sagemaker,
+                self._lifetimes,
+                self.declaration,
+                self.state,
+                wait=lambda: time.sleep(self.parameters.cloud.poll_seconds),
+            )
+        except keeping.EndpointRefusalError as refusal:
+            raise OperatorError(f"Not started: {refusal}") from refusal
         status = self._described["EndpointStatus"]
         name = self.declaration.endpoint
         return f"{name} is being started." if started else f"{name} is there already: {status}."
