@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_cdk import CfnResource
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct, IConstruct
 
 from hf_sagemaker.endpoint_alarms import rollback_names
@@ -86,7 +87,8 @@ class EndpointSafety(Construct):
         )
         if condition := endpoint.endpoint.cfn_options.condition:
             for each in self.node.find_all():
-                if isinstance(each, CfnResource):
+                # The declaration is there before: who deploys an approval may change no parameter.
+                if isinstance(each, CfnResource) and not isinstance(each, ssm.CfnParameter):
                     each.cfn_options.condition = condition
 
 

@@ -8,13 +8,17 @@ from hf_sagemaker.permissions.permission import Permission, statement
 from hf_sagemaker.place import place_of
 
 ENDPOINT_TYPES = (
-    "AWS::ApplicationAutoScaling::ScalableTarget",
-    "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::SageMaker::DataQualityJobDefinition",
     "AWS::SageMaker::Endpoint",
     "AWS::SageMaker::EndpointConfig",
     "AWS::SageMaker::InferenceComponent",
     "AWS::SageMaker::Model",
+    "AWS::SageMaker::ModelQualityJobDefinition",
+    "AWS::SageMaker::MonitoringSchedule",
+    "Custom::EndpointPresence",
     "Custom::EndpointScaling",
     "Custom::EndpointScalingPause",
     "Custom::SmokeRequest",
