@@ -70,7 +70,8 @@ class DataStack(Stack):
             transforming_role=bool(settings.inference.batch_transforms),
             serverless_role=bool(settings.endpoints_of("serverless")),
             asking_role=bool(settings.endpoints_of("asynchronous")),
-            monitoring_role=any(endpoint.monitor for endpoint in settings.inference.endpoints),
+            capturing_role=any(endpoint.capture for endpoint in settings.inference.endpoints),
+            monitoring_role=settings.monitors,
         )
         self.people = PeopleRoles(
             self,
@@ -107,12 +108,12 @@ class DataStack(Stack):
         functions = [role for role in (self.roles.packaging, self.roles.reporting) if role]
         serverless = [self.roles.serverless] if self.roles.serverless else []
         asynchronous = [self.roles.asynchronous] if self.roles.asynchronous else []
-        serving = [self.roles.serving, *asynchronous, *serverless]
+        capturing = [self.roles.capturing] if self.roles.capturing else []
+        serving = [self.roles.serving, *asynchronous, *capturing, *serverless]
         monitoring = [self.roles.monitoring] if self.roles.monitoring else []
         model_users = [*data_users, *serving, *monitoring, self.roles.mirroring, *functions, *fetching]
         # Requests and answers of asynchronous endpoints lie beside the data.
         asking = [self.roles.asking] if self.roles.asking else []
-        capturing = [self.roles.serving] if self._captures else []
         data_users = [*data_users, *asynchronous, *asking, *monitoring, *capturing]
         return EnvironmentKeys(
             data=self._key("Data", teams.data, "Training data", KeyUse(services=s3_only, roles=data_users)),
@@ -163,6 +164,7 @@ class DataStack(Stack):
             self.roles.serving,
             *([self.roles.asynchronous] if self.roles.asynchronous else []),
             *([self.roles.transforming] if self.roles.transforming else []),
+            *([self.roles.capturing] if self.roles.capturing else []),
             *([self.roles.monitoring] if self.roles.monitoring else []),
             *([self.roles.mirroring] if network.mirror else []),
             *([self.roles.fetching] if network.mirror and self.roles.fetching else []),
@@ -283,7 +285,7 @@ class DataStack(Stack):
             builds=network.builds,
             answer_topics=place_of(self).arn("sns", f"{environment}-{ENDPOINT}*"),
             transforms=self._transforms() if settings.inference.batch_transforms else None,
-            captures=put_captures(self.buckets.data, self.keys.data) if self._captures else (),
+            captures=put_captures(self.buckets.data, self.keys.data) if self.roles.capturing else (),
             monitoring=monitor_captures(self, self.buckets.data, self.keys.data, self.keys.models)
             if self.roles.monitoring
             else (),

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from aws_cdk import CfnCondition, Duration, Fn, RemovalPolicy, Stack
+from aws_cdk import CfnCondition, Duration, Fn, RemovalPolicy, Stack, Tags
 from constructs import Construct
 
 from hf_sagemaker.approved_model import ApprovedModel
 from hf_sagemaker.asynchronous_endpoint import AsynchronousEndpoint
 from hf_sagemaker.built_image import BuiltImage
 from hf_sagemaker.container_image import ContainerImage
+from hf_sagemaker.cost_watch import ENDPOINT_TAG
 from hf_sagemaker.endpoint_api import ApiLogging
 from hf_sagemaker.endpoint_model import EndpointSurroundings, ServedModel
 from hf_sagemaker.image_by_digest import ImageByDigest
@@ -62,6 +63,8 @@ class EndpointStack(Stack):
         self._served = {each.name: self._served_model(each) for each in endpoint.served}
         self.endpoint = self._endpoint()
         self._watch(api_logging, removal_policy)
+        # On each resource: cost reports are by this tag.
+        Tags.of(self).add(ENDPOINT_TAG, endpoint.name)
         self._publish()
 
     def _endpoint(self) -> SageMakerEndpoint:
@@ -215,7 +218,8 @@ class EndpointStack(Stack):
 
     def _surroundings(self) -> EndpointSurroundings:
         roles = self._data.roles
-        role = {"serverless": roles.serverless, "asynchronous": roles.asynchronous}.get(self._of.mode, roles.serving)
+        usual = roles.capturing if self._of.capture else roles.serving
+        role = {"serverless": roles.serverless, "asynchronous": roles.asynchronous}.get(self._of.mode, usual)
         assert role is not None, "an environment with such an endpoint has the role for it"
         return EndpointSurroundings(
             role=role,

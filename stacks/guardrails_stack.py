@@ -8,6 +8,7 @@ from hf_sagemaker.deploying_role import DeployingRole
 from hf_sagemaker.endpoints_boundary import EndpointsBoundary
 from hf_sagemaker.guardrails import job_denials
 from hf_sagemaker.image_watch import ANNOUNCEMENTS
+from hf_sagemaker.model_monitor_images import monitor_image
 from hf_sagemaker.permissions_boundary import PermissionsBoundary
 from stacks.contract import promoted_repositories, publish
 from stacks.settings import EnvironmentSettings
@@ -86,7 +87,7 @@ class GuardrailsStack(Stack):
             path=settings.roles.path,
             denials=self._denials,
             image_accounts=image_accounts(settings),
-            promoted_repositories=promoted_repositories(settings),
+            promoted_repositories=[*promoted_repositories(settings), *monitor_repositories(settings)],
             foreign_buckets=buckets,
             replica_buckets=[data.replication.bucket] if data.replication else [],
             foreign_keys=sorted(set(keys)),
@@ -115,3 +116,9 @@ def image_accounts(settings: EnvironmentSettings) -> list[str]:
     """The accounts that publish the base images of what is built here."""
     built = [image for image in settings.images if not image.promoted_from]
     return sorted({image.extension(settings.region).base.account for image in built})
+
+
+def monitor_repositories(settings: EnvironmentSettings) -> list[tuple[str, str]]:
+    """Account and name of the repository with AWS's image of monitors, where there are some."""
+    image = monitor_image(settings.region) if settings.monitors else None
+    return [(image.account, image.repository)] if image else []

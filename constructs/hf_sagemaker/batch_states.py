@@ -119,7 +119,7 @@ class BatchStates(Construct):
                 accept=accept,
                 batches=batches,
                 job_tags=job_tags,
-                longest_run=max_run.to_seconds(),
+                longest_run=int(max_run.to_seconds()),
             )
 
         answered = sfn.Pass(

@@ -76,6 +76,8 @@ class ExecutionRoles(Construct):
     notebook: training's twin with the name that public notebooks expect; None unless asked for.
 
     They come without permissions, since keys name them in their policies: `allow_work` attaches those.
+    capturing: serving's twin for endpoints whose requests are captured, which it puts below `captured/`. None unless
+        asked for.
     monitoring: assumed by the jobs that compare captures with a baseline. None unless asked for.
     """
 
@@ -92,6 +94,7 @@ class ExecutionRoles(Construct):
         transforming_role: bool = False,
         serverless_role: bool = False,
         asking_role: bool = False,
+        capturing_role: bool = False,
         monitoring_role: bool = False,
     ) -> None:
         """Creates the roles.
@@ -104,6 +107,7 @@ class ExecutionRoles(Construct):
         transforming_role: also create the one of batch transforms. Omitted: no.
         serverless_role: also create the one of serverless endpoints. Omitted: no.
         asking_role: also create the one that asks asynchronous endpoints. Omitted: no.
+        capturing_role: also create the one of endpoints whose requests are captured. Omitted: no.
         monitoring_role: also create the one of the jobs that monitor endpoints. Omitted: no.
         """
         super().__init__(scope, construct_id)
@@ -131,6 +135,9 @@ class ExecutionRoles(Construct):
         )
         self.serverless = self._role("Serverless", sagemaker, "Serverless endpoints") if serverless_role else None
         self.asking = self._role("Asking", "lambda.amazonaws.com", "Examples of endpoints") if asking_role else None
+        self.capturing = (
+            self._role("Capturing", sagemaker, "Endpoints whose requests are captured") if capturing_role else None
+        )
         self.monitoring = self._role("Monitoring", sagemaker, "Monitors of endpoints") if monitoring_role else None
         self.notebook = (
             self._role("Notebook", sagemaker, "Training jobs of notebooks", NOTEBOOK_ROLE) if notebook_role else None
@@ -195,7 +202,9 @@ class ExecutionRoles(Construct):
             allow.write_service_logs(self, "/aws/sagemaker/Endpoints/*"),
             allow.put_metrics("/aws/sagemaker/Endpoints"),
         ]
-        self._allow("Serving", self.serving, [*serving, allow.attach_to_vpc(self), *captures])
+        self._allow("Serving", self.serving, [*serving, allow.attach_to_vpc(self)])
+        if self.capturing:
+            self._allow("Capturing", self.capturing, [*serving, allow.attach_to_vpc(self), *captures])
         if self.monitoring:
             self._allow("Monitoring", self.monitoring, monitoring)
         if self.serverless:

@@ -129,10 +129,12 @@ def serves_or_trains(templates: Templates) -> Iterator[Proof | Breach | Missing]
 
 
 def _answers(templates: Templates, role: Resource) -> list[str]:
-    """Beginnings of the ARNs of what asynchronous endpoints with this role answer: the first folder of their output."""
+    """Beginnings of the ARNs of what asynchronous endpoints with this role answer, and of what is captured of others:
+    the first folder of it."""
     found = []
     for config in templates.resources("AWS::SageMaker::EndpointConfig"):
         output = config.properties.get("AsyncInferenceConfig", {}).get("OutputConfig", {}).get("S3OutputPath")
+        output = output or config.properties.get("DataCaptureConfig", {}).get("DestinationS3Uri")
         bucket = templates.find(output)
         models = [templates.find(each.get("ModelName")) for each in config.properties.get("ProductionVariants", [])]
         served_by = [templates.find(model.properties.get("ExecutionRoleArn")) for model in models if model]
