@@ -107,6 +107,11 @@ class EnvironmentSettings(Settings):
         return of_endpoints + [each.model for each in self.inference.batch_transforms]
 
     @property
+    def monitors(self) -> bool:
+        """Whether captures of some endpoint are compared with a baseline."""
+        return any(each.monitor for each in self.inference.endpoints)
+
+    @property
     def prepares_models(self) -> bool:
         """Whether an endpoint or a batch transform serves a model that no registration describes."""
         return any(not each.is_registered for each in self._served)
