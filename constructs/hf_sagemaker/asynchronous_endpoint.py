@@ -62,7 +62,7 @@ class AsynchronousEndpoint(SageMakerEndpoint):
         self.success_topic, self.error_topic = (
             sns.Topic(self, f"{name}Topic", master_key=topic_key, enforce_ssl=True) for name in ("Success", "Error")
         )
-        model.refuse_problems(*instances.known, isolated=surroundings.isolated)
+        instances.refuse_problems(model, isolated=surroundings.isolated)
         made = surroundings.model(self, "Model", model.container)
         self._create(
             [instances.variant(VARIANT, model=made, image=model.image)],

@@ -1,6 +1,6 @@
 """What an endpoint's container serves, and where endpoints run: the same for every mode."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aws_cdk import CfnCondition
@@ -59,15 +59,21 @@ class ServedModel:
             environment=local_environment(self.task, self.environment),
         )
 
-    def refuse_problems(self, *instances: InstanceType, isolated: bool) -> None:
+    def refuse_problems(
+        self, *instances: InstanceType, isolated: bool, further: Sequence[tuple[str, str | None]] = ()
+    ) -> None:
         """Raises IncompatibleError with all reasons why the image cannot run on one of the instances, and why a
-        variable cannot be what it is."""
+        variable cannot be what it is.
+
+        further: reasons, with what each is about; None for none.
+        """
         compatibility.refuse(
             *(
                 (f"instance type {each.name}", compatibility.instance_problem(self.image, each, "hosting"))
                 for each in instances
                 if self.image
             ),
+            *further,
             *(
                 (f"variable {name}", problem)
                 for name, problem in (

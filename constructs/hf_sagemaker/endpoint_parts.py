@@ -1,4 +1,7 @@
-"""What an endpoint is made of, as scaling, alarms and dashboards see it. Imports no CDK: settings read it too."""
+"""What an endpoint is made of, as scaling, alarms and dashboards see it.
+
+Imports no CDK: settings are checked with it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -74,7 +74,7 @@ class InferenceComponentsEndpoint(SageMakerEndpoint):
         if len(instances.types) > 1:
             raise ValueError("Components on several instance types need compute requirements for each: give one type.")
         for each in components:
-            each.model.refuse_problems(*instances.known, isolated=surroundings.isolated)
+            instances.refuse_problems(each.model, isolated=surroundings.isolated)
         hosts = {instances.ami(each.model.image): each.model.image for each in components}
         if len(hosts) > 1:
             raise ValueError(

@@ -58,7 +58,7 @@ class MultiModelEndpoint(SageMakerEndpoint):
         source = ModelSource.from_s3(bucket, prefix)
         served = ServedModel(source=source, image=image, task=task, environment=environment or {})
         compatibility.refuse(("the image", multi_model_problem(image)))
-        served.refuse_problems(*instances.known, isolated=surroundings.isolated)
+        instances.refuse_problems(served, isolated=surroundings.isolated)
         container = sagemaker.CfnModel.ContainerDefinitionProperty(
             image=image.uri,
             mode="MultiModel",

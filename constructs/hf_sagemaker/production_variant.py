@@ -60,12 +60,16 @@ class VariantInstances:
         return max(1, self.minimum)
 
     def ami(self, image: ContainerImage | None) -> str | None:
-        """The host image. Raises IncompatibleError where its driver is too old for the image."""
-        if image is None:
+        """The host image. Raises IncompatibleError where no driver of SageMaker's runs the image."""
+        if image is None or self.inference_ami_version:
             return self.inference_ami_version
-        version = self.inference_ami_version or compatibility.inference_ami_version(image)
-        compatibility.refuse((f"host image {version}", version and compatibility.inference_ami_problem(image, version)))
-        return version
+        return compatibility.inference_ami_version(image)
+
+    def refuse_problems(self, model: ServedModel, *, isolated: bool) -> None:
+        """Raises IncompatibleError with all reasons why the model's container cannot run here."""
+        version = self.ami(model.image)
+        problem = compatibility.inference_ami_problem(model.image, version) if model.image and version else None
+        model.refuse_problems(*self.known, isolated=isolated, further=[(f"host image {version}", problem)])
 
     def variant(
         self,

@@ -72,7 +72,7 @@ class RealTimeEndpoint(SageMakerEndpoint):
 
     def _made(self, each: Variant, prefix: str, routing: str) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
         surroundings = self._surroundings
-        each.model.refuse_problems(*each.instances.known, isolated=surroundings.isolated)
+        each.instances.refuse_problems(each.model, isolated=surroundings.isolated)
         image = each.model.image
         model = surroundings.model(self, f"{prefix}Model", each.model.container)
         return each.instances.variant(each.name, model=model, image=image, weight=each.weight, routing=routing)
