@@ -130,18 +130,20 @@ class MlEnvironment(Stage):
                 inference=inference,
                 removal_policy=removal_policy,
             )
-        self._limit_roles(guardrails, settings.roles.path)
+        self._limit_roles(guardrails, data, settings.roles.path)
         # On each resource and not on the stack only: budgets and cost reports read resource tags.
         Tags.of(self).add("hf-sagemaker:environment", name)
 
-    def _limit_roles(self, guardrails: GuardrailsStack, path: str) -> None:
+    def _limit_roles(self, guardrails: GuardrailsStack, data: DataStack, path: str) -> None:
         """Gives every role its boundary, and every role and policy the path, whoever made them."""
+        asking = f"{data.roles.asking.node.path}/Resource" if data.roles.asking else None
         for stack in self.node.children:
             serves = stack.node.id.startswith(_LOOK_AFTER_MODELS)
-            policy = (guardrails.endpoints_boundary if serves else None) or guardrails.boundary
-            boundary = policy.managed_policy_arn if policy else None
             for construct in stack.node.find_all():
                 if path != "/" and isinstance(construct, iam.CfnRole | iam.CfnManagedPolicy):
                     construct.path = path
-                if boundary and isinstance(construct, iam.CfnRole) and stack is not guardrails:
-                    construct.permissions_boundary = boundary
+                if isinstance(construct, iam.CfnRole) and stack is not guardrails:
+                    # The role that asks is with the data, since the key there names it.
+                    narrow = serves or (asking is not None and construct.node.path == asking)
+                    if policy := guardrails.endpoints_boundary if narrow else guardrails.boundary:
+                        construct.permissions_boundary = policy.managed_policy_arn
