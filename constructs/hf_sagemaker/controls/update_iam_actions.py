@@ -39,6 +39,7 @@ SERVICES = (
     "s3",
     "sagemaker",
     "sagemaker-mlflow",
+    "scheduler",
     "secretsmanager",
     "sns",
     "sqs",
