@@ -25,7 +25,7 @@ TAKEN = "/tests/inference-faults/taken"
 MINUTE = 2.0
 """Seconds that a minute of AWS lasts: of alarms, and of waits in updates."""
 _BODY = json.dumps({"inputs": "what do you say?"})
-_AT_ONCE = 3  # some wait while containers of the others start
+_AT_ONCE = 2  # containers that start take both cores
 _BEFORE, _AFTERWARDS = 2.0, 3.0  # seconds of load before the fault, and when it is over
 _CANARY = UpdateSafety(strategy="canary", size_percent=30)
 _SMALL_CANARY = UpdateSafety(strategy="canary", size_percent=20)
