@@ -9,7 +9,7 @@ from hf_sagemaker.endpoints_boundary import EndpointsBoundary
 from hf_sagemaker.guardrails import job_denials
 from hf_sagemaker.image_watch import ANNOUNCEMENTS
 from hf_sagemaker.model_monitor_images import monitor_image
-from hf_sagemaker.permissions_boundary import PermissionsBoundary
+from hf_sagemaker.permissions_boundary import PermissionsBoundary, acknowledge_boundary
 from stacks.contract import promoted_repositories, publish
 from stacks.settings import EnvironmentSettings
 
@@ -57,13 +57,14 @@ class GuardrailsStack(Stack):
             return given, given
         general = self._boundary(environment, settings)
         of_endpoints = EndpointsBoundary(
-            self,
-            "EndpointsBoundary",
+            general,
+            "Endpoints",
             environment=environment,
             path=settings.roles.path,
             denials=self._denials,
             deployers=f"{environment}-Inference-ModelDeployment" if settings.followed_job_types else None,
         )
+        acknowledge_boundary(general, general.wildcards | of_endpoints.wildcards)
         return general, of_endpoints
 
     def _boundary(self, environment: str, settings: EnvironmentSettings) -> PermissionsBoundary:

@@ -10,7 +10,7 @@ from hf_sagemaker.guardrails import Statement, policy_document
 from hf_sagemaker.permissions.deploying_actions import SCALING_SERVICE
 from hf_sagemaker.permissions.endpoints import LOOK_AT_SCALING, SCALE
 from hf_sagemaker.permissions.workflows import STEP_FUNCTIONS_LOG_DELIVERY, XRAY_WRITE
-from hf_sagemaker.permissions_boundary import LONGEST_POLICY, acknowledge_boundary, possible
+from hf_sagemaker.permissions_boundary import LONGEST_POLICY, possible, wildcards
 from hf_sagemaker.place import place_of
 
 
@@ -76,7 +76,7 @@ class EndpointsBoundary(iam.ManagedPolicy):
                 )
             ),
         )
-        acknowledge_boundary(self, statements)
+        self.wildcards = wildcards(statements)
 
 
 _OBJECTS = ("s3:GetObject", "s3:ListBucket", "s3:PutObject")

@@ -27,6 +27,8 @@ class PermissionsBoundary(iam.ManagedPolicy):
 
     A role with AdministratorAccess attached by mistake can still do no more than work with this environment's data,
     images, jobs and logs; and no jobs but those that the guardrails let pass.
+
+    wildcards: the resources that it names by a pattern, for `acknowledge_boundary`.
     """
 
     def __init__(
@@ -94,13 +96,17 @@ class PermissionsBoundary(iam.ManagedPolicy):
             path=path,
             document=iam.PolicyDocument.from_json(document),
         )
-        acknowledge_boundary(self, statements)
+        self.wildcards = wildcards(statements)
 
 
-def acknowledge_boundary(policy: iam.ManagedPolicy, statements: Iterable[dict[str, Any]]) -> None:
-    """What reviews ask of a boundary, and the answer. statements: of it, those that allow."""
-    wild = sorted({each for statement in statements for each in statement["Resource"] if "*" in each})
-    acknowledge(policy, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in wild))
+def wildcards(statements: Iterable[dict[str, Any]]) -> set[str]:
+    """The resources that statements name by a pattern."""
+    return {each for statement in statements for each in statement["Resource"] if "*" in each}
+
+
+def acknowledge_boundary(policy: iam.ManagedPolicy, wild: Iterable[str]) -> None:
+    """What reviews ask of a boundary and of those below it, and the answer. wild: resources that they name so."""
+    acknowledge(policy, _WHY, *(f"AwsSolutions::AwsSolutions-IAM5[Resource::{each}]" for each in sorted(set(wild))))
 
 
 def _allowed(
