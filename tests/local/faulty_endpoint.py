@@ -137,7 +137,10 @@ class _Endpoint(_OwnStack):
             scaling_function=shared.scaling,
             smoke_function=shared.smoke,
             update=declared.update,
-            scaling={variant.name: EndpointScaling(minimum=1, maximum=2, target=50) for variant in variants},
+            # It takes nothing back by itself: no activity but that of a fault is under way.
+            scaling={
+                variant.name: EndpointScaling(minimum=1, maximum=2, target=50, scale_in=False) for variant in variants
+            },
             example=RequestExample(body=json.dumps({"inputs": "example"}).encode()),
         )
         if declared.taken_parameter:
