@@ -5,7 +5,7 @@ process, and there are hundreds of endpoints. Imports no CDK.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 _COLUMNS = 24
 _HEIGHT = 6
@@ -41,7 +41,6 @@ def graph(
     axis: Axis,
     right: str | None = None,
     period: int = 60,
-    view: Literal["timeSeries", "singleValue"] = "timeSeries",
     stacked: bool = False,
 ) -> Widget:
     """Lines over time. right: unit of the lines that say `yAxis: right`. Omitted: there are none. period: seconds."""
@@ -53,7 +52,7 @@ def graph(
         "type": "metric",
         "properties": {
             "title": title,
-            "view": view,
+            "view": "timeSeries",
             "stacked": stacked,
             "region": region,
             "period": period,
