@@ -238,7 +238,10 @@ class ScaledEndpoint(Construct):
             service_timeout=Duration.minutes(20),
             properties={"Document": self._document, "Pause": pause.ref},
         )
-        declaration.node.add_dependency(endpoint)
+        # An endpoint that is there on a condition has its declaration before: approvals may change no parameter, and
+        # what is there always cannot wait for what is not.
+        if endpoint.cfn_options.condition is None:
+            declaration.node.add_dependency(endpoint)
         registration.node.add_dependency(endpoint, declaration, *components)
 
 

@@ -10,6 +10,7 @@ import yaml
 from aws_cdk import App, Stage
 
 from hf_sagemaker.controls.templates import Templates
+from hf_sagemaker.prepared_models import PREPARED_TYPE
 from stacks.ml_environment import MlEnvironment
 from stacks.settings import EnvironmentSettings
 from stacks.settings_files import SettingsError, load_environments
@@ -125,8 +126,9 @@ def test_a_registered_model_needs_none_of_this(templates: Stacks) -> None:
     # Given dev, which serves a registered model
     stacks = [templates["dev-Inference"], templates["dev-EndpointSentiment"]]
     resources = [each for stack in stacks for each in stack["Resources"].values()]
-    # Then there is no function, no role for it, and no parameter of an image
-    assert not [each for each in resources if each["Type"].startswith(("Custom::", "AWS::Lambda::"))]
+    # Then nothing prepares it, there is no role for that, and no parameter of an image
+    assert not [each for each in resources if each["Type"] == PREPARED_TYPE]
+    assert not [each for each in resources if "package_model" in str(each["Properties"].get("Handler"))]
     assert "Packaging" not in json.dumps(templates["dev-Data"])
     assert [list(stack["Parameters"]) for stack in stacks] == [["BootstrapVersion"]] * 2
 
@@ -146,8 +148,12 @@ def test_each_source_is_what_sagemaker_wants(stacks: Stacks) -> None:
     data = [container["ModelDataSource"]["S3DataSource"] for container in containers]
     kinds = [(each["S3DataType"], each["CompressionType"]) for each in data]
     assert kinds == [("S3Prefix", "None"), ("S3Object", "Gzip"), ("S3Prefix", "None")]
-    variables = {"HF_TASK": "text-classification", "HF_HUB_OFFLINE": "1"}
-    assert [container["Environment"] for container in containers] == [variables] * 3
+    for number, container in enumerate(containers):
+        assert container["Environment"] == {
+            "HF_TASK": "text-classification",
+            "HF_HUB_OFFLINE": "1",
+            "HFSM_ENDPOINT_NAME": f"dev-endpoint-{number}",
+        }
 
 
 def test_a_deployment_reads_which_image_was_built_last(stacks: Stacks) -> None:
@@ -237,12 +243,16 @@ def test_an_endpoint_that_follows_is_there_only_with_an_approved_model_and_serve
     assert expression == {"Fn::Not": [{"Fn::Equals": [{"Ref": name}, "none"]}]}
     conditional = {each["Type"] for each in template["Resources"].values() if each.get("Condition") == condition}
     assert conditional == {
-        "AWS::ApplicationAutoScaling::ScalableTarget",
-        "AWS::ApplicationAutoScaling::ScalingPolicy",
         "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::CompositeAlarm",
+        "AWS::CloudWatch::Dashboard",
         "AWS::SageMaker::Endpoint",
         "AWS::SageMaker::EndpointConfig",
         "AWS::SageMaker::Model",
+        "Custom::EndpointPresence",
+        "Custom::EndpointScaling",
+        "Custom::EndpointScalingPause",
+        "Custom::SmokeRequest",
     }
     # And the parameter is there before that stack, and another one says that the stack follows
     assert "/hf-sagemaker/dev/models/text-classification/approved" in json.dumps(stacks["dev-Training"])
@@ -267,7 +277,7 @@ def test_a_further_endpoint_that_follows_changes_no_other_stack(folder: Path) ->
 
 def test_an_endpoint_that_names_a_version_needs_nobody_who_deploys(folder: Path) -> None:
     stacks = _synthesise(_load(folder, PACKAGE))
-    assert not _resources_of(stacks["dev-Inference"], "AWS::Events::Rule")
+    assert "ModelPackageGroupName" not in json.dumps(_resources_of(stacks["dev-Inference"], "AWS::Events::Rule"))
     assert "/approved" not in json.dumps(stacks["dev-Training"])
     # And no role of the environment may update a stack
     policies = [each for stack in stacks.values() for each in _resources_of(stack, "AWS::IAM::ManagedPolicy")]

@@ -15,12 +15,12 @@ from hf_sagemaker.endpoint_parts import EndpointPart
 
 FUNCTIONS = Path(__file__).parents[2] / "lambda"
 NAME = "dev-sentiment"
-ROLLING = sagemaker.CfnEndpoint.DeploymentConfigProperty(
-    rolling_update_policy=sagemaker.CfnEndpoint.RollingUpdatePolicyProperty(
-        maximum_batch_size=sagemaker.CfnEndpoint.CapacitySizeProperty(type="INSTANCE_COUNT", value=1),
-        wait_interval_in_seconds=60,
-    )
-)
+ROLLING = {
+    "RollingUpdatePolicy": {
+        "MaximumBatchSize": {"Type": "INSTANCE_COUNT", "Value": 1},
+        "WaitIntervalInSeconds": 60,
+    }
+}
 
 
 def _keeper(stack: Any, **options: Any) -> EndpointKeeper:
@@ -33,11 +33,7 @@ def _keeper(stack: Any, **options: Any) -> EndpointKeeper:
 def _kept(stack: Any, **options: Any) -> Template:
     config = sagemaker.CfnEndpointConfig(stack, "Config", production_variants=[])
     endpoint = sagemaker.CfnEndpoint(
-        stack,
-        "Endpoint",
-        endpoint_name=NAME,
-        endpoint_config_name=config.attr_endpoint_config_name,
-        deployment_config=options.pop("deployment_config", None),
+        stack, "Endpoint", endpoint_name=NAME, endpoint_config_name=config.attr_endpoint_config_name
     )
     KeptEndpoint(
         stack,
@@ -116,7 +112,7 @@ def test_the_declaration_changes_with_no_model(stack: Any) -> None:
 
 def test_the_endpoint_is_brought_back_before_whatever_updates_it(stack: Any) -> None:
     # Given an endpoint with a way of being updated
-    template = _kept(stack, deployment_config=ROLLING)
+    template = _kept(stack, deployment=ROLLING)
     ((logical_id, presence),) = _resources(template, "Custom::EndpointPresence").items()
     (endpoint,) = _resources(template, "AWS::SageMaker::Endpoint").values()
     # Then the resource in front changes with each of both

@@ -245,12 +245,18 @@ def test_from_zero_instances_it_begins_with_one(stack: Any) -> None:
     )
 
 
-@pytest.mark.parametrize("metric", ["InvocationFailures", "ExpiredRequests", "ApproximateBacklogSize"])
-def test_the_queue_is_watched(stack: Any, metric: str) -> None:
+@pytest.mark.parametrize(
+    ("metric", "variant"),
+    [("InvocationFailures", "AllTraffic"), ("ExpiredRequests", "AllTraffic"), ("ApproximateBacklogSize", None)],
+)
+def test_the_queue_is_watched(stack: Any, metric: str, variant: str | None) -> None:
+    # Given that SageMaker counts what waits by endpoint, and what became of it by variant
+    dimensions = [{"Name": "EndpointName", "Value": "words"}]
+    if variant:
+        dimensions.append({"Name": "VariantName", "Value": variant})
     _asynchronous(stack)
     Template.from_stack(stack).has_resource_properties(
-        "AWS::CloudWatch::Alarm",
-        {"MetricName": metric, "Dimensions": [{"Name": "EndpointName", "Value": "words"}]},
+        "AWS::CloudWatch::Alarm", {"MetricName": metric, "Dimensions": dimensions}
     )
 
 
