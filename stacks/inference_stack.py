@@ -97,7 +97,7 @@ class InferenceStack(Stack):
             topic=self.alarm_topic,
             keys=self._data.keys,
             function_root=FUNCTIONS,
-            people=[role for role in (people.data_scientist, people.platform_operator) if role],
+            people=[people.platform_operator] if people.platform_operator else [],
             reserved_concurrency=self._settings.functions.reserved_concurrency,
             removal_policy=self._removal_policy,
         )

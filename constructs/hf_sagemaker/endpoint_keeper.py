@@ -83,7 +83,6 @@ class EndpointKeeper(Construct):
             reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
         )
-        acknowledge(self, REASON + stopper.reason, QUEUE_RULE, *stopper.rules)
         self._look_hourly(stopper.function, topic)
         tell_of_letters(
             self,
@@ -92,7 +91,7 @@ class EndpointKeeper(Construct):
             description="Endpoints could not be looked after: the log of the function that keeps them says why",
             topics=[topic],
         )
-        self.presence = PythonFunction(
+        presence = PythonFunction(
             self,
             "Presence",
             source_root=function_root,
@@ -103,11 +102,19 @@ class EndpointKeeper(Construct):
             key=keys.logs,
             permissions=[*self._looking(), *self._starting(), self._forgetting()],
             timeout=_LONGEST,
+            acknowledged=False,
             reserved_concurrency=reserved_concurrency,
             removal_policy=removal_policy,
-        ).function
-        for number, role in enumerate(people, start=1):
-            allow.DutyPolicy(self, f"PeoplePolicy{number}", role=role, permissions=stopping)
+        )
+        self.presence = presence.function
+        policies = [
+            allow.DutyPolicy(self, f"PeoplePolicy{number}", role=role, permissions=stopping, acknowledged=False)
+            for number, role in enumerate(people, start=1)
+        ]
+        wildcards = [rule for policy in policies for rule in policy.wildcards]
+        # All of it is asked of the same few things: one answer.
+        rules = dict.fromkeys([QUEUE_RULE, *stopper.rules, *presence.rules, *wildcards])
+        acknowledge(self, REASON + stopper.reason + " " + presence.reason, *rules)
 
     @property
     def environment(self) -> str:

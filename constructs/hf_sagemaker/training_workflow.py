@@ -137,6 +137,7 @@ class HuggingFaceTraining(Construct):
                 description=description,
                 key=keys.logs,
                 permissions=permissions,
+                acknowledged=False,
                 reserved_concurrency=reserved_concurrency,
                 removal_policy=removal_policy,
             )
@@ -203,6 +204,10 @@ class HuggingFaceTraining(Construct):
             acknowledge(self, NOT_ISOLATED, "HfSageMaker::Control-54")
         images = [*training_images.values(), inference_image]
         policy = self._orchestration(environment, roles, keys, list(functions.values()), images, git)
+        # The same is asked of both functions, and of what calls them: one answer.
+        reasons = [*(each.reason for each in functions.values()), *policy.wildcards.values()]
+        rules = [*(rule for each in functions.values() for rule in each.rules), *policy.wildcards]
+        acknowledge(self, " ".join(dict.fromkeys(reasons)), *dict.fromkeys(rules))
         waiting = limit.longest if limit else Duration.hours(0)
         longest_run = _longest_run(defaults).plus(waiting)
         self.state_machine = self._state_machine(states, roles, keys, removal_policy, longest_run)
@@ -235,6 +240,7 @@ class HuggingFaceTraining(Construct):
                 allow.step_functions_telemetry(),
                 *(bring_code(git) if git else []),
             ],
+            acknowledged=False,
         )
 
     def _state_machine(

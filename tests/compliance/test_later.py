@@ -6,7 +6,7 @@ from hf_sagemaker.controls.catalog import CONTROLS
 from hf_sagemaker.controls.templates import Templates
 from hf_sagemaker.controls.verdict import verdict
 
-LATER = {32: "Delivery", 44: "Endpoints", 52: "Endpoints", 83: "Delivery"}
+LATER = {32: "Delivery", 52: "Endpoints", 83: "Delivery"}
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
