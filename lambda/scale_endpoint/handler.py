@@ -36,8 +36,9 @@ def _pause(clients: Clients, request: Mapping[str, Any]) -> Made:
         before = request["PhysicalResourceId"]
         logic.finish(clients, properties, adopted=before.endswith(_ADOPTED))
         return Made(before)
-    was_registered = logic.pause(clients, properties, time.sleep)
-    adopts = request["RequestType"] == "Create" and was_registered
+    is_first = request["RequestType"] == "Create"
+    was_registered = logic.pause(clients, properties, time.sleep, suspends=not is_first)
+    adopts = is_first and was_registered
     return Made(f"{properties['EndpointName']}/{request['RequestId']}{_ADOPTED if adopts else ''}")
 
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from scale_endpoint import live
 from scale_endpoint.declaration import Declaration, Target, read
-from scale_endpoint.registration import Clients, deregister, register, registered, remove_alarms
+from scale_endpoint.registration import Clients, deregister, register, registered, remove_alarms, suspend
 
 
 class VariantsChanged(RuntimeError):  # noqa: N818 (the name is what people see as the reason of a failed deployment)
@@ -22,12 +22,17 @@ class TargetMissing(RuntimeError):  # noqa: N818
     """What is to scale is not there."""
 
 
-def pause(clients: Clients, properties: Mapping[str, Any], wait: Callable[[float], None]) -> bool:
+def pause(
+    clients: Clients, properties: Mapping[str, Any], wait: Callable[[float], None], *, suspends: bool = True
+) -> bool:
     """Makes the endpoint ready for an update to the configuration that the properties name.
 
     SageMaker refuses an update that takes a registered variant away, or changes its instance types: such a variant is
-    deregistered. It refuses any update while another change goes on, such as a scaling activity: that is waited for.
+    deregistered. It refuses any update while another change goes on, such as a scaling activity: that is waited for,
+    and none begins before the variant is registered again.
     Answers whether something was registered.
+
+    suspends: False: what is registered is somebody else's, who would not know of it.
 
     Raises VariantsChanged and live.StillMoving.
     """
@@ -49,6 +54,8 @@ def pause(clients: Clients, properties: Mapping[str, Any], wait: Callable[[float
         # What runs now is not known when its configuration was deleted: then it may be anything.
         if now is None or now.get(variant) != wanted.get(variant):
             deregister(clients.scaling, each)
+        elif suspends:
+            suspend(clients.scaling, each)
     live.wait_until_settled(clients.sagemaker, name, wait)
     return bool(there)
 

@@ -12,6 +12,7 @@ from scale_endpoint.declaration import Target
 _AT_ONCE = 50
 """Resource ids that DescribeScalableTargets takes."""
 _IDENTITY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+_KINDS_OF_SCALING = ("DynamicScalingInSuspended", "DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,16 @@ def deregister(scaling: Any, found: Mapping[str, Any]) -> None:
     print(f"deregistered {found['ResourceId']}")
 
 
+def suspend(scaling: Any, found: Mapping[str, Any]) -> None:
+    """Until it is registered again, nothing scales it: SageMaker refuses an update while a scaling activity goes on.
+
+    found: of `registered`.
+    """
+    state = dict.fromkeys(_KINDS_OF_SCALING, True)
+    scaling.register_scalable_target(**{name: found[name] for name in _IDENTITY}, SuspendedState=state)
+    print(f"suspended {found['ResourceId']}")
+
+
 def alarm_name(resource_id: str) -> str:
     """Of the alarm that leads it out of zero. It begins with the endpoint's or the component's name."""
     names = resource_id.split("/")[1::2]
@@ -61,11 +72,13 @@ def register(clients: Clients, target: Target, now: datetime) -> None:
 
     What is there already is left alone, so that a look changes nothing where nothing is wrong.
     """
-    bounds = dict(zip(("MinCapacity", "MaxCapacity"), target.bounds(now), strict=True))
+    least, most = target.bounds(now)
+    scales = dict.fromkeys(_KINDS_OF_SCALING, False)
+    wanted = {**target.identity, "MinCapacity": least, "MaxCapacity": most, "SuspendedState": scales}
     there = registered(clients.scaling, [target.resource_id])
-    if not any(_holds(each, target.identity | bounds) for each in there):
-        clients.scaling.register_scalable_target(**target.identity, **bounds)
-        print(f"registered {target.resource_id} with {bounds}")
+    if not any(_holds(each, wanted) for each in there):
+        clients.scaling.register_scalable_target(**wanted)
+        print(f"registered {target.resource_id} with {least} to {most}")
     for each in there:
         if each["ScalableDimension"] != target.dimension:
             deregister(clients.scaling, each)

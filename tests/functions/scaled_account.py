@@ -50,12 +50,14 @@ class Paginated:
 class Account(Paginated):
     """All clients in one. calls: what changed something, in order.
 
-    configs: by name: types by variant. activity: how often DescribeEndpoint still says that the endpoint changes.
+    configs: by name: types by variant. load: scaling in begins with each look at the endpoint, unless it is suspended.
+    activity: how often DescribeEndpoint still says that the endpoint changes.
     """
 
     configs: dict[str, dict[str, str]]
     serving: str | None = None
     activity: int = 0
+    load: bool = False
     status: str = "UPDATE_IN_PROGRESS"
     targets: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -73,9 +75,12 @@ class Account(Paginated):
         if self.serving is None:
             raise refused("ValidationException", f'Could not find endpoint "{EndpointName}".')
         self.activity -= self.activity > 0
+        status = "Updating" if self.activity else "InService"
+        if self.load and any(not any(each.get("SuspendedState", {}).values()) for each in self.targets.values()):
+            self.activity = self.activity or 1  # as soon as somebody has seen it in service
         return {
             "EndpointConfigName": self.serving,
-            "EndpointStatus": "Updating" if self.activity else "InService",
+            "EndpointStatus": status,
             "ProductionVariants": [{"VariantName": name} for name in self.configs[self.serving]],
         }
 
@@ -108,8 +113,9 @@ class Account(Paginated):
         return {"ScalableTargets": [self.targets[each] for each in ResourceIds if each in self.targets]}
 
     def register_scalable_target(self, **request: Any) -> None:
-        self.calls.append(f"register {request['ResourceId'].rpartition('/')[2]}")
-        self.targets[request["ResourceId"]] = request
+        does = "suspend" if any(request.get("SuspendedState", {}).values()) else "register"
+        self.calls.append(f"{does} {request['ResourceId'].rpartition('/')[2]}")
+        self.targets[request["ResourceId"]] = {**self.targets.get(request["ResourceId"], {}), **request}
 
     def deregister_scalable_target(self, **request: Any) -> None:
         resource = request["ResourceId"]

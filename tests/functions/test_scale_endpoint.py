@@ -49,9 +49,18 @@ def test_another_instance_type_goes_off_the_registration_and_back(stack: Deploym
     assert stack.account.calls == ["deregister AllTraffic", "update large", "register AllTraffic", "policy Target"]
 
 
-def test_another_model_leaves_the_registration_alone(stack: Deployments) -> None:
+def test_with_another_model_scaling_only_rests(stack: Deployments) -> None:
     stack.deploy("other-model", SCALES)
-    assert stack.account.calls == ["update other-model"]
+    assert stack.account.calls == ["suspend AllTraffic", "update other-model", "register AllTraffic"]
+    assert not any(stack.account.targets[variant()]["SuspendedState"].values())
+
+
+def test_no_scaling_begins_between_the_pause_and_the_update(stack: Deployments) -> None:
+    # Given an endpoint that would scale whenever nobody looks
+    stack.account.load = True
+    # Then its update is not refused
+    stack.deploy("other-model", SCALES)
+    assert stack.account.serving == "other-model"
 
 
 def test_a_variant_that_goes_is_deregistered_first_and_the_other_one_stays(account: Account, waiting: Any) -> None:
@@ -59,7 +68,7 @@ def test_a_variant_that_goes_is_deregistered_first_and_the_other_one_stays(accou
     stack.deploy("two", BOTH)
     account.calls.clear()
     stack.deploy("small", SCALES)
-    assert account.calls == ["deregister Challenger", "update small"]
+    assert account.calls == ["suspend AllTraffic", "deregister Challenger", "update small", "register AllTraffic"]
     assert list(account.targets) == [variant()]
 
 
