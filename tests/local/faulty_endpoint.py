@@ -138,9 +138,7 @@ class _Endpoint(_OwnStack):
             smoke_function=shared.smoke,
             update=declared.update,
             # It takes nothing back by itself: no activity but that of a fault is under way.
-            scaling={
-                variant.name: EndpointScaling(minimum=1, maximum=2, target=50, scale_in=False) for variant in variants
-            },
+            scaling={variant.name: EndpointScaling(minimum=1, maximum=2, target=50) for variant in variants},
             example=RequestExample(body=json.dumps({"inputs": "example"}).encode()),
         )
         if declared.taken_parameter:
