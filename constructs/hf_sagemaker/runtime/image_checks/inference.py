@@ -8,6 +8,7 @@ there is, with random weights: what counts is that the server comes up with it, 
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def make_model(folder: Path) -> None:
 
 
 def free_port() -> int:
-    """Below 32768: the model server refuses higher ones."""
-    for port in range(8080, 32000):
+    """Below 32768: the model server refuses higher ones. Any: builds that share a machine's network look for one, too."""
+    for port in random.sample(range(8080, 32000), 200):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
