@@ -67,7 +67,7 @@ def make_model(folder: Path) -> None:
 
 
 def free_port() -> int:
-    """Below 32768: the model server refuses higher ones. Any: builds that share a machine's network look for one, too."""
+    """Below 32768: the model server refuses higher ones. At random: builds on the same machine look for one, too."""
     for port in random.sample(range(8080, 32000), 200):
         with socket.socket() as probe:
             try:
