@@ -15,7 +15,8 @@ from tests.local.bare_image import bare_image
 from tests.local.compute_projects import ROLE, archive
 from tests.local.served_modes import Modes
 from tests.local.test_hub_mirror import MAKE_MODEL
-from tests.local.test_serving_endpoints import TEXTS, Endpoints
+from tests.local.serving_image import serving_image
+from tests.local.test_serving_endpoints import TEXTS
 
 # Has room for one model, says so with 507 as the contract asks for, and answers with the models' words.
 ROOM_FOR_ONE = """
@@ -92,8 +93,7 @@ def test_the_toolkits_server_serves_many_models(modes: Modes, tmp_path: Path) ->
         files = {path.name: path.read_bytes() for path in folder.iterdir()}
         modes.s3.put_object(Bucket=modes.bucket, Key=f"many/{name}.tar.gz", Body=archive(files))
         expected[name] = folder
-    made = Endpoints(modes.running, modes.bucket)
-    image = made.image(Serving(server="toolkit"), tmp_path / "context")
+    image = serving_image(modes.running, Serving(server="toolkit"), tmp_path / "context")
 
     # When both are asked of one endpoint
     endpoint = multi_model(modes, image, "many", Environment={"HF_TASK": "text-classification"})

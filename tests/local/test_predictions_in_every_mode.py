@@ -15,8 +15,8 @@ from tests.local.compute_projects import ROLE, archive, until
 from tests.local.served_modes import Modes
 from tests.local.test_asynchronous_endpoints import read, send
 from tests.local.test_endpoint_models import PREDICT, TEXTS
+from tests.local.serving_image import serving_image
 from tests.local.test_hub_mirror import MAKE_MODEL
-from tests.local.test_serving_endpoints import Endpoints
 
 BODY = json.dumps({"inputs": TEXTS})
 INSTANCE = {"InstanceType": "ml.g4dn.xlarge", "InitialInstanceCount": 1}
@@ -44,7 +44,7 @@ def model(modes: Modes, folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     name = f"tiny-{uuid.uuid4().hex[:8]}"
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     modes.s3.put_object(Bucket=modes.bucket, Key=f"{name}.tar.gz", Body=archive(files))
-    image = Endpoints(modes.running, modes.bucket).image(Serving(), tmp_path_factory.mktemp("context") / "image")
+    image = serving_image(modes.running, Serving(), tmp_path_factory.mktemp("context") / "image")
     container = {
         "Image": image,
         "ModelDataUrl": f"s3://{modes.bucket}/{name}.tar.gz",

@@ -107,8 +107,12 @@ class Dashboard(ResourceType):
         delete_if_there(request.api("cloudwatch").delete_dashboards, DashboardNames=[deployed.physical_id])
 
     def _put(self, request: Request, name: str) -> Deployed:
-        body = request.properties["DashboardBody"]
-        request.api("cloudwatch").put_dashboard(DashboardName=name, DashboardBody=body)
+        api = request.api
+        arguments = request.arguments("cloudwatch", "PutDashboard", DashboardName=name, Tags=request.tags())
+        api("cloudwatch").put_dashboard(**arguments)
+        if request.tags():  # moto keeps none of that call
+            arn = f"arn:aws:cloudwatch::{api.account}:dashboard/{name}"
+            api("cloudwatch").tag_resource(ResourceARN=arn, Tags=request.tags())
         return Deployed(name)
 
 
