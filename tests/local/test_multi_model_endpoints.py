@@ -14,8 +14,8 @@ from hf_sagemaker.serving import Serving
 from tests.local.bare_image import bare_image
 from tests.local.compute_projects import ROLE, archive
 from tests.local.served_modes import Modes
-from tests.local.test_hub_mirror import MAKE_MODEL
 from tests.local.serving_image import serving_image
+from tests.local.test_hub_mirror import MAKE_MODEL
 from tests.local.test_serving_endpoints import TEXTS
 
 # Has room for one model, says so with 507 as the contract asks for, and answers with the models' words.

