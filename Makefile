@@ -59,7 +59,7 @@ images: $(READY) ## The stand-ins of both container images, which demo and test 
 	  --dockerfile images/$$image/Dockerfile --build-arg BASE_IMAGE=$(DLC)/huggingface-pytorch-$$image:stand-in \
 	  --image-store $(HFSM_IMAGE_STORE) --link build/images/$$image || exit 1; done
 
-test: setup images ## Every test; about twenty minutes on two cores once set up
+test: setup images ## Every test; about forty minutes on two cores once set up
 	@$(BIN)/pytest
 
 compliance: setup ## The security gate: controls, packs, attacks and duties; evidence in build/compliance/
